@@ -1,0 +1,1 @@
+"""Understand and stress LLaMA-VID (arXiv 2311.17043)."""

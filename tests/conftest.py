@@ -1,0 +1,56 @@
+"""Where the reference folders lie. Only this file knows; a test asks for the fixture.
+
+`LLAMAVID_REFERENCE` and `LLAMAVID_REAL` name folders of reference tensors and of real files. Without the
+variable the folders beside the checkout are tried, and a test that finds none skips with the reason. Where a
+variable is set, a skipped test is a failed test: whoever names the folder wants the whole suite.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"LLAMAVID_REFERENCE": "reference", "LLAMAVID_REAL": "real"}
+
+
+def outside_folder(variable: str) -> Path | None:
+    """The folder that `variable` names, else the one beside the checkout, else None."""
+    if named := os.environ.get(variable):
+        path = Path(named).resolve()
+        if not path.is_dir():
+            raise pytest.UsageError(f"{variable}={named} is not a folder")
+        return path
+    beside = ROOT.parent / "shared" / FOLDERS[variable]
+    return beside if beside.is_dir() else None
+
+
+def _fixture(variable: str) -> Path:
+    folder = outside_folder(variable)
+    if folder is None:
+        pytest.skip(f"no {variable} folder: set {variable} to the folder of reference files")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of reference tensors of the original code."""
+    return _fixture("LLAMAVID_REFERENCE")
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """Folder of real annotation files, predictions and clips."""
+    return _fixture("LLAMAVID_REAL")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where a reference folder is named, a skip of a test that uses it is a failure."""
+    report = yield
+    wants = {"reference": "LLAMAVID_REFERENCE", "real": "LLAMAVID_REAL"}
+    named = [v for f, v in wants.items() if f in getattr(item, "fixturenames", ()) and os.environ.get(v)]
+    if named and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although {named[0]} is set: {report.longrepr}"
+    return report
