@@ -1,0 +1,172 @@
+"""How sure a number is, and whether two arms differ: intervals and paired tests over clips, and visibility curves.
+
+Takes counts, per-clip outcomes keyed by clip id, and event intervals in seconds; gives numbers with their method's
+name. It knows nothing of models or files. A p-value over clips speaks of the two trained models that were compared, not
+of two recipes: with one fine-tuned model per arm, seed-to-seed spread is not in it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from llamavid_kit.sampling import EPSILON_S, check_fps
+
+PAIRED_INTERVAL = "Tango 1998, score interval for a difference of paired proportions"
+
+
+def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval (low, high) for k of n; (0, 1) for n = 0, where nothing is known.
+
+    statsmodels' `proportion_confint`. Raises ValueError unless 0 <= k <= n and 0 < level < 1.
+    """
+    if not 0 <= k <= n or not 0 < level < 1:
+        raise ValueError(f"k={k}, n={n}, level={level}: expected 0 <= k <= n and 0 < level < 1")
+    if n == 0:
+        return 0.0, 1.0
+    low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided exact McNemar p of two arms of which each alone was right so often; 1.0 where they never disagree."""
+    if only_a < 0 or only_b < 0:
+        raise ValueError(f"only_a={only_a}, only_b={only_b}: counts cannot be negative")
+    return min(1.0, float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if only_a + only_b else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm-adjusted p-values, in the order given: one family, every comparison that a report shows."""
+    if any(not 0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p_values={list(p_values)}: expected numbers from 0 to 1")
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def paired_interval(only_a: int, only_b: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Interval (low, high) for accuracy(b) - accuracy(a) over the same n clips, as proportions from -1 to 1.
+
+    Tango's score interval (Statistics in Medicine 17, 1998, 891-908): the differences that a score test does not
+    reject. At a difference of 0 that test is McNemar's without correction, so the interval leaves out 0 when
+    (only_b - only_a)² / (only_a + only_b) exceeds the chi-square bound; the exact test is a little stricter.
+    """
+    if n < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n or not 0 < level < 1:
+        raise ValueError(f"{only_a=}, {only_b=}, {n=}, {level=}: expected only_a + only_b <= n, n >= 1, 0 < level < 1")
+    z = float(norm.ppf((1 + level) / 2))
+    estimate = (only_b - only_a) / n
+
+    def excess(difference: float, sign: int) -> float:
+        """Score statistic at `difference` (Tango's eq. 17 with q̃ from eq. 15), less the bound sign · z."""
+        b = -only_b - only_a + (2 * n - only_b + only_a) * difference
+        c = -only_a * difference * (1 - difference)
+        q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+        variance = n * (2 * q + difference * (1 - difference))
+        distance = only_b - only_a - n * difference
+        return distance - sign * z * math.sqrt(max(0.0, variance))
+
+    beside = 1e-12  # at the estimate itself the variance may be 0, and with it the statistic
+    low = brentq(excess, -1, estimate - beside, args=(1,)) if only_a < n else -1.0
+    high = brentq(excess, estimate + beside, 1, args=(-1,)) if only_b < n else 1.0
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two arms on the same n clips. `only_a`, `only_b`: ids of the clips that only that arm got right, sorted.
+
+    difference: accuracy(b) - accuracy(a); interval95: of the difference, by `method`; p: exact McNemar, unadjusted
+    """
+
+    a: str
+    b: str
+    n: int
+    both: int
+    neither: int
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    difference: float
+    interval95: tuple[float, float]
+    p: float
+    method: str = PAIRED_INTERVAL
+
+
+def compare_arms(a: Mapping[str, bool], b: Mapping[str, bool], *, names: tuple[str, str] = ("a", "b")) -> Paired:
+    """Pairs two arms clip by clip; `a` and `b` say for each clip id whether the arm was right.
+
+    Raises ValueError when there are no clips or the arms did not answer the same ones, naming the difference.
+    """
+    if set(a) != set(b) or not a:
+        raise ValueError(
+            f"arms {names[0]!r} ({len(a)} clips) and {names[1]!r} ({len(b)} clips) must answer the same clips, at "
+            f"least one; only {names[0]!r} has {_some(set(a) - set(b))}; only {names[1]!r} has {_some(set(b) - set(a))}; "
+            "compare them on the ids they share"
+        )
+    only_a = tuple(sorted(i for i in a if a[i] and not b[i]))
+    only_b = tuple(sorted(i for i in a if b[i] and not a[i]))
+    both = sum(bool(a[i] and b[i]) for i in a)
+    n = len(a)
+    return Paired(
+        a=names[0], b=names[1], n=n, both=both, neither=n - both - len(only_a) - len(only_b),
+        only_a=only_a, only_b=only_b, difference=(len(only_b) - len(only_a)) / n,
+        interval95=paired_interval(len(only_a), len(only_b), n), p=mcnemar_exact(len(only_a), len(only_b)),
+    )  # fmt: skip
+
+
+def _some(names: Iterable[str], *, at_most: int = 5) -> str:
+    names = sorted(names)
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return (", ".join(names[:at_most]) + more) or "none"
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """How many of n events hold at least one of the frames sampled at `fps`.
+
+    seen: on the sampler's own grid, frames at 0, 1/fps, 2/fps, … seconds; wilson95: interval of share = seen / n
+    expected: mean over the events of min(1, duration · fps), the share if events began anywhere with equal chance
+    """
+
+    fps: float
+    n: int
+    seen: int
+    wilson95: tuple[float, float]
+    expected: float
+
+    @property
+    def share(self) -> float:
+        return self.seen / self.n
+
+
+def n_samples_in(event: tuple[float, float], fps: float) -> int:
+    """How many of the moments 0, 1/fps, 2/fps, … lie in the event [start_s, end_s): the frames of it that are sampled.
+
+    As `sampling.sample_times` does, a moment may come 1 ms before the frame it shows, because containers round.
+    """
+    start_s, end_s = event
+    if not 0 <= start_s < end_s or not math.isfinite(end_s):
+        raise ValueError(f"event={event!r}: expected (start_s, end_s) with 0 <= start_s < end_s in seconds")
+    fps = check_fps(fps)
+    first = max(0, math.ceil((start_s - EPSILON_S) * fps))
+    return max(0, math.ceil((end_s - EPSILON_S) * fps) - first)
+
+
+def visibility_curve(events: Sequence[tuple[float, float]], *, fps: Sequence[float]) -> list[Visibility]:
+    """For each rate, the share of `events` ((start_s, end_s) in seconds, half open) that sampling shows at all.
+
+    It is an upper bound by arithmetic, before any model looks: an event without a sampled frame cannot be seen.
+    Raises ValueError for no events and for an fps that is not above 0.
+    """
+    if not len(events):
+        raise ValueError("no events: a visibility curve needs at least one (start_s, end_s)")
+    durations_s = np.array([end - start for start, end in events])
+    curve = []
+    for rate in fps:
+        seen = sum(n_samples_in(event, rate) > 0 for event in events)
+        expected = float(np.minimum(1.0, durations_s * check_fps(rate)).mean())
+        curve.append(Visibility(float(rate), len(events), seen, wilson(seen, len(events)), expected))
+    return curve

@@ -1,0 +1,53 @@
+"""What the LLaMA-VID reproduction study asked and how it split its data, as data: no code decides anything here.
+
+Source: the study's scripts and logs (its UCF-Crime preparation, prompts and fine-tuning settings), quoted verbatim.
+`pairs.multiple_choice_question(CRIME.task, CRIME.labels)` gives `CRIME.question`; a test pins every character.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ClosedTask:
+    """A closed question: `question` asks for exactly one of `labels`, in that order; `task` is what stands before them.
+
+    excluded_classes: classes of the data set that the study left out
+    renamed: what a file name says → the label used
+    """
+
+    name: str
+    task: str
+    question: str
+    labels: tuple[str, ...]
+    excluded_classes: tuple[str, ...]
+    renamed: dict[str, str]
+
+
+NORMAL = "Normal Video"
+
+CRIME = ClosedTask(
+    name="crime",
+    task="You will perform anomaly detection on a surveillance camera video. Classify the activity in the video",
+    question=(
+        "You will perform anomaly detection on a surveillance camera video. Classify the activity in the video by "
+        "using ONLY ONE of the mentioned categories: Abuse, Arrest, Arson, Assault, Burglary, Explosion, Fighting, "
+        "Robbery, Road Accident, Shooting, or Normal Video."
+    ),
+    labels=(
+        "Abuse", "Arrest", "Arson", "Assault", "Burglary", "Explosion", "Fighting", "Robbery", "Road Accident",
+        "Shooting", NORMAL,
+    ),
+    excluded_classes=("Shoplifting", "Stealing", "Vandalism"),
+    renamed={"RoadAccidents": "Road Accident", "Normal Videos": NORMAL},
+)  # fmt: skip
+
+GENERIC_TASK = "Classify the activity in the video"
+"""The same question without the surveillance camera, for anybody's own clips."""
+
+MAX_SAMPLED_FRAMES = 1800
+"""A test video with more sampled frames than this was skipped: 2 of 259 at 1 fps, 17 at 6 fps."""
+
+TRAINING_TIERS: dict[str, int | None] = {"all": None, "under_1800": 1800, "under_120": 120}
+"""Training sets by length: fewer than so many frames at 1 fps. The study fine-tuned on `under_120`."""
+
+STUDY_FPS = (1, 6)
