@@ -1,0 +1,153 @@
+"""The model's configuration: what LLaMA-VID is made of, as data.
+
+`LlamaVidConfig` holds three transformers configurations (vision tower, text decoder, language model) and the few
+numbers that LLaMA-VID adds. It knows no weights and no files; presets are class methods.
+"""
+
+from typing import Literal
+
+from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
+from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+MLP_RATIO = 4.3637  # EVA-ViT-G: the MLP is int(C * 4.3637) wide
+
+ContentPool = Literal["mean", "grid", "all"]
+
+
+def parse_content(content: str) -> tuple[ContentPool, int]:
+    """`"mean"`, `"grid:k"` or `"all"` → (pool, k); k is 0 unless a grid is asked for.
+
+    Raises ValueError on anything else, and on `grid:1`, which the original refuses too (use "mean").
+    """
+    pool, _, size = content.partition(":")
+    if content in ("mean", "all"):
+        return content, 0
+    if pool == "grid" and size.isdigit() and int(size) > 1:
+        return "grid", int(size)
+    raise ValueError(f'content={content!r}: expected "mean" (1 token), "grid:k" with k >= 2, or "all" (every patch)')
+
+
+class LlamaVidConfig(PreTrainedConfig):
+    """Sub-configurations and the numbers that LLaMA-VID adds to them.
+
+    Args:
+        vision_config: EVA-ViT tower, `InstructBlipVisionConfig`; width C, grid of N patches.
+        qformer_config: text decoder, `InstructBlipQFormerConfig`; width H. None takes the defaults.
+        text_config: any causal language model; width D.
+        n_query: M, text-guided queries a frame (`num_query` of the original).
+        content: content tokens a frame, see `parse_content` (`compress_type` of the original, None there = "all").
+        vision_norm: LayerNorm between tower and Q-Former (`vlm_att_ln`; absent where bert_type lacks "pretrain").
+        drop_cls: drop the class token before context attention and content pooling. Quirk: the original drops it
+            when the token count is odd, not when a class token exists, so an odd number of patches keeps it.
+        template: name of a conversation template of `prompt.py`.
+        question_max_length: longest question in text-decoder tokens; longer ones lose their beginning.
+        world: what a model knows, one sentence for the reader of its answers ("" = no restriction known).
+    """
+
+    model_type = "llama_vid"
+    sub_configs = {  # noqa: RUF012 - the name and form that transformers expects
+        "vision_config": InstructBlipVisionConfig,
+        "qformer_config": InstructBlipQFormerConfig,
+        "text_config": AutoConfig,
+    }
+
+    def __init__(
+        self,
+        vision_config=None,
+        qformer_config=None,
+        text_config=None,
+        *,
+        n_query: int = 32,
+        content: str = "mean",
+        vision_norm: bool = True,
+        drop_cls: bool = True,
+        template: str = "vicuna_v1",
+        question_max_length: int = 256,
+        image_mean=CLIP_MEAN,
+        image_std=CLIP_STD,
+        world: str = "",
+        **kwargs,
+    ):
+        self.vision_config = _sub_config(vision_config, InstructBlipVisionConfig)
+        self.qformer_config = _sub_config(qformer_config, InstructBlipQFormerConfig)
+        self.text_config = _language_model_config(text_config)
+        parse_content(content)
+        self.n_query = n_query
+        self.content = content
+        self.vision_norm = vision_norm
+        self.drop_cls = drop_cls
+        self.template = template
+        self.question_max_length = question_max_length
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+        self.world = world
+        super().__init__(**kwargs)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input image in pixels."""
+        return self.vision_config.image_size
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side; N = grid * grid."""
+        return self.vision_config.image_size // self.vision_config.patch_size
+
+    def n_content(self, content: str | None = None) -> int:
+        """Content tokens a frame, as the original counts them: a grid that does not divide pools with a shorter step."""
+        pool, k = parse_content(content or self.content)
+        n_tokens = self.grid**2 + (0 if self.drop_cls else 1)
+        if pool == "mean":
+            return 1
+        if pool == "all":
+            return n_tokens
+        if k > self.grid:
+            raise ValueError(f"content=grid:{k}: the frame has only {self.grid} x {self.grid} patches")
+        step = self.grid // k
+        return ((self.grid - step) // step + 1) ** 2
+
+    def tokens_per_frame(self, content: str | None = None) -> int:
+        """Context token plus content tokens."""
+        return 1 + self.n_content(content)
+
+    @classmethod
+    def tiny(cls, *, vocab_size: int, question_vocab_size: int, **kwargs) -> "LlamaVidConfig":
+        """The shipped model's shape: about 7 million parameters, 112-pixel frames, 8 x 8 patches."""
+        vision = InstructBlipVisionConfig(
+            hidden_size=192, intermediate_size=576, num_hidden_layers=5, num_attention_heads=4,
+            image_size=112, patch_size=14, initializer_range=0.02,
+        )  # fmt: skip
+        qformer = InstructBlipQFormerConfig(
+            vocab_size=question_vocab_size, hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=384, max_position_embeddings=320, encoder_hidden_size=192,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )  # fmt: skip
+        llm = LlamaConfig(
+            vocab_size=vocab_size, hidden_size=256, intermediate_size=640, num_hidden_layers=5, num_attention_heads=4,
+            max_position_embeddings=2048, bos_token_id=1, eos_token_id=2, pad_token_id=0, tie_word_embeddings=False,
+        )  # fmt: skip
+        return cls(vision, qformer, llm, n_query=8, template="plain", **kwargs)
+
+    @classmethod
+    def llama_vid_7b_224(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-224`: EVA-ViT-G at 224 px, BERT-base Q-Former with 32 queries, Vicuna-7B-v1.5."""
+        vision = InstructBlipVisionConfig(intermediate_size=int(1408 * MLP_RATIO), initializer_range=0.02)
+        qformer = InstructBlipQFormerConfig(vocab_size=30523, encoder_hidden_size=1408)
+        llm = LlamaConfig(vocab_size=32000, max_position_embeddings=4096, rms_norm_eps=1e-5, pad_token_id=0)
+        return cls(vision, qformer, llm, **kwargs)
+
+
+def _sub_config(value, config_class):
+    if value is None:
+        return config_class()
+    return config_class(**value) if isinstance(value, dict) else value
+
+
+def _language_model_config(value):
+    if value is None:
+        return LlamaConfig()
+    if isinstance(value, dict):
+        return AutoConfig.for_model(**{"model_type": "llama", **value})
+    return value

@@ -1,0 +1,218 @@
+"""LLaMA-VID, composed: frames and a question in, words out.
+
+`encode_frames → frame_tokens → generate` are the three steps; `ask` walks them for one clip. The parts are
+transformers' (vision tower, Q-Former, language model) and ours (`context_attention`, `text_decoder`). Reading video,
+prompts' wording and files are left to `video.py`, `prompt.py` and `checkpoints.py`.
+
+Shapes, with the paper's symbols:
+    T frames · N patches (+1 class token) · C vision width (X_t ∈ R^{N×C})
+    M queries (Q_t ∈ R^{M×C}) · P questions of a clip · n content tokens a frame · D language-model width
+    L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.models.instructblip import InstructBlipVisionModel
+
+from llamavid_kit.config import LlamaVidConfig
+from llamavid_kit.context_attention import ContextAttention, VisualTokens, content_tokens, interleave
+from llamavid_kit.prompt import IGNORE, IMAGE_SLOT
+from llamavid_kit.text_decoder import TextDecoder, tokenize_questions
+
+FRAMES_AT_ONCE = 64  # bound on the frames that the tower and the text decoder hold at a time
+
+
+class LlamaVid(PreTrainedModel, GenerationMixin):
+    """The model of arXiv 2311.17043 (`LlavaLlamaAttForCausalLM` of the original).
+
+    `tokenizer` and `question_tokenizer` are attached by `checkpoints.load`; without them the model works on ids.
+    """
+
+    config_class = LlamaVidConfig
+    base_model_prefix = "language_model"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _no_split_modules = ("LlamaDecoderLayer", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer")
+
+    def __init__(self, config: LlamaVidConfig):
+        super().__init__(config)
+        width, llm_width = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.vision_tower = InstructBlipVisionModel(config.vision_config)
+        self.vision_tower.post_layernorm = nn.Identity()  # the original tower has no final norm
+        self.vision_norm = nn.LayerNorm(width) if config.vision_norm else nn.Identity()
+        self.text_decoder = TextDecoder(config.qformer_config, config.n_query)
+        self.context_attention = ContextAttention(config.qformer_config.hidden_size, width, llm_width)
+        self.content_projector = nn.Sequential(nn.Linear(width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.tokenizer = None
+        self.question_tokenizer = None
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self):
+        return self.language_model.get_output_embeddings()
+
+    # --- the three steps -------------------------------------------------------------------------------------------
+
+    def encode_frames(self, frames: Tensor, *, chunk: int = FRAMES_AT_ONCE) -> Tensor:
+        """frames (T, 3, h, w) float, normalised (`pixels.pixel_values`) → features (T, N+1, C), class token first.
+
+        uint8 frames (T, h, w, 3) that already have the model's size are normalised here. At most `chunk` frames pass
+        the tower at a time. No question is involved: keep the features and ask again.
+        """
+        if frames.dtype == torch.uint8:
+            frames = self._normalise(frames)
+        size = self.config.image_size
+        if frames.ndim != 4 or tuple(frames.shape[1:]) != (3, size, size):
+            raise ValueError(f"frames of shape {tuple(frames.shape)}: expected (T, 3, {size}, {size})")
+        if len(frames) == 0:
+            raise ValueError("no frames: sample at least one from the clip")
+        frames = frames.to(self.device, self.vision_tower.dtype)
+        return torch.cat([self.vision_tower(pixel_values=part).last_hidden_state for part in frames.split(chunk)])
+
+    def frame_tokens(
+        self, features: Tensor, question: str, *, content: str | None = None, chunk: int = FRAMES_AT_ONCE
+    ) -> VisualTokens:
+        """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
+
+        `content` overrides the configured content tokens, see `config.parse_content`.
+        """
+        ids, mask = self.question_ids([question])
+        parts = []
+        for part in features.split(chunk):
+            parts.append(self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content))
+        return VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+    def generate(self, inputs=None, *, visual=None, attention_mask=None, **kwargs):
+        """Prompt ids with slots and the frame tokens that fill them → new token ids (B, n_new) only.
+
+        Args:
+            inputs: (B, L) int64, IMAGE_SLOT where frame tokens go (`prompt.open_prompt`); pad on the left.
+            visual: per sample a list of `VisualTokens`, one for each slot; None for `inputs_embeds` or plain text.
+            **kwargs: transformers' generation options (`max_new_tokens`, `do_sample`, …).
+        """
+        inputs = kwargs.pop("input_ids", inputs)
+        if visual is None:
+            return super().generate(inputs, attention_mask=attention_mask, **kwargs)
+        embeds, attention_mask, _ = self.splice(inputs, visual, attention_mask=attention_mask)
+        return super().generate(inputs_embeds=embeds, attention_mask=attention_mask, **kwargs)
+
+    # --- what the steps are made of --------------------------------------------------------------------------------
+
+    def question_ids(self, questions: list[str]) -> tuple[Tensor, Tensor]:
+        """Questions → text-decoder ids and mask (P, Lt) on the model's device."""
+        if self.question_tokenizer is None:
+            raise ValueError("this model has no question tokenizer: load it with llamavid_kit.load(folder)")
+        ids, mask = tokenize_questions(
+            self.question_tokenizer, questions, max_length=self.config.question_max_length
+        )  # fmt: skip
+        return ids.to(self.device), mask.to(self.device)
+
+    def decode_tokens(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None):
+        """One question for each frame: features (F, N+1, C), ids and mask (F, Lt) → context, content, attention."""
+        queries = self.text_decoder(self.vision_norm(features), ids, mask)  # (F, M, H); sees the class token
+        patches = features[:, 1:] if self.config.drop_cls else features  # (F, N, C), un-normalised
+        context, attention = self.context_attention(queries, patches)
+        return context, content_tokens(patches, content or self.config.content), attention
+
+    def project(self, tokens: VisualTokens) -> Tensor:
+        """`VisualTokens` → (T*(n+1), D) in the language model's width; per frame context first, then content."""
+        context = self.context_attention.value_projector(tokens.context)
+        return interleave(context, self.content_projector(tokens.content))
+
+    def splice(self, input_ids, visual, *, attention_mask=None, labels=None):
+        """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
+
+        Slot k takes the k-th entry. Shorter samples are padded on the right with zero rows, mask False and label
+        IGNORE (on the left if the mask says that the input is padded there). Raises ValueError where the number of
+        slots and of entries differ (the original raises IndexError or ignores the rest).
+        """
+        table = self.get_input_embeddings()
+        rows, masks, targets = [], [], []
+        for i, ids in enumerate(input_ids):
+            slots = (ids == IMAGE_SLOT).nonzero().flatten().tolist()
+            if len(slots) != len(visual[i]):
+                raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(visual[i])} clips given")
+            mask = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask[i].bool()
+            target = torch.full_like(ids, IGNORE) if labels is None else labels[i]
+            row, row_mask, row_target, at = [], [], [], 0
+            for slot, tokens in zip([*slots, len(ids)], [*visual[i], None], strict=True):
+                row.append(table(ids[at:slot]))
+                row_mask.append(mask[at:slot])
+                row_target.append(target[at:slot])
+                if tokens is not None:
+                    filled = self.project(tokens).to(row[0].dtype)
+                    row.append(filled)
+                    row_mask.append(mask.new_ones(len(filled)))
+                    row_target.append(target.new_full((len(filled),), IGNORE))
+                at = slot + 1
+            rows.append(torch.cat(row))
+            masks.append(torch.cat(row_mask))
+            targets.append(torch.cat(row_target))
+        left = attention_mask is not None and not bool(attention_mask[:, 0].all())
+        pad = _pad_left if left else _pad_right
+        embeds, mask = pad(rows, 0.0), pad(masks, False)
+        return embeds, mask, (None if labels is None else pad(targets, IGNORE))
+
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        labels=None,
+        *,
+        visual=None,
+        frames=None,
+        question_ids=None,
+        question_mask=None,
+        content=None,
+        inputs_embeds=None,
+        **kwargs,
+    ):
+        """Logits (B, L', V) and, with labels, the loss.
+
+        Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or
+        `frames`, per sample (T, 3, h, w) with `question_ids` and `question_mask` (B, Lt), one question a sample,
+        which trains through tower and text decoder. With `inputs_embeds`, or neither, it is the language model.
+        """
+        if frames is not None:
+            visual = self._see(frames, question_ids, question_mask, content)
+        if visual is not None:
+            visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
+            inputs_embeds, attention_mask, labels = self.splice(
+                input_ids, visual, attention_mask=attention_mask, labels=labels
+            )  # fmt: skip
+            input_ids = None
+        return self.language_model(
+            input_ids=input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs
+        )  # fmt: skip
+
+    def ask(self, video, question: str, *, fps: float = 1.0, **kwargs):
+        """Answer one question about one clip; see `answering.ask`, which this calls."""
+        from llamavid_kit.answering import ask  # the model does not know about files; answering does
+
+        return ask(self, video, question, fps=fps, **kwargs)
+
+    def _see(self, frames, question_ids, question_mask, content) -> list[list[VisualTokens]]:
+        lengths = [len(clip) for clip in frames]
+        features = self.encode_frames(torch.cat(list(frames)), chunk=max(sum(lengths), 1))
+        per_frame = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(self.device)
+        context, pooled, _ = self.decode_tokens(features, question_ids[per_frame], question_mask[per_frame], content)
+        pairs = zip(context.split(lengths), pooled.split(lengths), strict=True)
+        return [[VisualTokens(c, p)] for c, p in pairs]
+
+    def _normalise(self, frames: Tensor) -> Tensor:
+        mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
+        return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def _pad_right(rows: list[Tensor], value) -> Tensor:
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+
+def _pad_left(rows: list[Tensor], value) -> Tensor:
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")
