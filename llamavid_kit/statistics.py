@@ -53,7 +53,8 @@ def paired_interval(only_a: int, only_b: int, n: int, *, level: float = 0.95) ->
 
     Tango's score interval (Statistics in Medicine 17, 1998, 891-908): the differences that a score test does not
     reject. At a difference of 0 that test is McNemar's without correction, so the interval leaves out 0 when
-    (only_b - only_a)² / (only_a + only_b) exceeds the chi-square bound; the exact test is a little stricter.
+    (only_b - only_a)² / (only_a + only_b) exceeds the chi-square bound. The exact test is a little stricter: for the
+    study's 4 against 12 of 242 the interval is 0.07 to 7.0 points, while the exact p is 0.077. Decide by the test.
     """
     if n < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n or not 0 < level < 1:
         raise ValueError(f"{only_a=}, {only_b=}, {n=}, {level=}: expected only_a + only_b <= n, n >= 1, 0 < level < 1")
@@ -101,9 +102,10 @@ def compare_arms(a: Mapping[str, bool], b: Mapping[str, bool], *, names: tuple[s
     Raises ValueError when there are no clips or the arms did not answer the same ones, naming the difference.
     """
     if set(a) != set(b) or not a:
+        one, two = names
         raise ValueError(
-            f"arms {names[0]!r} ({len(a)} clips) and {names[1]!r} ({len(b)} clips) must answer the same clips, at "
-            f"least one; only {names[0]!r} has {_some(set(a) - set(b))}; only {names[1]!r} has {_some(set(b) - set(a))}; "
+            f"arms {one!r} ({len(a)} clips) and {two!r} ({len(b)} clips) must answer the same clips, at least one; "
+            f"only {one!r} has {_some(set(a) - set(b))}; only {two!r} has {_some(set(b) - set(a))}; "
             "compare them on the ids they share"
         )
     only_a = tuple(sorted(i for i in a if a[i] and not b[i]))
