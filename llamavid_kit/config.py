@@ -96,7 +96,7 @@ class LlamaVidConfig(PreTrainedConfig):
         return self.vision_config.image_size // self.vision_config.patch_size
 
     def n_content(self, content: str | None = None) -> int:
-        """Content tokens a frame, as the original counts them: a grid that does not divide pools with a shorter step."""
+        """Content tokens a frame, counted as the original does: a grid that does not divide has a shorter step."""
         pool, k = parse_content(content or self.content)
         n_tokens = self.grid**2 + (0 if self.drop_cls else 1)
         if pool == "mean":

@@ -50,7 +50,7 @@ class LlamaSentencePiece(SentencePieceBackend):
 
 
 def load_llm_tokenizer(folder: Path | str):
-    """The language model's tokenizer of a converted or original folder; padding goes right, with id 0 if none is set."""
+    """The language model's tokenizer of a converted or original folder; it pads on the right, with <unk> if need be."""
     folder = Path(folder)
     if (folder / "tokenizer.model").is_file():
         tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right")
@@ -74,7 +74,10 @@ def load_question_tokenizer(folder: Path | str):
         )
     words = vocabulary.read_text(encoding="utf-8").splitlines()
     tokenizer = BertTokenizer(
-        vocab={word: i for i, word in enumerate(words)}, do_lower_case=True, truncation_side="left", padding_side="right"
+        vocab={word: i for i, word in enumerate(words)},
+        do_lower_case=True,
+        truncation_side="left",
+        padding_side="right",
     )
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     return tokenizer

@@ -1,0 +1,255 @@
+"""The original's checkpoint on disk, read strictly into ours.
+
+Input: a folder written by the original code (`config.json`, `pytorch_model-*.bin` shards with their index, or one
+`pytorch_model.bin`), the EVA-ViT file and BERT's folder. Output: `LlamaVidConfig` and a state dict of our names. Every
+tensor of the input is used, or named with the reason in the report; every tensor of ours is filled, or the conversion
+fails and lists it. Files are read with `torch.load(weights_only=True)`.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig
+from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
+
+from llamavid_kit.config import LlamaVidConfig
+
+EVA_HEAD_WIDTH = 88  # EVA-ViT-G: 1408 channels, 16 heads
+TOWER = "model.vision_tower.vision_tower."
+
+# Original name → ours: the first pattern that matches the whole name decides. None: not used, with the reason.
+KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
+    (r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq", None, "buffer, rebuilt from the configuration"),
+    (r"model\.vlm_att_encoder\.bert\.embeddings\.position_ids", None, "buffer, rebuilt from the configuration"),
+    (r"model\.(embed_tokens|layers|norm)\.(.+)", r"language_model.model.\1.\2", ""),
+    (r"lm_head\.weight", r"language_model.lm_head.weight", ""),
+    (r"model\.mm_projector\.(.+)", r"content_projector.\1", ""),
+    (r"model\.vlm_att_query", r"text_decoder.query_tokens", ""),
+    (r"model\.vlm_att_ln\.(.+)", r"vision_norm.\1", ""),
+    (r"model\.vlm_att_projector\.(.+)", r"context_attention.text_projector.\1", ""),
+    (r"model\.vlm_att_key_projector\.(.+)", r"context_attention.key_projector.\1", ""),
+    (r"model\.vlm_att_val_projector\.(.+)", r"context_attention.value_projector.\1", ""),
+    (r"model\.vlm_att_encoder\.bert\.embeddings\.LayerNorm\.(.+)", r"text_decoder.qformer.embeddings.layernorm.\1", ""),
+    (
+        r"model\.vlm_att_encoder\.bert\.(.+?)\.(attention|crossattention)\.self\.(.+)",
+        r"text_decoder.qformer.\1.\2.attention.\3",
+        "",
+    ),
+    (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.qformer.\1", ""),
+)
+EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
+    (r"(norm|head)\..+", None, "the tower has no final norm and no classifier"),
+    (r"cls_token", r"vision_tower.embeddings.class_embedding", ""),
+    (r"pos_embed", r"vision_tower.embeddings.position_embedding", ""),
+    (r"patch_embed\.proj\.(.+)", r"vision_tower.embeddings.patch_embedding.\1", ""),
+    (r"blocks\.(\d+)\.norm([12])\.(.+)", r"vision_tower.encoder.layers.\1.layer_norm\2.\3", ""),
+    (r"blocks\.(\d+)\.attn\.qkv\.weight", r"vision_tower.encoder.layers.\1.self_attn.qkv.weight", ""),
+    (r"blocks\.(\d+)\.attn\.([qv])_bias", r"vision_tower.encoder.layers.\1.self_attn.\2_bias", ""),
+    (r"blocks\.(\d+)\.attn\.proj\.(.+)", r"vision_tower.encoder.layers.\1.self_attn.projection.\2", ""),
+    (r"blocks\.(\d+)\.mlp\.(.+)", r"vision_tower.encoder.layers.\1.mlp.\2", ""),
+)
+
+
+class CheckpointError(ValueError):
+    """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
+
+
+@dataclass
+class ConversionReport:
+    """What happened to every tensor that was read: `used` ours → original, `unused` original → reason."""
+
+    used: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        reasons: dict[str, list[str]] = {}
+        for name, reason in self.unused.items():
+            reasons.setdefault(reason, []).append(name)
+        lines = [f"{len(self.used)} tensors converted, {len(self.unused)} not used"]
+        lines += [
+            f"  {reason}: {len(names)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+            for reason, names in reasons.items()
+        ]
+        return "\n".join(lines)
+
+
+def rename(name: str, table=KEY_MAP) -> tuple[str | None, str] | None:
+    """Original tensor name → (our name or None, reason), or None where the table knows no such name."""
+    for pattern, ours, reason in table:
+        if match := re.fullmatch(pattern, name):
+            return (match.expand(ours) if ours else None), reason
+    return None
+
+
+def read_original(
+    folder: Path | str,
+    *,
+    vision_weights: Path | str | None = None,
+    bert_config: dict | None = None,
+    vision_heads: int | None = None,
+) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport]:
+    """The original's folder → (configuration, state dict in our names, report).
+
+    Args:
+        vision_weights: the EVA-ViT file. The original evaluates with *this* file's tower and never with the copy in
+            its own checkpoint. None takes that copy.
+        bert_config: `config.json` of bert-base-uncased as a dict; None takes BERT-base's (12 heads).
+        vision_heads: heads of the tower, which no file records; None takes channels / 88, EVA-ViT-G's.
+
+    Raises CheckpointError that lists unexpected, missing and misshapen tensors by name.
+    """
+    folder = Path(folder)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
+    original = json.loads(config_file.read_text())
+    tensors = _read_shards(folder)
+    tower = {name.removeprefix(TOWER): t for name, t in tensors.items() if name.startswith(TOWER)}
+    rest = {name: t for name, t in tensors.items() if not name.startswith(TOWER)}
+    report = ConversionReport()
+    if vision_weights is None:
+        if not tower:
+            raise CheckpointError(f"{folder} holds no vision tower: give the EVA-ViT file with --vision-weights")
+        depth, prefix = _depth(tower), TOWER
+    else:
+        report.unused |= {TOWER + name: "the original evaluates with the EVA-ViT file's tower" for name in tower}
+        eva = _load(Path(vision_weights))
+        depth = _depth(tower) if tower else _depth(eva) - 1  # the published file has one block more than the tower
+        tower, prefix = eva, "eva:"
+    state = _tower_state(tower, depth, prefix, report)
+    unknown = _renamed(rest, KEY_MAP, state, report)
+    config = _config(original, state, depth, bert_config or {}, vision_heads)
+    if unknown:
+        raise CheckpointError(f"{folder}: unexpected tensors: {', '.join(sorted(unknown))}")
+    return config, state, report
+
+
+def _renamed(tensors: dict, table, state: dict, report: ConversionReport, prefix: str = "") -> list[str]:
+    unknown = []
+    for name, tensor in tensors.items():
+        match rename(name, table):
+            case None:
+                unknown.append(prefix + name)
+            case (None, reason):
+                report.unused[prefix + name] = reason
+            case (ours, _):
+                state[ours] = tensor
+                report.used[ours] = prefix + name
+    return unknown
+
+
+def _tower_state(tower: dict[str, Tensor], depth: int, prefix: str, report: ConversionReport) -> dict[str, Tensor]:
+    """EVA names → ours, with qkv bias = (q_bias, 0, v_bias): the tower's keys have no bias."""
+    extra = {name for name in tower if name.startswith("blocks.") and int(name.split(".")[1]) >= depth}
+    report.unused |= {prefix + name: f"block past the tower's {depth}" for name in sorted(extra)}
+    state: dict[str, Tensor] = {}
+    kept = {name: t for name, t in tower.items() if name not in extra}
+    if unknown := _renamed(kept, EVA_MAP, state, report, prefix):
+        raise CheckpointError(f"vision tower: unexpected tensors: {', '.join(sorted(unknown))}")
+    for i in range(depth):
+        at = f"vision_tower.encoder.layers.{i}.self_attn."
+        missing = [f"blocks.{i}.attn.{b}_bias" for b in "qv" if at + f"{b}_bias" not in state]
+        if missing:
+            raise CheckpointError(f"vision tower: missing tensors: {', '.join(missing)}")
+        q, v = state.pop(at + "q_bias"), state.pop(at + "v_bias")
+        state[at + "qkv.bias"] = torch.cat([q, torch.zeros_like(q), v])
+        report.used[at + "qkv.bias"] = f"{report.used.pop(at + 'q_bias')}, 0, {report.used.pop(at + 'v_bias')}"
+    return state
+
+
+def _config(original: dict, state: dict[str, Tensor], depth: int, bert: dict, heads: int | None) -> LlamaVidConfig:
+    """Everything that the original's files say, by its field names; sizes that no field gives come from shapes."""
+    kind = original.get("bert_type", "")
+    if not kind.startswith("qformer"):
+        raise CheckpointError(f"bert_type={kind!r}: only the Q-Former text decoder is supported so far")
+    needed = (
+        "vision_tower.embeddings.patch_embedding.weight", "vision_tower.embeddings.position_embedding",
+        "vision_tower.encoder.layers.0.mlp.fc1.weight", "text_decoder.query_tokens",
+        "text_decoder.qformer.embeddings.word_embeddings.weight", "content_projector.0.weight",
+    )  # fmt: skip
+    if missing := [name for name in needed if name not in state]:
+        raise CheckpointError(f"missing tensors: {', '.join(missing)}")
+    patch = state["vision_tower.embeddings.patch_embedding.weight"]  # (C, 3, p, p)
+    side = round((state["vision_tower.embeddings.position_embedding"].shape[1] - 1) ** 0.5)
+    width = patch.shape[0]
+    if heads is None and width % EVA_HEAD_WIDTH:
+        raise CheckpointError(f"a tower of width {width} is not EVA-ViT-G: give its number of heads (vision_heads)")
+    vision = InstructBlipVisionConfig(
+        hidden_size=width, intermediate_size=state["vision_tower.encoder.layers.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=depth, num_attention_heads=heads or width // EVA_HEAD_WIDTH,
+        image_size=side * patch.shape[-1], patch_size=patch.shape[-1], layer_norm_eps=1e-6, initializer_range=0.02,
+    )  # fmt: skip
+    words = state["text_decoder.qformer.embeddings.word_embeddings.weight"]
+    layer = "text_decoder.qformer.encoder.layer."
+    layers = {int(n.removeprefix(layer).split(".")[0]) for n in state if n.startswith(layer)}
+    qformer = InstructBlipQFormerConfig(
+        vocab_size=words.shape[0], hidden_size=words.shape[1], num_hidden_layers=max(layers) + 1,
+        num_attention_heads=bert.get("num_attention_heads", 12),
+        intermediate_size=state[f"{layer}0.intermediate_query.dense.weight"].shape[0],
+        max_position_embeddings=state["text_decoder.qformer.embeddings.position_embeddings.weight"].shape[0],
+        layer_norm_eps=bert.get("layer_norm_eps", 1e-12), encoder_hidden_size=width,
+        hidden_dropout_prob=bert.get("hidden_dropout_prob", 0.1),
+        attention_probs_dropout_prob=bert.get("attention_probs_dropout_prob", 0.1),
+    )  # fmt: skip
+    n_query = state["text_decoder.query_tokens"].shape[1]
+    if original.get("num_query", n_query) != n_query:
+        raise CheckpointError(f"config.json says num_query={original['num_query']}, the tensor holds {n_query}")
+    return LlamaVidConfig(
+        vision, qformer, _llm_config(original), n_query=n_query, content=original.get("compress_type") or "all",
+        vision_norm="pretrain" in kind, drop_cls=(side * side + 1) % 2 == 1,
+    )  # fmt: skip
+
+
+def _llm_config(original: dict) -> LlamaConfig:
+    names = (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps",
+        "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings",
+    )  # fmt: skip
+    rope = {"rope_type": "default", "rope_theta": original.get("rope_theta", 10000.0)}
+    if scaling := original.get("rope_scaling"):
+        rope |= {"rope_type": scaling["type"], "factor": scaling["factor"]}
+    return LlamaConfig(**{n: original[n] for n in names if n in original}, rope_parameters=rope)
+
+
+def _depth(tower: dict) -> int:
+    blocks = {int(name.split(".")[1]) for name in tower if name.startswith("blocks.")}
+    if blocks != set(range(len(blocks))) or not blocks:
+        raise CheckpointError(f"vision tower: blocks {sorted(blocks)} are not 0, 1, 2, …")
+    return len(blocks)
+
+
+def _read_shards(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder; a shard that is missing, or disagrees with the index, is an error."""
+    index_file, single = folder / "pytorch_model.bin.index.json", folder / "pytorch_model.bin"
+    if not index_file.is_file():
+        if single.is_file():
+            return _load(single)
+        raise CheckpointError(f"{folder} holds neither pytorch_model.bin.index.json nor pytorch_model.bin")
+    index = json.loads(index_file.read_text())["weight_map"]
+    tensors: dict[str, Tensor] = {}
+    for shard in sorted(set(index.values())):
+        if Path(shard).name != shard:
+            raise CheckpointError(f"{index_file}: shard {shard!r} is not a file name in this folder")
+        tensors |= _load(folder / shard)
+    problems = [f"missing {n}" for n in sorted(set(index) - set(tensors))]
+    problems += [f"unexpected {n}" for n in sorted(set(tensors) - set(index))]
+    if problems:
+        raise CheckpointError(f"{folder}: shards and index disagree: {', '.join(problems)}")
+    return tensors
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read as PyTorch weights: {error}") from error
+    except Exception as error:  # pickle.UnpicklingError: the file asks for more than tensors
+        raise CheckpointError(f"{path} holds more than tensors and is not loaded: {error}") from error
+    return loaded
