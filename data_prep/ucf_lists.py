@@ -58,7 +58,7 @@ def find_list(folder: Path, names: Sequence[str]) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise FileNotFoundError(
-        f"{folder} holds no {' or '.join(names)}; the lists come with UCF-Crime, name their folder with lists= (--lists)"
+        f"{folder} holds no {' or '.join(names)}; the lists come with UCF-Crime, give their folder as lists= (--lists)"
     )
 
 

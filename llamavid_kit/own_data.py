@@ -62,7 +62,10 @@ def clips_from_csv(
     if len(labels) < 2:
         raise ValueError(f"{path}: every clip has the label {labels[0]!r}; a choice needs at least two labels")
     _check_splits(path, rows, for_training)
-    question = multiple_choice_question(task, labels)
+    try:
+        question = multiple_choice_question(task, labels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return [
         InstructionPair(
             id=Path(first.video).as_posix(), video=first.video, question=question, answer=first.label,
@@ -77,12 +80,12 @@ def _read_rows(path: Path) -> list[_Row]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a CSV with the columns video and label")
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True, restkey="", restval="")
+        reader = csv.DictReader(file, skipinitialspace=True, restval="")
         names = [(name or "").strip() for name in reader.fieldnames or []]
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]
         if missing := [name for name in ("video", "label") if name not in reader.fieldnames]:
             raise ValueError(f"{path}: no column {' and no column '.join(missing)}; its first line reads {names}")
-        if not any("split" == name for name in reader.fieldnames):
+        if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
         rows = [_row(record, f"{path}, line {reader.line_num}") for record in reader]
     if not rows:
@@ -90,9 +93,9 @@ def _read_rows(path: Path) -> list[_Row]:
     return rows
 
 
-def _row(record: dict[str, str], where: str) -> _Row:
-    if "" in record:
-        raise ValueError(f"{where}: more fields than columns ({record['']}); put texts with a comma in double quotes")
+def _row(record: dict[str | None, str], where: str) -> _Row:
+    if None in record:
+        raise ValueError(f"{where}: more fields than columns ({record[None]}); put texts with a comma in double quotes")
     record = {name: value.strip() for name, value in record.items()}
     for name in ("video", "label"):
         if not record[name]:

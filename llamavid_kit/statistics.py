@@ -31,7 +31,7 @@ def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
     if n == 0:
         return 0.0, 1.0
     low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
-    return max(0.0, float(low)), min(1.0, float(high))
+    return (float(low) if k else 0.0), (float(high) if k < n else 1.0)  # without the last digit's rounding
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
