@@ -1,0 +1,12 @@
+"""Short surveillance-like clips with known truth: scenes from a seed, one event laid over an interval, every clip with
+a twin in which nothing happens. `plan_clip` plans and draws, `questions.questions` asks about a plan, and
+`render.render_set` writes clips in UCF-Crime's layout."""
+
+from .brush import SIZE
+from .clip import BENIGN_KINDS, CRIME_KINDS, NORMAL, SEEN_KINDS, UNSEEN_KINDS, ClipPlan, plan_clip
+from .scene import FPS, SECONDS
+
+__all__ = [
+    "BENIGN_KINDS", "CRIME_KINDS", "FPS", "NORMAL", "SECONDS", "SEEN_KINDS", "SIZE", "UNSEEN_KINDS", "ClipPlan",
+    "plan_clip",
+]  # fmt: skip
