@@ -31,7 +31,8 @@ ACTIONS = {"walk": "walks", "sit": "sits", "lie": "lies on the ground"}
 
 
 def questions(plan: ClipPlan, rng: np.random.Generator, *, allowed: Collection[str] = ALLOWED) -> list[Question]:
-    """All questions about `plan`, each once in a random phrasing: (kind of question, question, answer, choices or None).
+    """All questions about `plan`, each once, in a random phrasing: (kind of question, question, answer, choices
+    or None).
 
     Kinds that begin with "event_", and captions, speak of the event; all others hold for the twin too, but for `moves`.
     allowed: kinds of events that may be put into words; unseen kinds have no words and raise ValueError.
@@ -129,7 +130,7 @@ def _when(plan, facts, rng) -> list[Question]:
 def _closed(plan, facts, answers, rng, allowed) -> list[Question]:
     """Multiple choice: the true category among some or all others, shuffled, each with a capital letter."""
     pools = {
-        **dict.fromkeys(("car_colour", "parked_colour", "hat_shirt", "bag_shirt"), list(COLOURS)),
+        **{key: list(COLOURS) for key in ("car_colour", "parked_colour", "hat_shirt", "bag_shirt")},
         "building": list(WALLS), "light": ["day", "dusk", "night"], "weather": ["clear", "cloudy", "rain", "snow"],
         "animal": ["a dog", "a cat"], "animal_action": list(ACTION_WORDS.values()),
         "people": list(NUMBER_WORDS.values()),
@@ -151,7 +152,7 @@ def _closed(plan, facts, answers, rng, allowed) -> list[Question]:
 
 
 def _label(answer: str) -> str:
-    """ "a dog" → "Dog", "it sits" → "Sits", "two people hug" → "Two people hug"."""
+    """As a category: "a dog" → "Dog", "it sits" → "Sits", "two people hug" → "Two people hug"."""
     if answer in ("a dog", "a cat") or answer.startswith("it "):
         answer = answer.split(" ", 1)[1]
     return answer[:1].upper() + answer[1:]

@@ -68,9 +68,9 @@ ASK = {
     "moves": ("What moves besides the people?", "Apart from the people, what moves in the video?"),
     "car_moves": ("Does a car move?", "Is one of the cars moving?", "Does any car drive in the video?"),
     "there_is": ("Is there a {thing}?", "Can you see a {thing}?", "Does the video show a {thing}?"),
-    "event_happens": ("What happens?", "What happens in the video?", "Tell me what happens.", "Which event do you see?"),
+    "event_happens": ("What happens?", "What happens in the video?", "Tell me what happens.", "What event is it?"),
     "event_yes_no": ("Do you see {event}?", "Can one see {event}?", "Does the video show {event}?"),
-    "event_when": ("When does it happen, in the first or the second half?", "In which half of the video does it happen?"),
+    "event_when": ("When does it happen, in the first or the second half?", "In which half does it happen?"),
 }  # fmt: skip
 ACTION_WORDS = {"walk": "it walks", "sit": "it sits", "lie": "it lies on the ground"}
 NUMBER_WORDS = {3: "three", 4: "four", 5: "five", 6: "six"}

@@ -1,0 +1,31 @@
+"""`python -m data_prep toy | crime …`: data sets as the kit reads them. Imports only the chosen one."""
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "toy": ("data_prep.toy_world.cli", "render the toy world in UCF-Crime's layout"),
+    "crime": ("data_prep.ucf_crime", "UCF-Crime → instruction pairs"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name == chosen:
+            importlib.import_module(module).add_arguments(command)
+    args = parser.parse_args(argv)
+    try:
+        return importlib.import_module(COMMANDS[args.command][0]).run(args) or 0
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
