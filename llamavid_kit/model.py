@@ -10,6 +10,9 @@ Shapes, with the paper's symbols:
     L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
 """
 
+from functools import partial
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
@@ -92,14 +95,15 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         """Prompt ids with slots and the frame tokens that fill them → new token ids (B, n_new) only.
 
         Args:
-            inputs: (B, L) int64, IMAGE_SLOT where frame tokens go (`prompt.open_prompt`); pad on the left.
+            inputs: (B, L) int64, IMAGE_SLOT where frame tokens go (`prompt.open_prompt`). Where clips differ in
+                length the shorter samples are padded on the left.
             visual: per sample a list of `VisualTokens`, one for each slot; None for `inputs_embeds` or plain text.
             **kwargs: transformers' generation options (`max_new_tokens`, `do_sample`, …).
         """
         inputs = kwargs.pop("input_ids", inputs)
         if visual is None:
             return super().generate(inputs, attention_mask=attention_mask, **kwargs)
-        embeds, attention_mask, _ = self.splice(inputs, visual, attention_mask=attention_mask)
+        embeds, attention_mask, _ = self.splice(inputs, visual, attention_mask=attention_mask, side="left")
         return super().generate(inputs_embeds=embeds, attention_mask=attention_mask, **kwargs)
 
     # --- what the steps are made of --------------------------------------------------------------------------------
@@ -125,12 +129,12 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         context = self.context_attention.value_projector(tokens.context)
         return interleave(context, self.content_projector(tokens.content))
 
-    def splice(self, input_ids, visual, *, attention_mask=None, labels=None):
+    def splice(self, input_ids, visual, *, attention_mask=None, labels=None, side: Literal["left", "right"] = "right"):
         """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
 
-        Slot k takes the k-th entry. Shorter samples are padded on the right with zero rows, mask False and label
-        IGNORE (on the left if the mask says that the input is padded there). Raises ValueError where the number of
-        slots and of entries differ (the original raises IndexError or ignores the rest).
+        Slot k takes the k-th entry. Shorter samples are padded on `side` with zero rows, mask False and label IGNORE.
+        Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
+        entries and ignores those that are too many).
         """
         table = self.get_input_embeddings()
         rows, masks, targets = [], [], []
@@ -154,10 +158,9 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
             rows.append(torch.cat(row))
             masks.append(torch.cat(row_mask))
             targets.append(torch.cat(row_target))
-        left = attention_mask is not None and not bool(attention_mask[:, 0].all())
-        pad = _pad_left if left else _pad_right
-        embeds, mask = pad(rows, 0.0), pad(masks, False)
-        return embeds, mask, (None if labels is None else pad(targets, IGNORE))
+        pad = partial(nn.utils.rnn.pad_sequence, batch_first=True, padding_side=side)
+        embeds, mask = pad(rows), pad(masks, padding_value=False)
+        return embeds, mask, (None if labels is None else pad(targets, padding_value=IGNORE))
 
     def forward(
         self,
@@ -169,18 +172,21 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         frames=None,
         question_ids=None,
         question_mask=None,
+        clip_of=None,
         content=None,
         inputs_embeds=None,
+        position_ids=None,
         **kwargs,
     ):
         """Logits (B, L', V) and, with labels, the loss.
 
         Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or
-        `frames`, per sample (T, 3, h, w) with `question_ids` and `question_mask` (B, Lt), one question a sample,
-        which trains through tower and text decoder. With `inputs_embeds`, or neither, it is the language model.
+        `frames`, a list of clips as `encode_frames` takes them, with `question_ids` and `question_mask` (B, Lt) and
+        `clip_of` (B,), the clip that each sample asks about, which trains through tower and text decoder. With
+        `inputs_embeds`, or neither, it is the language model.
         """
         if frames is not None:
-            visual = self._see(frames, question_ids, question_mask, content)
+            visual = self._see(frames, question_ids, question_mask, clip_of.tolist(), content)
         if visual is not None:
             visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
             inputs_embeds, attention_mask, labels = self.splice(
@@ -188,7 +194,8 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
             )  # fmt: skip
             input_ids = None
         return self.language_model(
-            input_ids=input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs
+            input_ids=input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels,
+            position_ids=position_ids, **kwargs,
         )  # fmt: skip
 
     def ask(self, video, question: str, *, fps: float = 1.0, **kwargs):
@@ -197,22 +204,18 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
 
         return ask(self, video, question, fps=fps, **kwargs)
 
-    def _see(self, frames, question_ids, question_mask, content) -> list[list[VisualTokens]]:
+    def _see(self, frames, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
+        """Tower once a clip, text decoder once a (frame, question); all at once, for training."""
         lengths = [len(clip) for clip in frames]
-        features = self.encode_frames(torch.cat(list(frames)), chunk=max(sum(lengths), 1))
-        per_frame = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(self.device)
-        context, pooled, _ = self.decode_tokens(features, question_ids[per_frame], question_mask[per_frame], content)
-        pairs = zip(context.split(lengths), pooled.split(lengths), strict=True)
+        clips = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
+        asked = [lengths[clip] for clip in clip_of]
+        sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))
+        features = torch.cat([clips[clip] for clip in clip_of])
+        context, pooled, _ = self.decode_tokens(features, ids[sample_of_frame], mask[sample_of_frame], content)
+        pairs = zip(context.split(asked), pooled.split(asked), strict=True)
         return [[VisualTokens(c, p)] for c, p in pairs]
 
     def _normalise(self, frames: Tensor) -> Tensor:
         mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
         return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
-
-def _pad_right(rows: list[Tensor], value) -> Tensor:
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
-
-
-def _pad_left(rows: list[Tensor], value) -> Tensor:
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value, padding_side="left")

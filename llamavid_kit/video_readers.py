@@ -158,6 +158,8 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
         return "decord is not installed"
     except VideoError as error:
         return f"decord cannot open it ({error.cause})"
+    if not table.seekable:
+        return f"decord's seeking returns wrong frames in containers without an index ({table.container})"
     if len(reader) != len(table.timestamps_s):
         return f"decord counts {len(reader)} frames, the container shows {len(table.timestamps_s)}"
     if table.pts is None:

@@ -17,6 +17,7 @@ import numpy as np
 log = logging.getLogger(__name__)
 
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
+INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
 WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out of the clip list"
 
 
@@ -35,20 +36,24 @@ class VideoError(ValueError):
 class ClipTable:
     """What a file's video stream holds, in presentation order.
 
-    timestamps_s: (n,) float64, seconds from the first frame; duration_s: when the last frame ends
+    container, codec: FFmpeg's names. timestamps_s: (n,) float64, seconds from the first frame
+    duration_s: when the last frame ends; fps: average rate, frames a second
     pts: (n,) int64, the same in units of the stream's time base, not shifted; None when frames carry no usable pts
-    keyframe_pts: (k,) int64, where decoding can start; empty when only the start of the file is safe
+    seekable: the container has an index of its frames; others are decoded from the start
+    keyframe_pts: (k,) int64, where decoding can start besides the start of the file; empty unless seekable
     open_gop: some frames shown before a keyframe are stored after it. decord, after a seek to such a keyframe, drops
     them without a word and returns the frame after the one asked for (seen with HEVC).
     quarter_turns: anticlockwise turns that bring a decoded picture upright; height, width: after turning
     """
 
     stream_index: int
+    container: str
     codec: str
     timestamps_s: np.ndarray
     duration_s: float
     fps: float
     pts: np.ndarray | None
+    seekable: bool
     keyframe_pts: np.ndarray
     open_gop: bool
     quarter_turns: int
@@ -69,28 +74,29 @@ def scan(path: Path) -> ClipTable:
     check_file(path)
     try:
         with av.open(str(path)) as container:
-            stream = _video_stream(path, container)
-            packets = _read_packets(stream, container)
-            height, width, turns = _display(path, stream.index)
-            fps = float(stream.average_rate or stream.guessed_rate or 0)
-            announced = _announced(stream, packets)
-            codec, time_base, index = stream.codec_context.name, stream.time_base, stream.index
-        doubt = packets.doubt if codec in ONE_PACKET_A_FRAME else f"codec {codec}"
+            stream = _describe(path, container)
+            av_stream = container.streams[stream.index]
+            packets = _read_packets(av_stream, container)
+            announced = max(_announced(av_stream, packets), len(packets.pts))
+        height, width, turns = _display(path, stream.index)
+        doubt = packets.doubt if stream.codec in ONE_PACKET_A_FRAME else packets.doubt or f"codec {stream.codec}"
         if packets.damage or len(packets.pts) < announced:
-            _confirm_damage(path, index, max(announced, len(packets.pts)), packets.damage)
+            _confirm_damage(path, stream.index, announced, packets.damage)
+        pts = np.sort(packets.pts)
+        times_s = pts * stream.tick_s
         if doubt:
-            return _decoded_table(path, index, codec, fps, (height, width, turns), doubt)
+            decoded_pts, times_s = _decoded_times(path, stream, doubt)
+            pts = pts if stream.seekable and decoded_pts == pts.tolist() else None
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, f"not readable as a video ({brief(error)})") from error
-    order = np.argsort(packets.pts, kind="stable")
-    pts = packets.pts[order]
-    timestamps_s = (pts - pts[0]).astype(np.float64) * float(time_base)
-    fps = fps or _rate_of(timestamps_s)
-    last_s = packets.durations[order[-1]] * float(time_base) or _frame_s(timestamps_s, fps)
+    timestamps_s = times_s - times_s[0]
+    fps = stream.fps or _rate_of(timestamps_s)
+    last_s = 0.0 if pts is None else float(packets.durations[packets.pts.argmax()]) * stream.tick_s
     return ClipTable(
-        stream_index=index, codec=codec, timestamps_s=timestamps_s, duration_s=float(timestamps_s[-1] + last_s),
-        fps=fps, pts=pts, keyframe_pts=packets.keyframe_pts, open_gop=packets.open_gop, quarter_turns=turns,
-        height=height, width=width,
+        stream_index=stream.index, container=stream.container, codec=stream.codec, timestamps_s=timestamps_s,
+        duration_s=float(timestamps_s[-1]) + (last_s or _frame_s(timestamps_s, fps)), fps=fps, pts=pts, seekable=stream.seekable,
+        keyframe_pts=packets.keyframe_pts[: None if stream.seekable else 0],
+        open_gop=packets.open_gop, quarter_turns=turns, height=height, width=width,
     )  # fmt: skip
 
 
@@ -104,20 +110,36 @@ def check_file(path: Path) -> None:
         raise VideoError(path, "the file is empty (0 bytes)", "copy or download it again")
 
 
-def _video_stream(path: Path, container: Any) -> Any:
-    """The best video stream. Cover art and text that FFmpeg would draw as a picture do not count."""
+@dataclass(frozen=True)
+class _Stream:
+    """The stream that counts, and what its header says."""
+
+    index: int
+    container: str  # FFmpeg's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2"
+    codec: str
+    fps: float  # average rate, 0 if unknown
+    tick_s: float  # the stream's time base
+
+    @property
+    def seekable(self) -> bool:
+        return self.container.startswith(INDEXED)
+
+
+def _describe(path: Path, container: Any) -> _Stream:
+    """The best video stream. Cover art, and text that FFmpeg would draw as a picture, do not count."""
     import av
 
+    if container.format.name == "tty":
+        raise VideoError(path, "is a text file, not a video", "give a video file such as clip.mp4")
     cover = av.stream.Disposition.attached_pic
     stream = container.streams.best("video")
     if stream is not None and stream.disposition & cover:
         stream = next((s for s in container.streams.video if not s.disposition & cover), None)
-    if container.format.name == "tty":
-        raise VideoError(path, "is a text file, not a video", "give a video file such as clip.mp4")
     if stream is None:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise VideoError(path, f"has no video stream (it holds {kinds})", "give a file with pictures")
-    return stream
+    fps = float(stream.average_rate or stream.guessed_rate or 0)
+    return _Stream(stream.index, container.format.name, stream.codec_context.name, fps, float(stream.time_base))
 
 
 @dataclass
@@ -229,26 +251,19 @@ def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) 
     log.warning("%s: %s, yet all %d frames decode", path, damage, decoded)
 
 
-def _decoded_table(
-    path: Path, stream_index: int, codec: str, fps: float, display: tuple[int, int, int], doubt: str
-) -> ClipTable:
-    """The table of a clip whose packets cannot be trusted, from decoding all of it once."""
+def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.ndarray]:
+    """(pts of each frame, seconds of each frame) of a clip whose packets are in doubt, from decoding all of it once."""
     log.info("%s: decoding the whole clip once to count its frames (%s)", path, doubt)
-    times = [frame.time for frame in decode(path, stream_index)]
-    if not times:
+    frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]
+    if not frames:
         raise VideoError(path, "its video stream holds no frame that can be decoded")
-    if any(t is None for t in times) or any(b <= a for a, b in pairwise(times)):
-        if not fps:
-            raise VideoError(path, "its frames carry no times and the file names no rate")
-        times = [i / fps for i in range(len(times))]
-    timestamps_s = np.asarray(times, dtype=np.float64) - times[0]
-    fps = fps or _rate_of(timestamps_s)
-    height, width, turns = display
-    return ClipTable(
-        stream_index=stream_index, codec=codec, timestamps_s=timestamps_s, fps=fps, pts=None,
-        duration_s=float(timestamps_s[-1] + _frame_s(timestamps_s, fps)), keyframe_pts=np.empty(0, np.int64),
-        open_gop=True, quarter_turns=turns, height=height, width=width,
-    )  # fmt: skip
+    pts = [frame[0] for frame in frames]
+    for ticks in (pts, [frame[1] for frame in frames]):  # AVI gives H.264 no pts, and its dts come out in order
+        if None not in ticks and all(a < b for a, b in pairwise(ticks)):
+            return pts, np.asarray(ticks, dtype=np.float64) * stream.tick_s
+    if not stream.fps:
+        raise VideoError(path, "its frames carry no times and the file names no rate")
+    return pts, np.arange(len(frames)) / stream.fps
 
 
 def _rate_of(timestamps_s: np.ndarray) -> float:

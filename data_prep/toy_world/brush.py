@@ -56,11 +56,11 @@ class Brush:
     def line(self, points, colour, width=1.0):
         self._pen(colour).line(self._points(points), fill=colour, width=max(1, round(width * SCALE)))
 
-    def limb(self, points, colour, width):
-        """Rounded thick line through `points`: arms, legs, poles."""
+    def limb(self, points, colour, width, round_at=None):
+        """Thick line through `points`, rounded at all of them or at `round_at`: arms, legs, poles."""
         self.line(points, colour, width)
         r = width / 2 - 0.2
-        for x, y in points:
+        for x, y in points if round_at is None else round_at:
             self._solid.ellipse(self._box(x - r, y - r, x + r, y + r), fill=colour)
 
     def star(self, x, y, r, colour, *, spikes=8, inner=0.45, turn=0.0):

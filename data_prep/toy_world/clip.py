@@ -2,6 +2,7 @@
 deterministic; frames are drawn one by one when asked for. Outside [start_s, end_s) a plan and its twin without event
 are the same pixels, because the event only changes the stage inside the interval and draws from a stream of its own."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,14 +109,14 @@ class ClipPlan:
     def _weather(self, brush: Brush, i: int):
         if self.scene.weather not in ("rain", "snow"):
             return
-        drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (70, 2)))
+        drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (45, 2)).tolist())
         fall = i * (9.0 if self.scene.weather == "rain" else 1.6)
         for k, (x, y) in enumerate(drops):
             py = (y + fall * (0.8 + 0.4 * (k % 5) / 5)) % (SIZE + 20) - 10
             if self.scene.weather == "rain":
                 brush.line([(x, py), (x - 1.5, py + 8)], (196, 206, 222), 0.5)
             else:
-                brush.disc((x + 3 * np.sin(0.05 * i + k)) % SIZE, py, 1.2, (248, 250, 252))
+                brush.disc((x + 3 * math.sin(0.05 * i + k)) % SIZE, py, 1.2, (248, 250, 252))
 
     def _roll(self):
         return tuple(stream(self.seed, EVENT).uniform(0, 1, 8).tolist())

@@ -54,7 +54,7 @@ def paint_person(brush: Brush, actor: Actor):
     brush.oval(actor.x, actor.y + 0.5, h * 0.24, h * 0.05, (0, 0, 0, 62))
     arm, leg = h * 0.085, h * 0.115
     far = mix(s["shirt"], (0, 0, 0), 0.25)
-    _arm(brush, parts["arm2"], far, s["skin"], arm)
+    _arm(brush, parts["arm2"], far, s["skin"], arm, round_at=parts["arm2"][1:2])
     _leg(brush, parts["leg2"], mix(s["trousers"], (0, 0, 0), 0.25), leg, actor.facing)
     _leg(brush, parts["leg1"], s["trousers"], leg, actor.facing)
     (hx, hy), (sx, sy) = parts["trunk"]
@@ -66,17 +66,17 @@ def paint_person(brush: Brush, actor: Actor):
     if "bag" in actor.extras:
         _bag(brush, hx - actor.facing * h * 0.1, hy + 1, s["bag"], h, strap=(sx, sy))
     _head(brush, actor, parts["head"][0], (sx, sy))
-    _arm(brush, parts["arm1"], mix(s["shirt"], (255, 255, 255), 0.08), s["skin"], arm)
+    _arm(brush, parts["arm1"], mix(s["shirt"], (255, 255, 255), 0.08), s["skin"], arm, round_at=parts["arm1"][:2])
     _held(brush, actor, parts)
 
 
-def _arm(brush, points, sleeve, skin, width):
-    brush.limb(points, sleeve, width)
+def _arm(brush, points, sleeve, skin, width, round_at):
+    brush.limb(points, sleeve, width, round_at)
     brush.disc(*points[2], width * 0.62, skin)
 
 
 def _leg(brush, points, colour, width, facing):
-    brush.limb(points, colour, width)
+    brush.limb(points, colour, width, points[1:2])
     x, y = points[2]
     brush.oval(x + facing * width * 0.4, y + width * 0.1, width * 0.75, width * 0.42, (36, 32, 32))
 

@@ -1,0 +1,167 @@
+"""Answers: generated, or as the likelihood of each closed choice.
+
+`VideoModel` is the one protocol through which an ablation reaches a model: clips and a question in, `Reply` out, so
+that another video LLM can take an arm. `LlamaVidAnswerer` is ours, on cached frame tokens; `ask` is the short way for
+one clip. Which label a reply means is decided in `scoring.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from llamavid_kit.context_attention import VisualTokens
+from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.model import LlamaVid
+from llamavid_kit.pixels import pixel_values
+from llamavid_kit.planner import check_fits
+from llamavid_kit.prompt import open_prompt
+from llamavid_kit.video import Video
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer with the receipt of what was seen.
+
+    text: the generated words, or the likeliest choice.
+    timestamps_s: seconds from clip start of the frames that the model saw.
+    log_likelihood: choice → natural log of its probability as the whole answer; empty for generated replies.
+    notes: what a reader of the answer must know (a model outside its world, a clip slower than the fps asked for).
+    tokens: the frame tokens with the attention map; only from `ask`.
+    """
+
+    text: str
+    timestamps_s: tuple[float, ...]
+    log_likelihood: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    tokens: VisualTokens | None = None
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *(f"note: {note}" for note in self.notes)])
+
+
+class VideoModel(Protocol):
+    """What an ablation asks of a model. All clips of one call share the question."""
+
+    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
+        """A free reply to the question for each clip, greedily decoded."""
+
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
+        """The likeliest of `choices` for each clip, with the likelihood of every choice."""
+
+
+@dataclass
+class LlamaVidAnswerer:
+    """`VideoModel` for LLaMA-VID, on a frame cache that adapters of the same base may share."""
+
+    model: LlamaVid
+    cache: FrameCache
+    max_new_tokens: int = 24
+
+    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
+        tokens, times = self._look(clips, question, fps)
+        texts = generate_texts(self.model, question, tokens, max_new_tokens=self.max_new_tokens)
+        return [Reply(text, seen) for text, seen in zip(texts, times, strict=True)]
+
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
+        tokens, times = self._look(clips, question, fps)
+        table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
+        return [
+            Reply(choices[int(row.argmax())], seen, dict(zip(choices, map(float, row), strict=True)))
+            for row, seen in zip(table, times, strict=True)
+        ]
+
+    def _look(self, clips: Sequence[Video], question: str, fps: float):
+        found = [self.cache.tokens(clip, question, fps=fps) for clip in clips]
+        return [t for t, _ in found], [tuple(round(float(s), 4) for s in times) for _, times in found]
+
+
+@torch.inference_mode()
+def generate_texts(
+    model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int
+) -> list[str]:
+    """Greedy replies to one question about several clips, as one batch."""
+    ids = torch.tensor([open_prompt(model.tokenizer, model.config.template, question)] * len(tokens))
+    new = model.generate(
+        ids.to(model.device), visual=[[_to(model, t)] for t in tokens], do_sample=False, max_new_tokens=max_new_tokens,
+        eos_token_id=model.tokenizer.eos_token_id, pad_token_id=model.tokenizer.pad_token_id,
+    )  # fmt: skip
+    return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+@torch.inference_mode()
+def choice_log_likelihood(
+    model: LlamaVid, question: str, tokens: Sequence[VisualTokens], choices: Sequence[str]
+) -> np.ndarray:
+    """(B clips, K choices) natural log of P(choice and its end | clip, question), summed over the choice's tokens.
+
+    The prompt runs once a clip; its key-value cache is shared by the choices.
+    """
+    if not choices:
+        raise ValueError("no choices to score: give the closed set of answers")
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
+    answers = [_answer_ids(model, question, choice, prompt) for choice in choices]
+    ids = torch.tensor([prompt] * len(tokens), device=model.device)
+    embeds, mask, _ = model.splice(ids, [[_to(model, t)] for t in tokens], side="left")
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    first = model(
+        inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
+    )  # fmt: skip
+    n, k = len(tokens), len(choices)
+    longest = max(map(len, answers))
+    padded = torch.tensor([a + [0] * (longest - len(a)) for a in answers], device=model.device)  # (K, La)
+    real = torch.tensor([[i < len(a) for i in range(longest)] for a in answers], device=model.device)
+    cache = first.past_key_values
+    cache.batch_repeat_interleave(k)
+    rest = model(
+        input_ids=padded.repeat(n, 1), past_key_values=cache, use_cache=True,
+        attention_mask=torch.cat([mask.repeat_interleave(k, 0), real.repeat(n, 1)], 1),
+        position_ids=(positions[:, -1:] + 1).repeat_interleave(k, 0) + torch.arange(longest, device=model.device),
+    )  # fmt: skip
+    logits = torch.cat([first.logits.repeat_interleave(k, 0), rest.logits[:, :-1]], 1).float()  # (B*K, La, V)
+    picked = logits.log_softmax(-1).gather(2, padded.repeat(n, 1)[..., None])[..., 0]
+    return (picked * real.repeat(n, 1)).sum(1).view(n, k).cpu().numpy()
+
+
+def ask(
+    model: LlamaVid, video: Video | Path | str, question: str, *, fps: float = 1.0, max_new_tokens: int = 64
+) -> Reply:
+    """One question about one clip; the reply holds the frame tokens with the attention map.
+
+    Raises VideoError for a clip that cannot be read, and ValueError, with the way out, for one too long for the model.
+    """
+    video = video if isinstance(video, Video) else Video(video)
+    sample = video.sample(fps)
+    check_fits(model.config, n_frames=len(sample), n_prompt=_prompt_length(model, question) + max_new_tokens, fps=fps)
+    config, parts = model.config, []
+    with torch.inference_mode():
+        for _, _, frames in video.chunks(sample):
+            pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
+            parts.append(model.frame_tokens(model.encode_frames(pixels), question))
+    tokens = VisualTokens(*(torch.cat([getattr(p, f) for p in parts]) for f in ("context", "content", "attention")))
+    text = generate_texts(model, question, [tokens], max_new_tokens=max_new_tokens)[0]
+    notes = [f"this model only knows {config.world}"] if config.world else []
+    if fps > video.fps * 1.001:
+        notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
+    return Reply(text, tuple(float(t) for t in sample.timestamps_s), notes=tuple(notes), tokens=tokens)
+
+
+def _answer_ids(model: LlamaVid, question: str, choice: str, prompt: list[int]) -> list[int]:
+    from llamavid_kit.prompt import human_turn, template, tokenize
+
+    whole = tokenize(model.tokenizer, template(model.config.template).render([(human_turn(question), choice)]))
+    if whole[: len(prompt)] != prompt:
+        raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")
+    return whole[len(prompt) :]
+
+
+def _prompt_length(model: LlamaVid, question: str) -> int:
+    return len(open_prompt(model.tokenizer, model.config.template, question)) - 1
+
+
+def _to(model: LlamaVid, tokens: VisualTokens) -> VisualTokens:
+    dtype = model.content_projector[0].weight.dtype
+    return VisualTokens(tokens.context.to(model.device, dtype), tokens.content.to(model.device, dtype))

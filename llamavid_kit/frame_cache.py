@@ -1,0 +1,97 @@
+"""Frame tokens on disk, so that an FPS sweep and every epoch after the first need no vision.
+
+Input: a clip, a question and a sampling rate. Output: the clip's `VisualTokens` and their timestamps. A file is keyed
+by the clip's content, the model's vision side, the question and the kind of content tokens, never by a file name; it
+holds whatever frames anybody asked for, so the frames of 1 fps come free with those of 6 fps.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from llamavid_kit.context_attention import VisualTokens
+from llamavid_kit.model import LlamaVid
+from llamavid_kit.pixels import pixel_values
+from llamavid_kit.sampling import Rule
+from llamavid_kit.video import Video
+
+CHUNK = 48  # frames decoded at a time
+VISION_SIDE = ("vision_tower", "vision_norm", "text_decoder", "context_attention")
+
+
+class FrameCache:
+    """Frame tokens of one model, kept in `folder`; None keeps nothing.
+
+    The model's projectors and its language model play no part, so adapters of one base model share a cache.
+    """
+
+    def __init__(self, model: LlamaVid, folder: Path | str | None = None):
+        self.model = model
+        self.folder = None if folder is None else Path(folder)
+        self._vision_key = vision_key(model)
+
+    def tokens(
+        self, video: Video, question: str, *, fps: float, rule: Rule = "time"
+    ) -> tuple[VisualTokens, np.ndarray]:
+        """The frame tokens of `video` for `question` at `fps`, and timestamps_s (T,) of the frames they came from.
+
+        The attention map is not kept. Raises VideoError where the clip cannot be read.
+        """
+        sample = video.sample(fps, rule=rule)
+        path = self._path(video, question)
+        stored = load_file(path) if path is not None and path.is_file() else None
+        held = stored["indices"].numpy() if stored else np.empty(0, np.int64)
+        missing = np.setdiff1d(sample.indices, held)
+        if len(missing):
+            stored = self._merge(stored, missing, self.compute(video, question, missing))
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_file(stored, partial := path.with_suffix(".partial"))
+                partial.replace(path)
+        at = torch.from_numpy(np.searchsorted(stored["indices"].numpy(), sample.indices))
+        return VisualTokens(stored["context"][at], stored["content"][at]), sample.timestamps_s
+
+    @torch.inference_mode()
+    def compute(self, video: Video, question: str, indices: np.ndarray) -> VisualTokens:
+        """Frame tokens of the frames at `indices`, on the CPU; at most CHUNK frames are decoded at a time."""
+        config = self.model.config
+        parts = []
+        for k in range(0, len(indices), CHUNK):
+            frames = video.frames(indices[k : k + CHUNK])
+            pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
+            tokens = self.model.frame_tokens(self.model.encode_frames(pixels), question)
+            parts.append((tokens.context.cpu(), tokens.content.cpu()))
+        return VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+    def _path(self, video: Video, question: str) -> Path | None:
+        if self.folder is None:
+            return None
+        asked = "\0".join([self._vision_key, question, self.model.config.content, video.reader])
+        return self.folder / f"{video.content_key()[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.safetensors"
+
+    @staticmethod
+    def _merge(stored: dict | None, indices: np.ndarray, tokens: VisualTokens) -> dict:
+        new = {"indices": torch.from_numpy(indices), "context": tokens.context, "content": tokens.content}
+        if stored is None:
+            return {name: t.contiguous() for name, t in new.items()}
+        both = {name: torch.cat([stored[name], new[name]]) for name in new}
+        order = both["indices"].argsort()
+        return {name: t[order].contiguous() for name, t in both.items()}
+
+
+def vision_key(model: LlamaVid) -> str:
+    """Hash of every weight and setting that frame tokens depend on."""
+    digest = hashlib.sha256(repr(sorted(_settings(model).items())).encode())
+    for part in VISION_SIDE:
+        for name, tensor in sorted(getattr(model, part).state_dict().items()):
+            digest.update(f"{part}.{name}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _settings(model: LlamaVid) -> dict:
+    names = ("image_mean", "image_std", "drop_cls", "vision_norm", "n_query", "question_max_length")
+    return {name: getattr(model.config, name) for name in names} | {"image_size": model.config.image_size}
