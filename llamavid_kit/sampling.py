@@ -18,7 +18,7 @@ RULES: tuple[str, ...] = ("time", "train", "eval_repro")
 EPSILON_S = 1e-3  # containers such as Matroska round timestamps to a millisecond
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameSample:
     """The frames chosen from one clip; nothing is decoded yet.
 

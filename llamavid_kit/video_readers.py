@@ -159,7 +159,7 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
     except VideoError as error:
         return f"decord cannot open it ({error.cause})"
     if not table.seekable:
-        return f"decord's seeking returns wrong frames in containers without an index ({table.container})"
+        return f"decord's seeking is trusted in MP4 and Matroska only, this is {table.container}"
     if len(reader) != len(table.timestamps_s):
         return f"decord counts {len(reader)} frames, the container shows {len(table.timestamps_s)}"
     if table.pts is None:

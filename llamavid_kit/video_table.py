@@ -32,7 +32,7 @@ class VideoError(ValueError):
         return (type(self), (self.path, self.cause, self.way_out))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClipTable:
     """What a file's video stream holds, in presentation order.
 
@@ -67,7 +67,8 @@ def scan(path: Path) -> ClipTable:
     Counts packets, which takes milliseconds. The whole clip is decoded (streaming) only where packets cannot be
     trusted: no timestamps, equal timestamps, no keyframe at the start, a codec with packets that show nothing, or
     damage: H.264/HEVC packets whose inner lengths do not add up, packets flagged corrupt, fewer packets than the
-    container announces. Damage that decoding confirms raises, with the counts.
+    container announces. Damage that decoding confirms raises, with the counts. Flipped bits inside a packet are not
+    noticed: H.264 has no checksums, decoders paint over them, and the two readers may paint differently.
     """
     import av
 
@@ -75,6 +76,8 @@ def scan(path: Path) -> ClipTable:
     try:
         with av.open(str(path)) as container:
             stream = _describe(path, container)
+            if "matroska" in stream.container and (size := matroska_size(path)) > path.stat().st_size:
+                raise VideoError(path, f"is cut off: {path.stat().st_size} of {size} bytes are here", "copy it again")
             av_stream = container.streams[stream.index]
             packets = _read_packets(av_stream, container)
             announced = max(_announced(av_stream, packets), len(packets.pts))
@@ -94,8 +97,8 @@ def scan(path: Path) -> ClipTable:
     last_s = 0.0 if pts is None else float(packets.durations[packets.pts.argmax()]) * stream.tick_s
     return ClipTable(
         stream_index=stream.index, container=stream.container, codec=stream.codec, timestamps_s=timestamps_s,
-        duration_s=float(timestamps_s[-1]) + (last_s or _frame_s(timestamps_s, fps)), fps=fps, pts=pts, seekable=stream.seekable,
-        keyframe_pts=packets.keyframe_pts[: None if stream.seekable else 0],
+        duration_s=float(timestamps_s[-1]) + (last_s or _frame_s(timestamps_s, fps)), fps=fps, pts=pts,
+        seekable=stream.seekable, keyframe_pts=packets.keyframe_pts[: None if stream.seekable else 0],
         open_gop=packets.open_gop, quarter_turns=turns, height=height, width=width,
     )  # fmt: skip
 
@@ -123,6 +126,24 @@ class _Stream:
     @property
     def seekable(self) -> bool:
         return self.container.startswith(INDEXED)
+
+
+def matroska_size(path: Path) -> int:
+    """Bytes that a Matroska or WebM file announces for itself (EBML header, then one segment); 0 if left open."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    position, id_bytes, size = 0, 4, 0
+    for _ in range(2):
+        first = start[position + id_bytes]
+        n_bytes = 9 - first.bit_length()  # leading zeros of the first byte tell how long the number is
+        number = int.from_bytes(start[position + id_bytes : position + id_bytes + n_bytes], "big")
+        size = number & ((1 << 7 * n_bytes) - 1)
+        if size == (1 << 7 * n_bytes) - 1:
+            return 0  # all ones: unknown, as live recordings write
+        position += id_bytes + n_bytes + size
+        if position + 16 > len(start):
+            break
+    return position
 
 
 def _describe(path: Path, container: Any) -> _Stream:
