@@ -124,7 +124,7 @@ def robbery(stage: Stage, cue: Cue):
     a, b = stage.actors["hat"], stage.actors["bag"]
     side = 1 if a.x > b.x else -1
     a.facing, b.facing = side, side
-    a.x += side * (6 + 12 * cue.t)
+    a.x += side * (11 + 12 * cue.t)
     b.x += side * 3 * cue.t
     phase = 15 * cue.t + cue.roll[0] * 6
     a.pose = run(phase)._replace(arm1=(112, 128 + 6 * math.sin(phase)))
@@ -132,6 +132,8 @@ def robbery(stage: Stage, cue: Cue):
     s = math.sin(8 * cue.t)
     b.pose = Pose(lean=26, arm1=(94 + 5 * s, 100), arm2=(80 - 5 * s, 92), leg1=(36, 10), leg2=(-30, -42))
     b.extras = ()
+    trail = ((a.x + b.x) / 2 - side * 2, a.y - 16)
+    stage.effects.append(shards(*trail, 24, cue.t, cue.roll, depth=a.y + 2, count=11, name="papers"))
 
 
 def road_accident(stage: Stage, cue: Cue):

@@ -113,7 +113,7 @@ def light(x: float, y: float, radius: float, colour, strength=1.0, *, core=4.0, 
     return Effect(name, depth, (x - radius * 0.6, y - radius * 0.6, x + radius * 0.6, y + radius * 0.6), paint)
 
 
-def shards(x: float, y: float, spread: float, t: float, roll, *, depth=250.0, count=14) -> Effect:
+def shards(x: float, y: float, spread: float, t: float, roll, *, depth=250.0, count=14, name="shards") -> Effect:
     def paint(brush: Brush):
         for k in range(count):
             angle = 2 * math.pi * (k / count + roll[3])
@@ -121,7 +121,7 @@ def shards(x: float, y: float, spread: float, t: float, roll, *, depth=250.0, co
             px, py = x + math.cos(angle) * far, y + math.sin(angle) * far * 0.7
             brush.poly([(px - 2.6, py + 1.5), (px + 2.8, py + 0.5), (px, py - 3.4)], (228, 244, 250))
 
-    return Effect("shards", depth, (x - spread, y - spread * 0.7, x + spread, y + spread * 0.7), paint)
+    return Effect(name, depth, (x - spread, y - spread * 0.7, x + spread, y + spread * 0.7), paint)
 
 
 def sprite(name: str, box: Box, paint: Callable[[Brush], None], depth=230.0) -> Effect:

@@ -42,7 +42,7 @@ def extent(actor: Actor) -> tuple[float, float, float, float]:
         ys = [p[1] for v in parts.values() for p in v] + [hy - r, hy + r]
         return min(xs) - 2, min(ys) - 1, max(xs) + 2, max(ys) + 2
     if actor.what == "car":
-        points = [_placed(actor, p) for p in CAR_BODY] + [_placed(actor, (0, -30))]
+        points = _on_car(actor, CAR_BODY)
         return (min(p[0] for p in points), min(p[1] for p in points), max(p[0] for p in points), actor.y + 1)
     half = actor.size * 0.62
     return actor.x - half, actor.y - actor.lift - actor.size * 0.78, actor.x + half, actor.y - actor.lift + 1
@@ -190,30 +190,30 @@ CAR_BODY = (
 CAR_GLASS = (((-18, -21), (-11, -29.5), (-0.5, -29.5), (-0.5, -21)), ((2, -21), (2, -29.5), (12, -29.5), (19, -21)))
 
 
-def _placed(actor, point):
-    a = math.radians(-actor.pose * actor.facing)
-    px, py = point[0] * actor.size / CAR_LENGTH * actor.facing, point[1] * actor.size / CAR_LENGTH
-    return actor.x + px * math.cos(a) - py * math.sin(a), actor.y - actor.lift + px * math.sin(a) + py * math.cos(a)
+CAR_SILL = ((-38, -12), (39, -12), (39, -7), (-38, -7))
+
+
+def _on_car(actor, points) -> list[tuple[float, float]]:
+    """Points of the drawing of a car (middle of its ground line at 0, 0; it looks right) → frame units."""
+    angle, scale = math.radians(-actor.pose * actor.facing), actor.size / CAR_LENGTH
+    cos, sin, x, y = math.cos(angle) * scale, math.sin(angle) * scale, actor.x, actor.y - actor.lift
+    return [(x + px * actor.facing * cos - py * sin, y + px * actor.facing * sin + py * cos) for px, py in points]
 
 
 def paint_car(brush: Brush, actor: Actor):
-    """Side view; `pose` tilts it (degrees, nose up), extras "lights" and "broken"."""
+    """Side view; `pose` tilts it (degrees, nose up)."""
     s = actor.style
     brush.oval(actor.x, actor.y, actor.size * 0.52, 3.4, (0, 0, 0, 80))
-    brush.poly([_placed(actor, p) for p in CAR_BODY], s["paint"])
-    brush.poly(
-        [_placed(actor, p) for p in ((-38, -12), (39, -12), (39, -7), (-38, -7))], mix(s["paint"], (0, 0, 0), 0.3)
-    )
+    brush.poly(_on_car(actor, CAR_BODY), s["paint"])
+    brush.poly(_on_car(actor, CAR_SILL), mix(s["paint"], (0, 0, 0), 0.3))
     for pane in CAR_GLASS:
-        brush.poly([_placed(actor, p) for p in pane], s["glass"])
-    for wheel in (-23, 23):
-        wx, wy = _placed(actor, (wheel, -7))
-        brush.disc(wx, wy, 7.5, (26, 26, 28))
-        brush.disc(wx, wy, 3.6, (150, 152, 156))
-    fx, fy = _placed(actor, (36.5, -15))
-    bx, by = _placed(actor, (-36.5, -15))
-    brush.disc(fx, fy, 2.4, (252, 240, 190))
-    brush.disc(bx, by, 2.2, (190, 40, 36))
+        brush.poly(_on_car(actor, pane), s["glass"])
+    rear_wheel, front_wheel, front_light, rear_light = _on_car(actor, ((-23, -7), (23, -7), (36.5, -15), (-36.5, -15)))
+    for x, y in (rear_wheel, front_wheel):
+        brush.disc(x, y, 7.5, (26, 26, 28))
+        brush.disc(x, y, 3.6, (150, 152, 156))
+    brush.disc(*front_light, 2.4, (252, 240, 190))
+    brush.disc(*rear_light, 2.2, (190, 40, 36))
 
 
 PAINTERS = {"person": paint_person, "animal": paint_animal, "car": paint_car}

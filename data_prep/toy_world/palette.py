@@ -16,8 +16,8 @@ COLOURS: dict[str, Colour] = {
 WALLS: dict[str, Colour] = {
     "red": (178, 92, 78),
     "yellow": (226, 200, 128),
-    "green": (140, 174, 134),
-    "blue": (132, 160, 194),
+    "green": (128, 174, 122),
+    "blue": (112, 150, 202),
     "white": (226, 224, 216),
     "grey": (148, 148, 152),
 }
@@ -35,8 +35,8 @@ SIGNAL: Colour = (226, 232, 72)
 # Light: sky from top to horizon, the factor on scenery, and the factor on figures (kept near 1: colours are asked for).
 LIGHT = {
     "day": {"sky": ((116, 172, 224), (206, 226, 238)), "scenery": (1.0, 1.0, 1.0), "figures": (1.0, 1.0, 1.0)},
-    "dusk": {"sky": ((92, 84, 140), (246, 168, 112)), "scenery": (0.86, 0.72, 0.68), "figures": (0.97, 0.92, 0.88)},
-    "night": {"sky": ((10, 14, 36), (34, 42, 78)), "scenery": (0.34, 0.38, 0.54), "figures": (0.78, 0.8, 0.88)},
+    "dusk": {"sky": ((92, 84, 140), (246, 168, 112)), "scenery": (0.9, 0.8, 0.77), "figures": (0.97, 0.92, 0.88)},
+    "night": {"sky": ((10, 14, 36), (34, 42, 78)), "scenery": (0.41, 0.43, 0.52), "figures": (0.78, 0.8, 0.88)},
 }
 GREY_SKY = {
     "day": ((150, 160, 172), (204, 208, 212)),
