@@ -163,5 +163,5 @@ def _prompt_length(model: LlamaVid, question: str) -> int:
 
 
 def _to(model: LlamaVid, tokens: VisualTokens) -> VisualTokens:
-    dtype = model.content_projector[0].weight.dtype
+    dtype = model.get_input_embeddings().weight.dtype
     return VisualTokens(tokens.context.to(model.device, dtype), tokens.content.to(model.device, dtype))

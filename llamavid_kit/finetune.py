@@ -8,7 +8,8 @@ first pass. `fit` is the loop underneath, used for the shipped model too. Where 
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -130,9 +131,17 @@ def finetune(
     return out / ADAPTER
 
 
-def with_adapter(model: LlamaVid, folder: Path | str) -> LlamaVid:
-    """`model` with a trained adapter merged in. `model` itself changes: load it afresh for another arm."""
-    return PeftModel.from_pretrained(model, folder).merge_and_unload().eval()
+@contextmanager
+def adapter(model: LlamaVid, folder: Path | str | None) -> Iterator[LlamaVid]:
+    """`model` with a trained adapter inside the `with` block, as it was afterwards; None adds nothing."""
+    if folder is None:
+        yield model
+        return
+    adapted = PeftModel.from_pretrained(model, folder).eval()
+    try:
+        yield adapted.get_base_model()
+    finally:
+        adapted.unload()
 
 
 class _LossCurve(TrainerCallback):
@@ -164,7 +173,7 @@ def fit(
         num_train_epochs=settings.epochs, max_steps=settings.max_steps, learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler, warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay,
         seed=settings.seed, bf16=on_gpu, use_cpu=not on_gpu, save_steps=settings.save_every, save_total_limit=1,
-        logging_steps=10, report_to="none", remove_unused_columns=False, label_names=["labels"],
+        logging_steps=10, logging_first_step=True, report_to="none", remove_unused_columns=False, label_names=["labels"],
         dataloader_num_workers=settings.workers, dataloader_persistent_workers=settings.workers > 0,
         dataloader_pin_memory=on_gpu, train_sampling_strategy="sequential" if in_order else "random",
     )  # fmt: skip

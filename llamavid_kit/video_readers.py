@@ -32,9 +32,7 @@ class DecordReader:
         import decord
 
         try:
-            if self.table.open_gop:
-                return np.stack([self._forward_to(index) for index in indices.tolist()])
-            return self._reader.get_batch(indices.tolist()).asnumpy()
+            return np.stack([self._forward_to(index) for index in indices.tolist()])
         except (RuntimeError, decord.DECORDError) as error:
             raise VideoError(
                 self.path, f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
@@ -45,8 +43,9 @@ class DecordReader:
         if index < self._next_index:
             self._reader.seek(0)
             self._next_index = 0
-        for self._next_index in range(self._next_index + 1, index + 2):  # noqa: B020
+        while self._next_index <= index:
             frame = self._reader.next()
+            self._next_index += 1
         return frame.asnumpy()
 
 

@@ -1,0 +1,32 @@
+# Each target makes .venv and installs what it needs, once. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+RUN ?= runs/demo
+
+.PHONY: demo test lab lint bench clean
+
+demo: .venv/installed
+	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lab: .venv/installed
+	$(BIN)/jupyter lab notebooks
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check llamavid_kit data_prep tests
+
+bench: .venv/installed
+	$(BIN)/python -m llamavid_kit bench
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --upgrade pip
+	$(BIN)/pip install -c constraints.txt -e '.[notebooks,test]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,193 @@
+"""`python -m llamavid_kit …`: each command parses its arguments and calls one function of the library."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+VIDEO_HELP = "a video file"
+MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
+
+
+def demo(args) -> None:
+    from llamavid_kit.demo import QUICK, run
+
+    run(args.out, demo=QUICK if args.quick else None, workers=args.workers)
+
+
+def ask(args) -> None:
+    from llamavid_kit.checkpoints import load
+    from llamavid_kit.video import Video
+
+    reply = load(args.model).ask(Video(args.video), args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
+    print(reply)
+    print(f"seen: {len(reply.timestamps_s)} frames, {reply.timestamps_s[0]:.2f} to {reply.timestamps_s[-1]:.2f} s")
+    if args.attention:
+        _save_overlay(args.video, args.question, args.fps, reply, args.attention)
+
+
+def attention(args) -> None:
+    args.attention, args.max_new_tokens = args.out, 64
+    ask(args)
+
+
+def _save_overlay(path, question, fps, reply, out) -> None:
+    from llamavid_kit.plots import attention_overlay
+    from llamavid_kit.video import Video
+
+    video = Video(path)
+    figure = attention_overlay(
+        video.frames(video.sample(fps).indices), reply.tokens.attention.float().cpu().numpy(), question=question,
+        timestamps_s=reply.timestamps_s,
+    )  # fmt: skip
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    print(f"context attention: {out}")
+
+
+def convert(args) -> None:
+    from llamavid_kit.checkpoints import convert
+
+    report = convert(
+        args.original, out=args.out, vision_weights=args.vision_weights, bert_folder=args.bert_tokenizer,
+        vision_heads=args.vision_heads,
+    )  # fmt: skip
+    print(f"{report}\nwritten to {args.out}")
+
+
+def finetune(args) -> None:
+    from llamavid_kit.checkpoints import load
+    from llamavid_kit.finetune import LoraSettings, TrainSettings, finetune
+    from llamavid_kit.frame_cache import FrameCache
+    from llamavid_kit.pairs import read_jsonl
+    from llamavid_kit.video import Video
+
+    model = load(args.model)
+    cache = FrameCache(model, args.out / "frame_tokens")
+    pairs = [p for p in read_jsonl(args.pairs) if p.split == "train"]
+    tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]
+    settings = TrainSettings(learning_rate=args.learning_rate, epochs=args.epochs, seed=args.seed)
+    print(finetune(model, pairs, tokens, out=args.out, settings=settings, lora=LoraSettings(r=args.lora_rank)))
+
+
+def ablate(args) -> None:
+    from llamavid_kit.ablation import AblationConfig, ablate
+    from llamavid_kit.report import write_report
+
+    pairs, root = _pairs(args)
+    config = AblationConfig(
+        model=args.model, source=str(args.clips or args.crime or args.pairs[0]), fps=tuple(args.fps),
+        finetune=args.finetune, seeds=tuple(args.seeds), rule=args.rule, shuffle_labels=args.shuffle_labels,
+    )  # fmt: skip
+    summary = ablate(pairs, root=root, out=args.out, config=config)
+    for arm in summary["arms"]:
+        low, high = arm["wilson95"]
+        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]")
+    print(f"report: {write_report(args.out)}")
+
+
+def _pairs(args):
+    """The pairs and the clips' root of one of the three ways to name them."""
+    if args.clips:
+        from llamavid_kit.own_data import clips_from_csv
+
+        return clips_from_csv(args.clips, root=args.root, for_training=args.finetune), args.root or args.clips.parent
+    if args.crime:
+        from data_prep.ucf_crime import build
+
+        crime = build(args.crime, fps=[int(rate) for rate in args.fps])
+        return [*crime.test, *crime.train[args.tier]], args.crime
+    from llamavid_kit.pairs import read_jsonl
+
+    return [pair for path in args.pairs for pair in read_jsonl(path)], args.root or args.pairs[0].parent
+
+
+def bench(args) -> None:
+    from llamavid_kit.bench import run
+
+    run(args.model)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser(prog="python -m llamavid_kit", description="Understand and stress LLaMA-VID.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(function, text):
+        sub = commands.add_parser(function.__name__, help=text, description=text)
+        sub.set_defaults(function=function)
+        return sub
+
+    sub = command(demo, "render a toy set, fine-tune, run the FPS ablation, write the report")
+    sub.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: runs/demo)")
+    sub.add_argument("--quick", action="store_true", help="the same path on a few clips")
+    sub.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
+
+    for function, text in ((ask, "ask a question about a clip"), (attention, "save a clip's context-attention overlay")):
+        sub = command(function, text)
+        sub.add_argument("video", type=Path, help=VIDEO_HELP)
+        sub.add_argument("question")
+        sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+        sub.add_argument("--fps", type=float, default=1.0, help="frames a second (default: 1)")
+        if function is ask:
+            sub.add_argument("--max-new-tokens", type=int, default=64)
+            sub.add_argument("--attention", type=Path, help="save the context-attention overlay to this PNG")
+        else:
+            sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
+
+    sub = command(convert, "convert a checkpoint of the original code")
+    sub.add_argument("original", type=Path, help="folder with config.json and pytorch_model*.bin")
+    sub.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
+    sub.add_argument("--bert-tokenizer", type=Path, help="bert-base-uncased folder (default: looked for likewise)")
+    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command(finetune, "LoRA on instruction pairs at one fps")
+    sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")
+    sub.add_argument("--root", type=Path, required=True, help="folder of the clips")
+    sub.add_argument("--fps", type=float, default=1.0)
+    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--epochs", type=float, default=6.0)
+    sub.add_argument("--learning-rate", type=float, default=2e-3)
+    sub.add_argument("--lora-rank", type=int, default=16)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, required=True)
+
+    _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
+    sub = command(bench, "measure speed against baselines in the same run")
+    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    return top
+
+
+def _ablate_arguments(sub) -> None:
+    source = sub.add_mutually_exclusive_group(required=True)
+    source.add_argument("--clips", type=Path, help="your own CSV: video,label[,start_s,end_s][,split]")
+    source.add_argument("--crime", type=Path, help="UCF-Crime folder with its lists (or a toy set)")
+    source.add_argument("--pairs", type=Path, nargs="+", help="JSONL files of instruction pairs")
+    sub.add_argument("--root", type=Path, help="folder of the clips (default: the CSV's or JSONL's)")
+    sub.add_argument("--tier", default="all", choices=["all", "under_1800", "under_120"], help="UCF-Crime training tier")
+    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--fps", type=float, nargs="+", default=[1, 6])
+    sub.add_argument("--seeds", type=int, nargs="+", default=[0], help="training seeds of the fine-tuned arms")
+    sub.add_argument("--no-finetune", dest="finetune", action="store_false", help="zero-shot arms only")
+    sub.add_argument("--rule", default="normalised", help="how a reply becomes a label, see scoring.RULES")
+    sub.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
+    sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; user errors print one line and give exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for noisy in ("httpx", "matplotlib", "papermill", "transformers", "traitlets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    args = parser().parse_args(argv)
+    try:
+        args.function(args)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

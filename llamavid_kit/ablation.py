@@ -1,0 +1,291 @@
+"""The FPS ablation: arms × the same clips → a run folder that anybody can check.
+
+Input: instruction pairs with closed labels and a folder of clips. Output: `clips.json` (the one list that every arm
+answers, fixed before the first), `arms/<arm>.jsonl`, and through `summary.py` the numbers. Everything resumes: a run
+that is killed and started again gives the same arm files, byte for byte. The model is reached through
+`answering.VideoModel`; figures and the report are `report.py`.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
+from llamavid_kit.checkpoints import load
+from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
+from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.model import LlamaVid
+from llamavid_kit.pairs import InstructionPair, check_disjoint, check_unique
+from llamavid_kit.planner import check_fits
+from llamavid_kit.prompt import open_prompt
+from llamavid_kit.scoring import label_of
+from llamavid_kit.summary import write_summary
+from llamavid_kit.video import Video, VideoError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """What a run is. Two runs with equal configuration and pairs give equal arm files.
+
+    fps: the rates compared; the largest decides which clips fit.
+    finetune: also fine-tune an arm at each fps, with each of `seeds`.
+    answering: "generation" (greedy reply, mapped to a label by `rule`), "likelihood" (the likeliest choice).
+    shuffle_labels: a seed: the training answers are permuted first. A control: accuracy must fall to chance.
+    groups: name → labels, for results split by groups of classes.
+    """
+
+    model: str = "tiny"
+    source: str = ""
+    fps: tuple[float, ...] = (1, 6)
+    finetune: bool = True
+    seeds: tuple[int, ...] = (0,)
+    answering: tuple[str, ...] = ("generation", "likelihood")
+    rule: str = "normalised"
+    batch: int = 32
+    max_new_tokens: int = 24
+    shuffle_labels: int | None = None
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+
+    def __post_init__(self):
+        if not self.fps or any(not (rate > 0) for rate in self.fps) or len(set(self.fps)) != len(self.fps):
+            raise ValueError(f"fps={self.fps}: expected different rates above 0, for example (1, 6)")
+        if unknown := set(self.answering) - {"generation", "likelihood"} or not self.answering:
+            raise ValueError(f'answering={self.answering}: expected "generation", "likelihood" or both, not {unknown}')
+        if self.finetune and not self.seeds:
+            raise ValueError("seeds=(): fine-tuned arms need at least one seed")
+
+    def arms(self) -> list["Arm"]:
+        """Every arm, zero-shot before fine-tuned, slow before fast."""
+        trained = [None, *self.seeds] if self.finetune else [None]
+        return [Arm(rate, seed, way) for seed in trained for rate in sorted(self.fps) for way in self.answering]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer every clip. `seed` None is zero-shot."""
+
+    fps: float
+    seed: int | None
+    answering: str
+
+    @property
+    def name(self) -> str:
+        trained = "zero-shot" if self.seed is None else "lora"
+        seed = "" if self.seed is None else f"-seed{self.seed}"
+        return f"{trained}-{self.fps:g}fps{seed}-{self.answering}"
+
+    @property
+    def adapter(self) -> str | None:
+        """Folder of the trained adapter below the run's, shared by both ways of answering."""
+        return None if self.seed is None else f"finetune/fps{self.fps:g}-seed{self.seed}"
+
+
+def ablate(
+    pairs: Sequence[InstructionPair],
+    *,
+    root: Path | str,
+    out: Path | str,
+    config: AblationConfig | None = None,
+    model: LlamaVid | None = None,
+) -> dict:
+    """Run every arm on the same clips; returns what is written to `out/summary.json`.
+
+    Args:
+        pairs: test pairs, and train pairs where an arm is fine-tuned; one closed question with its labels for all.
+        root: the clips' folder (`pair.video_path(root)`).
+        out: the run's folder. One that belongs to another configuration or other pairs raises ValueError.
+        model: a loaded model instead of `config.model`'s name; its name still heads the files.
+
+    Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
+    """
+    config, root, out = config or AblationConfig(), Path(root), Path(out)
+    question, labels = _closed_question(pairs)
+    if config.finetune and not any(p.split == "train" for p in pairs):
+        raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
+    _claim(out, config, pairs)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "load model"):
+        model = model or load(config.model)
+        cache = FrameCache(model, out / "frame_tokens")
+    with _timed(seconds, "decode and encode clips"):
+        clips = fix_clip_list(pairs, root, out, config, model, cache, question, labels)
+    test, videos = _split(clips, "test"), {}
+    for arm in config.arms():
+        if arm.adapter is not None:
+            with _timed(seconds, f"fine-tune {arm.fps:g} fps"):
+                _finetune(model, _split(clips, "train"), root, out / arm.adapter, arm, config, cache)
+        with _timed(seconds, f"answer ({arm.answering})"), adapter(model, _adapter_folder(out, arm)) as adapted:
+            answerer = LlamaVidAnswerer(adapted, cache, config.max_new_tokens)
+            answer_arm(answerer, arm, test, root, out, config, question, labels, videos)
+    return write_summary(out, config, clips, seconds, world=model.config.world)
+
+
+def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> dict:
+    """Look at every clip at every rate, largest first, and write the list that all arms answer: `clips.json`.
+
+    A clip that cannot be read, or does not fit the model at the largest rate, is excluded with its reason.
+    """
+    path = out / "clips.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    kept, excluded = {"train": [], "test": []}, []
+    prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + config.max_new_tokens
+    wanted = [p for p in pairs if p.split == "test" or config.finetune]
+    for pair in tqdm(wanted, desc="clips", unit="clip"):
+        try:
+            video = Video(pair.video_path(root))
+            for rate in sorted(config.fps, reverse=True):
+                check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=prompt, fps=rate)
+                cache.tokens(video, question, fps=rate)
+        except (VideoError, ValueError) as error:
+            excluded.append({"clip": pair.id, "split": pair.split, "reason": str(error).replace(f"{root}{os.sep}", "")})
+            continue
+        kept[pair.split].append(pair.to_dict() | {"content": video.content_key()})
+    if not kept["test"]:
+        raise ValueError(f"none of {len(wanted)} clips can be used; the first reason: {excluded[0]['reason']}")
+    if config.finetune and not kept["train"]:
+        raise ValueError(f"no training clip can be used; the first reason: {excluded[0]['reason']}")
+    clips = {"question": question, "labels": list(labels), "source": config.source, **kept, "excluded": excluded}
+    _write_whole(path, json.dumps(clips, indent=1))
+    return clips
+
+
+def answer_arm(
+    answerer: VideoModel, arm: Arm, test: Sequence[InstructionPair], root: Path, out: Path, config: AblationConfig,
+    question: str, labels: Sequence[str], videos: dict[str, Video],
+) -> Path:  # fmt: skip
+    """Ask one arm about every clip → `arms/<arm>.jsonl`: its configuration, then a line a clip in list order.
+
+    Clips are asked in fixed batches and a batch is written as one piece; what a killed run left of an unfinished batch
+    is cut away, so that the numbers do not depend on where it was killed. `videos` keeps opened clips between arms.
+    """
+    path = out / "arms" / f"{arm.name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = {
+        "name": arm.name, "model": config.model, "fps": arm.fps, "answering": arm.answering, "question": question,
+        "finetune": None if arm.seed is None else {"method": "lora", "seed": arm.seed, "adapter": arm.adapter},
+        "rule": config.rule if arm.answering == "generation" else "likeliest choice",
+    }  # fmt: skip
+    header = json.dumps({"arm": head}) + "\n"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    if lines and lines[0].endswith("\n") and lines[0] != header:
+        raise ValueError(f"{path} belongs to another arm: {lines[0][:200]}; give another output folder")
+    whole = [line for line in lines[1:] if line.endswith("\n")]
+    done = len(test) if len(whole) == len(test) else len(whole) // config.batch * config.batch
+    if not lines or lines[1:] != whole[:done]:
+        _write_whole(path, "".join([header, *whole[:done]]))
+    starts = range(done, len(test), config.batch)
+    for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
+        batch = test[at : at + config.batch]
+        opened = [_open(pair, root, videos) for pair in batch]
+        if arm.answering == "generation":
+            replies = answerer.generate(opened, question, fps=arm.fps)
+        else:
+            replies = answerer.choose(opened, question, labels, fps=arm.fps)
+        text = "".join(_line(pair, reply, labels, config.rule) for pair, reply in zip(batch, replies, strict=True))
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    return path
+
+
+def _line(pair: InstructionPair, reply, labels: Sequence[str], rule: str) -> str:
+    label = reply.text if reply.log_likelihood else label_of(reply.text, labels, rule=rule)
+    row = {
+        "clip": pair.id, "truth": pair.answer, "reply": reply.text, "label": label, "correct": label == pair.answer,
+        "timestamps_s": list(reply.timestamps_s),
+    }  # fmt: skip
+    if reply.log_likelihood:
+        row["log_likelihood"] = {choice: round(value, 4) for choice, value in reply.log_likelihood.items()}
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _finetune(model, train, root, out, arm: Arm, config: AblationConfig, cache: FrameCache) -> None:
+    if config.shuffle_labels is not None:
+        order = np.random.default_rng(config.shuffle_labels).permutation(len(train))
+        answers = [train[k].answer for k in order]
+        train = [InstructionPair(**(p.to_dict() | {"answer": a})) for p, a in zip(train, answers, strict=True)]
+    settings = TrainSettings(**(asdict(config.train) | {"seed": arm.seed}))
+    tokens = [cache.tokens(Video(p.video_path(root)), p.question, fps=arm.fps)[0] for p in train]
+    finetune(model, train, tokens, out=out, settings=settings, lora=config.lora)
+
+
+def _adapter_folder(out: Path, arm: Arm) -> Path | None:
+    return None if arm.adapter is None else out / arm.adapter / "adapter"
+
+
+def _open(pair: InstructionPair, root: Path, videos: dict[str, Video]) -> Video:
+    """The clip of `pair`; ValueError where its file is no longer the one on the list."""
+    if pair.id not in videos:
+        video = Video(pair.video_path(root))
+        if video.content_key() != pair.extra["content"]:
+            raise ValueError(f"{video.path} has changed since the clip list was fixed: start again in another folder")
+        videos[pair.id] = video
+    return videos[pair.id]
+
+
+def _split(clips: dict, split: str) -> list[InstructionPair]:
+    rows = [dict(row) for row in clips[split]]
+    return [InstructionPair(**(row | {"extra": row["extra"] | {"content": row.pop("content")}})) for row in rows]
+
+
+def _closed_question(pairs: Sequence[InstructionPair]) -> tuple[str, tuple[str, ...]]:
+    """The one question and label set of all pairs; ValueError where there is none, or more than one."""
+    if not any(p.split == "test" for p in pairs):
+        raise ValueError("no test pairs: an ablation needs clips to answer")
+    check_unique(pairs)
+    check_disjoint(pairs)
+    questions = {(p.question, p.choices) for p in pairs}
+    if len(questions) != 1 or not pairs[0].choices:
+        raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one closed question")
+    return questions.pop()
+
+
+def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair]) -> None:
+    """Make `out` this run's folder, or check that it is; ValueError names what differs."""
+    record = json.dumps([p.to_dict() for p in pairs], sort_keys=True)
+    ours = json.loads(json.dumps(asdict(config))) | {"pairs": hashlib.sha256(record.encode()).hexdigest()}
+    path = out / "config.json"
+    if path.is_file():
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        differs = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+        if differs:
+            raise ValueError(f"{out} belongs to another run: {', '.join(differs)} differ; give another output folder")
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
+    out.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, json.dumps(ours, indent=1))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """All of the file or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+class _timed:
+    """Adds the seconds of a `with` block to `table[stage]`."""
+
+    def __init__(self, table: dict[str, float], stage: str):
+        self.table, self.stage = table, stage
+
+    def __enter__(self):
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_):
+        self.table[self.stage] = self.table.get(self.stage, 0.0) + time.perf_counter() - self.start

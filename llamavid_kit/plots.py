@@ -1,0 +1,275 @@
+"""Figures of results: from arrays and DataFrames to matplotlib Figures in one look, for print and for a projector.
+
+Input: tables of counts (`report_tables` makes them from a run), training logs, frames and attention maps. Nothing is
+computed here but heights, shares and positions; intervals and p-values come in with the data. Colours are Okabe and
+Ito's, which colour-blind readers can tell apart: blue is zero-shot, vermilion fine-tuned, darker means more frames a
+second. Every function returns a Figure that pyplot has forgotten, so that a notebook shows it once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+OTHERS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
+LOOK = {
+    **sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=1.05),
+    "figure.dpi": 110, "figure.constrained_layout.use": True, "axes.titleweight": "bold", "axes.titlesize": 13,
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "font.family": "DejaVu Sans",
+}  # fmt: skip
+
+
+def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws in the house's look, finishes the layout, and takes the figure from pyplot's list."""
+
+    @wraps(draw)
+    def drawn(*args: Any, **kwargs: Any) -> Figure:
+        with plt.rc_context(LOOK):
+            fig = draw(*args, **kwargs)
+            fig.draw_without_rendering()  # ticks are made when first drawn, and must be made in this look
+        plt.close(fig)
+        return fig
+
+    return drawn
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
+    if ax is not None:
+        return ax.figure, ax
+    fig, ax = plt.subplots(figsize=size)
+    return fig, ax
+
+
+def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
+    """Arm → RGB from the columns arm, fps, fine_tuned: hue says zero-shot or fine-tuned, a darker shade more fps."""
+    rates = sorted(arms["fps"].unique())
+    shades = {
+        fine: sns.light_palette(VERMILION if fine else BLUE, len(rates) + 1)[1:] if len(rates) > 1 else [base]
+        for fine, base in ((True, VERMILION), (False, BLUE))
+    }
+    return {row.arm: shades[bool(row.fine_tuned)][rates.index(row.fps)] for row in arms.itertuples()}
+
+
+def _whiskers(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.clip(np.stack([values - low, high - values]), 0, None)
+
+
+@_figure
+def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Share of events that hold at least one sampled frame against fps, one line a set, Wilson 95% whiskers.
+
+    table: columns set, fps (frames a second), n, seen (events), low, high (shares from 0 to 1)
+    """
+    fig, ax = _axes(ax, (9.5, 4.6))
+    for i, (name, rows) in enumerate(table.groupby("set", sort=False)):
+        rows, colour = rows.sort_values("fps"), (VERMILION, BLUE, GREEN, GREY)[i % 4]
+        share = (rows["seen"] / rows["n"]).to_numpy()
+        bars = _whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
+        ax.errorbar(rows["fps"], share, yerr=bars, marker="os^D"[i % 4], ms=8, lw=2.5, capsize=4, color=colour,
+                    label=f"{name} (n = {rows['n'].iloc[0]} events)")  # fmt: skip
+        above = share.mean() >= 0.97 and table["set"].nunique() > 1
+        for fps, value in zip(rows["fps"], share, strict=True):
+            ax.annotate(f"{value:.0%}", (fps, value), xytext=(8, 7 if above else -17), textcoords="offset points",
+                        color=colour, fontsize=12, fontweight="bold")  # fmt: skip
+    rates = sorted(table["fps"].unique())
+    ax.set(xticks=rates, xticklabels=[f"{r:g}" for r in rates], ylim=(0, 1.12), xlabel="frames sampled a second (fps)",
+           ylabel="events with at least one frame", title=title or "What sampling can show, before any model looks")  # fmt: skip
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="lower right", frameon=True)
+    return fig
+
+
+@_figure
+def accuracy_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None,
+                    ax: Axes | None = None) -> Figure:  # fmt: skip
+    """Accuracy of each arm as a point with its Wilson 95% interval, top to bottom in the order of the table.
+
+    arms: columns arm, fps, fine_tuned, n, correct, low, high (shares); baseline: {"label", "correct", "n"} of always
+    answering the most frequent class, drawn as a line
+    """
+    fig, ax = _axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
+    colours = arm_colours(arms)
+    for y, row in enumerate(arms.itertuples()):
+        value = row.correct / row.n
+        ax.errorbar(value, y, xerr=_whiskers(*np.array([[value], [row.low], [row.high]])), fmt="o", ms=10, lw=3,
+                    capsize=5, color=colours[row.arm])  # fmt: skip
+        ax.annotate(f"{row.correct}/{row.n} = {value:.1%}", (max(row.high, value), y), xytext=(8, 0),
+                    textcoords="offset points", va="center", fontsize=12)  # fmt: skip
+    if baseline:
+        share = baseline["correct"] / baseline["n"]
+        ax.axvline(share, color=GREY, ls="--", lw=2, label=f'always "{baseline["label"]}": {share:.1%}')
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24 - 0.3 / len(arms)), frameon=False)
+    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.5, -0.5), xlim=(0, 1.22),
+           xlabel="clips answered right (95% Wilson interval)", title=title or "Accuracy of each arm")  # fmt: skip
+    ax.set_xticks(np.linspace(0, 1, 6))
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="y", visible=False)
+    return fig
+
+
+@_figure
+def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: Sequence[str], title: str | None = None,
+              *, ax: Axes | None = None) -> Figure:  # fmt: skip
+    """Confusion matrix: colour and percentage say the share of the row (0 to 100%), the number counts clips.
+
+    matrix: (rows, columns) clips of true class `labels[i]` answered as `columns[j]`; a class without clips stays empty
+    """
+    counts = np.asarray(matrix, dtype=int)
+    totals = counts.sum(1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    text = [[f"{c}\n{s:.0%}" if c else "" for c, s in zip(*row, strict=True)] for row in zip(counts, share, strict=True)]
+    many = len(labels) > 4
+    fig, ax = _axes(ax, (2.6 + 0.72 * len(columns), 1.9 + 0.6 * len(labels)) if many else (5.2, 4.2))
+    sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.array(text), fmt="", ax=ax, linewidths=0.5,
+                annot_kws={"fontsize": 9.5 if many else 13}, cbar_kws={"label": "share of the true class (row)"})  # fmt: skip
+    ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40 if many else 0, ha="right" if many else "center")
+    rows = [f"{label} (n = {n})" for label, n in zip(labels, totals[:, 0], strict=True)]
+    ax.set_yticks(np.arange(len(labels)) + 0.5, rows, rotation=0)
+    ax.set(xlabel="answered", ylabel="true class", title=title or f"Confusion, n = {counts.sum()} clips")
+    return fig
+
+
+@_figure
+def confusion_row(panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[str], Sequence[str]]], *,
+                  title: str | None = None) -> Figure:  # fmt: skip
+    """Small confusion matrices side by side, one scale (0 to 100% of a row): name → (matrix, labels, columns)."""
+    across = min(2, len(panels))
+    down = -(-len(panels) // across)
+    fig, axes = plt.subplots(down, across, figsize=(5 * across, 3.6 * down + 0.4), squeeze=False)
+    for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
+        confusion.__wrapped__(matrix, labels, columns, name, ax=ax)
+        ax.set_title(name, fontsize=12)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    if title:
+        fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@_figure
+def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Share of each class answered right, a bar an arm, Wilson 95% whiskers; n stands under the class.
+
+    table: columns class, arm, fps, fine_tuned, n, correct, low, high; classes without clips are left out
+    """
+    table = table[table["n"] > 0]
+    classes, arms = list(dict.fromkeys(table["class"])), list(dict.fromkeys(table["arm"]))
+    fig, ax = _axes(ax, (max(9.5, 1.5 + 0.85 * len(classes)), 5.4))
+    colours, width = arm_colours(table), 0.84 / len(arms)
+    for i, arm in enumerate(arms):
+        rows = table[table["arm"] == arm].set_index("class").loc[classes]
+        value = (rows["correct"] / rows["n"]).to_numpy()
+        bars = _whiskers(value, rows["low"].to_numpy(), rows["high"].to_numpy())
+        ax.bar(np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width, value, width, yerr=bars, label=arm,
+               color=colours[arm], edgecolor="white", error_kw={"lw": 1, "ecolor": GREY})  # fmt: skip
+    sizes = table.drop_duplicates("class").set_index("class")["n"]
+    ax.set_xticks(np.arange(len(classes)), [f"{c}  n={sizes[c]}" for c in classes], rotation=35, ha="right")
+    ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)", title=title or "Accuracy of each class")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=2, frameon=False)
+    return fig
+
+
+@_figure
+def training_curves(training: Mapping[str, Any], *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Training loss against step, one line a fine-tuning, thin as logged and thick as a running mean.
+
+    training: name → rows with step and loss (a DataFrame or dicts); loss is the mean cross-entropy in nats a token
+    """
+    fig, ax = _axes(ax, (9.5, 4.4))
+    for i, (name, rows) in enumerate(training.items()):
+        rows = pd.DataFrame(rows).dropna(subset=["loss"]).sort_values("step")
+        smooth = rows["loss"].rolling(max(1, len(rows) // 15), min_periods=1, center=True).mean()
+        colour, dash = OTHERS[i % len(OTHERS)], ("-", "--", ":", "-.")[i % 4]
+        ax.plot(rows["step"], rows["loss"], color=colour, lw=0.8, alpha=0.35)
+        ax.plot(rows["step"], smooth, dash, color=colour, lw=2.8, label=f"{name} (last {smooth.iloc[-1]:.2f})")
+    ax.set(xlabel="optimiser step", ylabel="loss (nats a token)", title=title or "Loss while fine-tuning")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=True)
+    return fig
+
+
+@_figure
+def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Difference of two arms on the same clips with its 95% interval; beside it discordant counts, p and Holm's p.
+
+    paired: columns a, b, n, only_a, only_b (clips that only that arm got right), difference, low, high (shares, b - a),
+    p, p_holm. Filled points have p_holm below 0.05.
+    """
+    fig, ax = _axes(ax, (9.5, 1.6 + 0.85 * len(paired)))
+    ax.axvline(0, color=GREY, lw=1.5)
+    for y, row in enumerate(paired.itertuples()):
+        sure = row.p_holm < 0.05
+        spread = _whiskers(*np.array([[row.difference], [row.low], [row.high]])) * 100
+        ax.errorbar(row.difference * 100, y, xerr=spread, fmt="o", ms=10, lw=2.5, capsize=5, mew=2,
+                    color=BLUE, mfc=BLUE if sure else "white")  # fmt: skip
+        note = f"only first right: {row.only_a}, only second: {row.only_b}\np {p_text(row.p)}, Holm {p_text(row.p_holm)}"
+        ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
+    reach = 100 * max(0.05, np.abs(paired[["low", "high"]].to_numpy()).max()) * 1.1
+    ax.set(yticks=range(len(paired)), ylim=(len(paired) - 0.5, -0.5), xlim=(-reach, reach))
+    ax.set_yticklabels([f"{row.a}  →\n{row.b}" for row in paired.itertuples()], fontsize=10.5)
+    ax.set(xlabel="points more (right) or fewer (left) of the clips right in the second arm",
+           title=title or f"Paired differences, n = {paired['n'].iloc[0]} clips")  # fmt: skip
+    ax.grid(axis="y", visible=False)
+    return fig
+
+
+def p_text(p: float) -> str:
+    """"= 0.077" or "< 0.001": three decimals are all that a reader can use."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def attention_grid(attention: np.ndarray, n: int | None = None) -> np.ndarray:
+    """attention (T, M, N), softmax over N patches → mean over the M queries as (T, side, side), raster order.
+
+    Raises ValueError where N is no square, naming the shape.
+    """
+    maps = np.asarray(attention, dtype=float)
+    side = int(round(maps.shape[-1] ** 0.5))
+    if maps.ndim != 3 or side * side != maps.shape[-1]:
+        raise ValueError(f"attention {maps.shape}: expected (frames, queries, patches) with a square number of patches")
+    return maps.mean(1).reshape(len(maps), side, side)
+
+
+@_figure
+def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: str, timestamps_s: Sequence[float],
+                      n: int = 6, title: str | None = None) -> Figure:  # fmt: skip
+    """Up to n frames, evenly chosen, above the same frames under their context attention (mean over the queries).
+
+    frames: (T, H, W, 3) uint8 RGB, or a sequence of T such arrays; attention: (T, M, N) softmax over patches;
+    timestamps_s: (T,) seconds from clip start. One colour scale for all frames, in multiples of even attention 1/N.
+    Attention says where the context token looked, not how much the frame mattered for the answer.
+    """
+    maps = attention_grid(attention)
+    if not len(frames) == len(maps) == len(timestamps_s):
+        raise ValueError(f"{len(frames)} frames, {len(maps)} maps, {len(timestamps_s)} times: expected equally many")
+    maps = maps * maps.shape[1] ** 2  # 1 = even attention
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
+    top = max(float(maps[chosen].max()), 1.0 + 1e-6)
+    fig, axes = plt.subplots(2, len(chosen), figsize=(max(5.0, 2.1 * len(chosen)), 5.4), squeeze=False)
+    for (above, below), i in zip(axes.T, chosen, strict=True):
+        height, width = np.asarray(frames[i]).shape[:2]
+        above.imshow(frames[i])
+        above.set_title(f"{timestamps_s[i]:.2f} s", loc="center", fontsize=12, fontweight="normal")
+        below.imshow(np.asarray(frames[i]).mean(-1), cmap="gray", vmin=0, vmax=255)
+        heat = below.imshow(maps[i], cmap="inferno", vmin=0, vmax=top, alpha=0.62, interpolation="bilinear",
+                            extent=(-0.5, width - 0.5, height - 0.5, -0.5))  # fmt: skip
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02)
+    bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries (1 = even, one scale for all frames)")
+    fig.suptitle(title or f'Where the context token looks: "{question}"', fontweight="bold")
+    return fig
