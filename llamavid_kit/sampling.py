@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 Rule = Literal["time", "train", "eval_repro"]
 RULES: tuple[str, ...] = ("time", "train", "eval_repro")
-EPSILON_S = 1e-3  # containers such as Matroska round timestamps to a millisecond
+EPSILON_S = 0.6e-3  # containers such as Matroska round timestamps to a millisecond, so by at most half of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def sample_times(timestamps_s: np.ndarray, duration_s: float, fps: float) -> np.
     """Indices of the frames on show at t_k = k / fps for k = 0, 1, … while t_k < duration. Returns (T,) int64.
 
     timestamps_s: (n,) float64, increasing, seconds from clip start; duration_s: when the last frame ends.
-    The frame on show at t is the last one with timestamp ≤ t (+ 1 ms, see EPSILON_S), so a variable frame rate is
+    The frame on show at t is the last one with timestamp ≤ t (+ EPSILON_S), so a variable frame rate is
     sampled evenly in time. No frame is taken twice: asking for more than the clip's own rate gives every frame of a
     constant-rate clip once. Grids are nested: the frames of 1 fps are among those of 2, 3 and 6 fps.
     """

@@ -36,8 +36,8 @@ class Video:
     height, width: pixels as displayed, after rotation. timestamps_s: (n_frames,) float64, seconds from the first frame.
 
     reader="auto" takes decord unless it is missing, cannot open the file, or disagrees with the container about the
-    number of frames or their times (a copy trimmed by an edit list), or seeks wrongly in it (open groups of pictures);
-    then PyAV. A reader named explicitly is used or
+    number of frames or their times (a copy trimmed by an edit list), or the clip is of a kind that decord reads wrongly
+    or slowly (`video_readers.decord_objection` lists them); then PyAV. A reader named explicitly is used or
     refused, never exchanged. Both give the same bytes for 8-bit video (with more bits they interpolate colour
     differently).
     A damaged stretch that only decoding reveals raises VideoError from `frames`; torn or zeroed H.264/HEVC data and

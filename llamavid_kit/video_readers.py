@@ -16,16 +16,22 @@ from .video_table import ClipTable, VideoError, brief
 log = logging.getLogger(__name__)
 
 
-class DecordReader:
-    """Reads through decord, which seeks by itself; open groups of pictures are read forward only (see ClipTable).
+SMALL_PIXELS = 640 * 480  # up to here one thread was fastest for both libraries (2 cores, 8-s clips of 224 and 340 px)
+LONG_FRAMES = 9000  # 5 minutes at 30 frames a second: beyond, jumping to keyframes is worth more than decord
 
-    Threads are left to decord: 0, 1 and 2 differed by less than the noise on 48 frames of an 8-s clip.
+
+class DecordReader:
+    """Reads through decord, frame after frame from the start; a step back starts again.
+
+    decord can seek, but its `get_batch` and `skip_frames` return a neighbouring frame, without an error, after a seek
+    to an open group of pictures (HEVC, seen in a real clip), near the end of some H.264 files, and in MPEG-TS. Its
+    `next` was right in every clip tried outside MPEG-TS, and costs about 10 ms more on an 8-s clip of 224 px.
     """
 
     def __init__(self, path: Path, table: ClipTable):
         self.path, self.table = path, table
-        self._reader = open_decord(path)
-        self._next_index = 0  # of the coming frame, while reading forward
+        self._reader = open_decord(path, n_threads=1 if table.height * table.width <= SMALL_PIXELS else 0)
+        self._next_index = 0
 
     def frames(self, indices: np.ndarray) -> np.ndarray:
         """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
@@ -33,13 +39,12 @@ class DecordReader:
 
         try:
             return np.stack([self._forward_to(index) for index in indices.tolist()])
-        except (RuntimeError, decord.DECORDError) as error:
-            raise VideoError(
-                self.path, f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
-            ) from error
+        except (RuntimeError, StopIteration, decord.DECORDError) as error:
+            cause = f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
+            raise VideoError(self.path, cause) from error
 
     def _forward_to(self, index: int) -> np.ndarray:
-        """(H, W, 3) frame at `index`, reached by decoding forward: where decord seeks wrongly."""
+        """(H, W, 3) frame at `index`."""
         if index < self._next_index:
             self._reader.seek(0)
             self._next_index = 0
@@ -59,6 +64,7 @@ class PyavReader:
     def __init__(self, path: Path, table: ClipTable):
         self.path, self.table = path, table
         self._container: Any = None
+        self._reformatter: Any = None  # kept: a new one for each frame costs as much as decoding
         self._decoded: Iterator[Any] = iter(())
         self._next_index = 0  # of the coming frame where frames are counted (no usable pts)
         self._position = -1  # index in the table of the last decoded frame
@@ -90,12 +96,13 @@ class PyavReader:
     def _open(self) -> Any:
         """(Re)opens the file at its start."""
         import av
+        from av.video.reformatter import VideoReformatter
 
         if self._container is not None:
             self._container.close()
-        self._container = av.open(str(self.path))
+        self._container, self._reformatter = av.open(str(self.path)), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
-        stream.thread_type = "AUTO"
+        stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
         self._decoded, self._position, self._next_index = self._container.decode(stream), -1, 0
         return stream
 
@@ -141,15 +148,15 @@ class PyavReader:
         """(H, W, 3) uint8 RGB at the clip's display size, turned as its display matrix says."""
         turns = self.table.quarter_turns
         height, width = (self.table.width, self.table.height) if turns % 2 else (self.table.height, self.table.width)
-        return np.rot90(frame.to_ndarray(format="rgb24", width=width, height=height), turns)
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        return np.rot90(rgb.to_ndarray(), turns)
 
 
 def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> str:
-    """Why decord must not read this clip, or "" when it may. Opens it once.
+    """Why decord must not read this clip, or "" when it may. Opens it once; forced: only what would be wrong, not slow.
 
     decord fails to open some codecs (AV1), counts copies after an edit list's end as frames, and may pick another
     stream: its frame count and its frame times are compared with the table's.
-    Where it seeks wrongly (`ClipTable.open_gop`) it could only read forward from the start, so PyAV is better.
     """
     try:
         reader = open_decord(path)
@@ -157,26 +164,29 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
         return "decord is not installed"
     except VideoError as error:
         return f"decord cannot open it ({error.cause})"
+    n_frames = len(table.timestamps_s)
     if not table.seekable:
-        return f"decord's seeking is trusted in MP4 and Matroska only, this is {table.container}"
-    if len(reader) != len(table.timestamps_s):
-        return f"decord counts {len(reader)} frames, the container shows {len(table.timestamps_s)}"
+        return f"decord is trusted in MP4 and Matroska only, this is {table.container}"
+    if len(reader) != n_frames:
+        return f"decord counts {len(reader)} frames, the container shows {n_frames}"
     if table.pts is None:
         return "its packets carry no trustworthy times, which decord relies on"
-    if table.open_gop and not forced:
-        return "it has open groups of pictures, in which decord's seeking returns wrong frames"
-    starts_s = np.asarray(reader.get_frame_timestamp(range(len(reader))), dtype=np.float64)[:, 0]
+    starts_s = np.asarray(reader.get_frame_timestamp(range(n_frames)), dtype=np.float64)[:, 0]
     off_s = float(np.abs(starts_s - starts_s[0] - table.timestamps_s).max())
     if off_s > 0.3 / table.fps:
         return f"decord's frame times are off by up to {off_s:.3f} s"
+    if table.open_gop and not forced:
+        return "it has open groups of pictures, which decord has been seen to miscount"
+    if n_frames > LONG_FRAMES and not forced:
+        return f"it is long ({n_frames} frames), and decord would decode all of it where PyAV jumps"
     return ""
 
 
-def open_decord(path: Path) -> Any:
-    """A `decord.VideoReader`. Raises VideoError; ImportError when decord is not installed."""
+def open_decord(path: Path, *, n_threads: int = 1) -> Any:
+    """A `decord.VideoReader` (0 threads: decord decides). Raises VideoError; ImportError when decord is missing."""
     import decord
 
     try:
-        return decord.VideoReader(str(path))
+        return decord.VideoReader(str(path), num_threads=n_threads)
     except (RuntimeError, decord.DECORDError) as error:
         raise VideoError(path, brief(error)) from error

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 log = logging.getLogger(__name__)
-
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
 WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out of the clip list"
@@ -41,8 +40,7 @@ class ClipTable:
     pts: (n,) int64, the same in units of the stream's time base, not shifted; None when frames carry no usable pts
     seekable: the container has an index of its frames; others are decoded from the start
     keyframe_pts: (k,) int64, where decoding can start besides the start of the file; empty unless seekable
-    open_gop: some frames shown before a keyframe are stored after it. decord, after a seek to such a keyframe, drops
-    them without a word and returns the frame after the one asked for (seen with HEVC).
+    open_gop: some frames shown before a keyframe are stored after it, so that they cannot be decoded from there
     quarter_turns: anticlockwise turns that bring a decoded picture upright; height, width: after turning
     """
 
