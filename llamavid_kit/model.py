@@ -10,7 +10,6 @@ Shapes, with the paper's symbols:
     L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
 """
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -129,6 +128,12 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         context = self.context_attention.value_projector(tokens.context)
         return interleave(context, self.content_projector(tokens.content))
 
+    def project_all(self, clips: list[VisualTokens]) -> Tensor:
+        """`project` of several clips, one below the other."""
+        return self.project(
+            VisualTokens(torch.cat([t.context for t in clips]), torch.cat([t.content for t in clips]))
+        )  # fmt: skip
+
     def splice(self, input_ids, visual, *, attention_mask=None, labels=None, side: Literal["left", "right"] = "right"):
         """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
 
@@ -136,31 +141,16 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
         entries and ignores those that are too many).
         """
-        table = self.get_input_embeddings()
-        rows, masks, targets = [], [], []
-        for i, ids in enumerate(input_ids):
-            slots = (ids == IMAGE_SLOT).nonzero().flatten().tolist()
-            if len(slots) != len(visual[i]):
-                raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(visual[i])} clips given")
-            mask = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask[i].bool()
-            target = torch.full_like(ids, IGNORE) if labels is None else labels[i]
-            row, row_mask, row_target, at = [], [], [], 0
-            for slot, tokens in zip([*slots, len(ids)], [*visual[i], None], strict=True):
-                row.append(table(ids[at:slot]))
-                row_mask.append(mask[at:slot])
-                row_target.append(target[at:slot])
-                if tokens is not None:
-                    filled = self.project(tokens).to(row[0].dtype)
-                    row.append(filled)
-                    row_mask.append(mask.new_ones(len(filled)))
-                    row_target.append(target.new_full((len(filled),), IGNORE))
-                at = slot + 1
-            rows.append(torch.cat(row))
-            masks.append(torch.cat(row_mask))
-            targets.append(torch.cat(row_target))
-        pad = partial(nn.utils.rnn.pad_sequence, batch_first=True, padding_side=side)
-        embeds, mask = pad(rows), pad(masks, padding_value=False)
-        return embeds, mask, (None if labels is None else pad(targets, padding_value=IGNORE))
+        index = _layout(input_ids.cpu(), visual, side).to(input_ids.device)
+        text = self.get_input_embeddings()(input_ids.clamp(min=0)).flatten(0, 1)  # (B*L, D)
+        filled = [tokens for sample in visual for tokens in sample]
+        seen = self.project_all(filled).to(text.dtype) if filled else text[:0]
+        embeds = torch.cat([text, seen, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
+        is_text = (index >= 0) & (index < len(text))
+        at = index.clamp(0, len(text) - 1)
+        mask = (index >= 0) if attention_mask is None else attention_mask.bool().flatten()[at] & is_text
+        mask = mask | (index >= len(text))
+        return embeds, mask, None if labels is None else labels.flatten()[at].where(is_text, IGNORE)
 
     def forward(
         self,
@@ -219,3 +209,23 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
         return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
+
+def _layout(ids: Tensor, visual, side: str) -> Tensor:
+    """Where each position of the filled prompts comes from: ids (B, L) → (B, L') int64.
+
+    Below B*L: that token of the flattened ids. From B*L on: that row of all frame tokens, one clip below the other.
+    -1: padding, on `side`.
+    """
+    rows, at = [], ids.numel()
+    for i, row in enumerate(ids):
+        slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
+        if len(slots) != len(visual[i]):
+            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(visual[i])} clips given")
+        start, pieces = i * len(row), []
+        position, done = torch.arange(start, start + len(row)), 0
+        for slot, tokens in zip(slots, visual[i], strict=True):
+            n = len(tokens) * (1 + tokens.content.shape[1])
+            pieces += [position[done:slot], torch.arange(at, at + n)]
+            at, done = at + n, slot + 1
+        rows.append(torch.cat([*pieces, position[done:]]))
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1, padding_side=side)
