@@ -4,6 +4,7 @@ Knows the shipped model, our own folders (safetensors) and the original's (throu
 mean is left to the model.
 """
 
+import copy
 import json
 import logging
 from pathlib import Path
@@ -59,9 +60,14 @@ def attach_tokenizers(model: LlamaVid, folder: Path) -> None:
 def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = None) -> None:
     """Weights (safetensors, in `dtype` if given), configuration and both tokenizers."""
     folder = Path(folder)
-    kept = model.dtype
-    model.to(dtype or kept).save_pretrained(folder)
-    model.to(kept)
+    if dtype in (None, model.dtype):
+        model.save_pretrained(folder)
+    else:  # never model.to(dtype) and back: that rounds the caller's weights, and the buffers that no file holds
+        state = {n: t.to(dtype) if t.is_floating_point() else t for n, t in model.state_dict().items()}
+        model.save_pretrained(folder, state_dict=state)
+        config = copy.deepcopy(model.config)
+        config.dtype = dtype
+        config.save_pretrained(folder)
     if model.tokenizer is not None:
         model.tokenizer.save_pretrained(folder)
     if model.question_tokenizer is not None:

@@ -142,7 +142,7 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         entries and ignores those that are too many).
         """
         index = _layout(input_ids.cpu(), visual, side).to(input_ids.device)
-        text = self.get_input_embeddings()(input_ids.clamp(min=0)).flatten(0, 1)  # (B*L, D)
+        text = self.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_SLOT, 0)).flatten(0, 1)  # (B*L, D)
         filled = [tokens for sample in visual for tokens in sample]
         seen = self.project_all(filled).to(text.dtype) if filled else text[:0]
         embeds = torch.cat([text, seen, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
@@ -197,6 +197,8 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
     def _see(self, frames, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
         """Tower once a clip, text decoder once a (frame, question); all at once, for training."""
         lengths = [len(clip) for clip in frames]
+        if 0 in lengths:
+            raise ValueError(f"clip {lengths.index(0)} has no frames: sample at least one from each")
         clips = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
         asked = [lengths[clip] for clip in clip_of]
         sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))

@@ -44,6 +44,22 @@ def real() -> Path:
     return _fixture("LLAMAVID_REAL")
 
 
+@pytest.fixture(scope="session")
+def tokenizers(tmp_path_factory):
+    """The small model's two tokenizers."""
+    import small
+
+    return small.tokenizers(tmp_path_factory.mktemp("tokenizers"))
+
+
+@pytest.fixture(scope="session")
+def model(tokenizers):
+    """The small random model, shared: a test that changes a model makes its own with `small.small_model`."""
+    import small
+
+    return small.small_model(*tokenizers)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where a reference folder is named, a skip of a test that uses it is a failure."""
