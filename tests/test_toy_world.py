@@ -122,8 +122,8 @@ def looks(n: int, base: int, at) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
 def test_a_classifier_reads_the_event_and_nothing_else(moment):
     at = {"before": lambda p: p.start - 1, "during": lambda p: (p.start + p.end) // 2, "after": lambda p: p.end}[moment]
-    forest = RandomForestClassifier(150, random_state=0).fit(*looks(40, 500_000, at))
-    frames, classes = looks(25, 900_000, at)
+    forest = RandomForestClassifier(150, random_state=0).fit(*looks(35, 500_000, at))
+    frames, classes = looks(20, 900_000, at)
     right = int((forest.predict(frames) == classes).sum())
     if moment == "during":
         assert right / len(classes) > 0.6
@@ -133,7 +133,7 @@ def test_a_classifier_reads_the_event_and_nothing_else(moment):
 
 def test_questions_are_true_and_give_nothing_away():
     kinds_of_question = set()
-    for seed in range(60):
+    for seed in range(40):
         for kind in (None, *KINDS):
             plan = plan_clip(seed, kind)
             asked = questions(plan, np.random.default_rng(seed))

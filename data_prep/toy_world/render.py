@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -35,14 +36,17 @@ class Summary:
 
 
 def encode(frames: Iterator[np.ndarray], path: Path, *, crf: int, fps: int = FPS):
-    """frames: (SIZE, SIZE, 3) uint8 RGB each, to an H.264 mp4 (veryfast, yuv420p, one thread)."""
+    """frames: (SIZE, SIZE, 3) uint8 RGB each, to an H.264 mp4 (veryfast, yuv420p, one thread). Without x264's
+    macroblock tree, with which the same frames gave different bytes from run to run."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width = stream.height = SIZE
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": str(crf), "threads": "1"}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        stream.options = {"preset": "veryfast", "crf": str(crf), "threads": "1", "x264-params": "no-mbtree=1"}
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = i, Fraction(1, fps)
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())
 
 
