@@ -41,7 +41,7 @@ KIND_WEIGHTS = np.array(
     [0.18] + [0.46 / len(SEEN_KINDS)] * len(SEEN_KINDS) + [0.36 / len(BENIGN_KINDS)] * len(BENIGN_KINDS)
 )
 QUESTIONS_A_CLIP = 3
-EVENT_QUESTIONS = ("what_happens", "closed_what_happens", "caption", "did_it")
+EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
 
@@ -197,7 +197,7 @@ def main(argv=None) -> None:
     model = new_model(args.out, seed=args.seed)
     settings = TrainSettings(
         learning_rate=args.learning_rate, batch_size=args.clips, max_steps=args.steps, weight_decay=0.02,
-        warmup_ratio=0.06, seed=args.seed, save_every=500, workers=args.workers,
+        warmup_ratio=0.06, seed=args.seed, save_every=1000, workers=args.workers,
     )  # fmt: skip
     fit(model, ToyClips(args.steps * args.clips, model), Collate(model), out=args.out, settings=settings, in_order=True)
     save(model, args.out / "model", dtype=torch.bfloat16)
