@@ -80,8 +80,9 @@ def supervised(tokenizer, name: str, turns: list[tuple[str, str]]) -> tuple[list
     """Ids and labels of a finished conversation: labels are IGNORE except on each answer and its `</s>`.
 
     The same tokens are supervised as by `preprocess_imgsp_v1` of the original: from the first token after
-    "ASSISTANT:" to the answer's end. Raises ValueError where an answer is empty or the tokens of the open prompt are
-    no prefix of the whole (an answer with a separator in it): the original drops such a sample from the loss.
+    "ASSISTANT:" to the answer's end. Raises ValueError where an answer is empty, holds `</s>` or `<image>`, or changes
+    the tokens before it: the original drops such a sample from the loss. It also drops one whose *question* says
+    " ASSISTANT: "; that one is trained on here.
     """
     form = template(name)
     ids = tokenize(tokenizer, form.render(turns))
@@ -89,7 +90,8 @@ def supervised(tokenizer, name: str, turns: list[tuple[str, str]]) -> tuple[list
     for k, (_, answer) in enumerate(turns):
         asked = tokenize(tokenizer, form.render([*turns[:k], (turns[k][0], None)]))
         answered = tokenize(tokenizer, form.render(turns[: k + 1]))
-        if not answer.strip() or ids[: len(asked)] != asked or ids[: len(answered)] != answered:
+        separates = form.answer_end in answer or IMAGE in answer
+        if not answer.strip() or separates or ids[: len(asked)] != asked or ids[: len(answered)] != answered:
             raise ValueError(f"answer {answer!r} cannot be supervised: it is empty or contains a separator")
         labels[len(asked) : len(answered)] = ids[len(asked) : len(answered)]
     return ids, labels
