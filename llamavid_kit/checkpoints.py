@@ -5,7 +5,6 @@ mean is left to the model.
 """
 
 import copy
-import json
 import logging
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
-from llamavid_kit.original import CheckpointError, ConversionReport, read_original
+from llamavid_kit.original import CheckpointError, ConversionReport, read_object, read_original
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
@@ -35,15 +34,19 @@ def load(name: str | Path, *, device: str | torch.device | None = None, **kwargs
     folder = ASSETS / "tiny" if name == "tiny" else Path(name)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
-    if json.loads((folder / "config.json").read_text()).get("model_type") != LlamaVidConfig.model_type:
+    if read_object(folder / "config.json").get("model_type") != LlamaVidConfig.model_type:
         dtype = kwargs.pop("dtype", torch.float32)
         model, report = from_original(folder, **kwargs)
         log.info("%s", report)
-        model = model.to(dtype)
+        for parameter in model.parameters():  # not model.to(dtype): the rotary frequencies stay float32
+            parameter.data = parameter.data.to(dtype)
     else:
         if name == "tiny":
             kwargs = {"dtype": torch.float32, **kwargs}
-        model, info = LlamaVid.from_pretrained(folder, output_loading_info=True, **kwargs)
+        try:
+            model, info = LlamaVid.from_pretrained(folder, output_loading_info=True, **kwargs)
+        except OSError as error:
+            raise CheckpointError(f"{folder} holds no weights that can be read: {error}") from error
         problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
         if problems:
             raise CheckpointError(f"{folder} does not fit its config.json: {problems}")
@@ -89,13 +92,13 @@ def from_original(
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
-    original = json.loads((folder / "config.json").read_text())
+    original = read_object(folder / "config.json")
     tower = vision_weights or _beside(folder, Path(original.get("mm_vision_tower", "")).name, "--vision-weights")
     bert = Path(bert_folder) if bert_folder else _beside(folder, "bert-base-uncased", "--bert-tokenizer")
     bert_config = bert / "config.json"
     config, state, report = read_original(
         folder, vision_weights=tower, vision_heads=vision_heads,
-        bert_config=json.loads(bert_config.read_text()) if bert_config.is_file() else None,
+        bert_config=read_object(bert_config) if bert_config.is_file() else None,
     )  # fmt: skip
     with torch.device("meta"):
         model = LlamaVid(config)

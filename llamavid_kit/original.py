@@ -106,7 +106,7 @@ def read_original(
     config_file = folder / "config.json"
     if not config_file.is_file():
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
-    original = json.loads(config_file.read_text())
+    original = read_object(config_file)
     tensors = _read_shards(folder)
     tower = {name.removeprefix(TOWER): t for name, t in tensors.items() if name.startswith(TOWER)}
     rest = {name: t for name, t in tensors.items() if not name.startswith(TOWER)}
@@ -170,6 +170,8 @@ def _config(original: dict, state: dict[str, Tensor], depth: int, bert: dict, he
         "vision_tower.embeddings.patch_embedding.weight", "vision_tower.embeddings.position_embedding",
         "vision_tower.encoder.layers.0.mlp.fc1.weight", "text_decoder.query_tokens",
         "text_decoder.qformer.embeddings.word_embeddings.weight", "content_projector.0.weight",
+        "text_decoder.qformer.embeddings.position_embeddings.weight",
+        "text_decoder.qformer.encoder.layer.0.intermediate_query.dense.weight",
     )  # fmt: skip
     if missing := [name for name in needed if name not in state]:
         raise CheckpointError(f"missing tensors: {', '.join(missing)}")
@@ -230,12 +232,17 @@ def _read_shards(folder: Path) -> dict[str, Tensor]:
         if single.is_file():
             return _load(single)
         raise CheckpointError(f"{folder} holds neither pytorch_model.bin.index.json nor pytorch_model.bin")
-    index = json.loads(index_file.read_text())["weight_map"]
+    index = read_object(index_file).get("weight_map")
+    if not isinstance(index, dict) or not index:
+        raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
     tensors: dict[str, Tensor] = {}
-    for shard in sorted(set(index.values())):
-        if Path(shard).name != shard:
+    for shard in sorted(set(map(str, index.values()))):
+        if shard in ("", "..") or Path(shard).name != shard:
             raise CheckpointError(f"{index_file}: shard {shard!r} is not a file name in this folder")
-        tensors |= _load(folder / shard)
+        loaded = _load(folder / shard)
+        if twice := sorted(set(tensors) & set(loaded)):
+            raise CheckpointError(f"{folder}: {', '.join(twice)} in two shards, the second is {shard}")
+        tensors |= loaded
     problems = [f"missing {n}" for n in sorted(set(index) - set(tensors))]
     problems += [f"unexpected {n}" for n in sorted(set(tensors) - set(index))]
     if problems:
@@ -252,4 +259,19 @@ def _load(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read as PyTorch weights: {error}") from error
     except Exception as error:  # pickle.UnpicklingError: the file asks for more than tensors
         raise CheckpointError(f"{path} holds more than tensors and is not loaded: {error}") from error
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{path} holds a {type(loaded).__name__}, expected tensors by name")
+    if others := sorted(str(name) for name, value in loaded.items() if not isinstance(value, Tensor)):
+        raise CheckpointError(f"{path}: {', '.join(others)} is not a tensor")
     return loaded
+
+
+def read_object(path: Path) -> dict:
+    """The JSON object in `path`; CheckpointError where there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ones
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a {type(value).__name__}, expected a JSON object")
+    return value

@@ -18,6 +18,7 @@ from llamavid_kit.context_attention import VisualTokens, content_tokens
 from llamavid_kit.prompt import IMAGE, tokenize
 from llamavid_kit.text_decoder import tokenize_questions
 
+SHIPPED = Path(__file__).parents[1] / "data" / "case01"
 CASES = ("case01", "case02_", "case02b", "case03", "case04", "case05")
 
 
@@ -41,8 +42,12 @@ def _open(folder: Path) -> Case:
     return Case(folder, about, io, model, images)
 
 
-@pytest.fixture(params=CASES)
-def case(request, reference) -> Case:
+@pytest.fixture(params=("shipped", *CASES))
+def case(request) -> Case:
+    """Case 01 as it ships with these tests, so that everybody can check it, and the cases of the reference folder."""
+    if request.param == "shipped":
+        return _open(SHIPPED)
+    reference = request.getfixturevalue("reference")
     found = [f for f in reference.iterdir() if f.name.startswith(request.param)]
     assert len(found) == 1, f"{reference} should hold one folder {request.param}*, has {found}"
     return _open(found[0])
