@@ -93,5 +93,12 @@ def vision_key(model: LlamaVid) -> str:
 
 
 def _settings(model: LlamaVid) -> dict:
+    """What the configuration decides and no tensor shows, so that equal weights with other heads have another key."""
     names = ("image_mean", "image_std", "drop_cls", "vision_norm", "n_query", "question_max_length")
-    return {name: getattr(model.config, name) for name in names} | {"image_size": model.config.image_size}
+    parts = ("num_attention_heads", "layer_norm_eps", "hidden_act")
+    vision, qformer = model.config.vision_config, model.config.qformer_config
+    return (
+        {name: getattr(model.config, name) for name in names}
+        | {"image_size": model.config.image_size, "cross_every": qformer.cross_attention_frequency}
+        | {f"{kind}.{name}": getattr(part, name) for kind, part in (("v", vision), ("q", qformer)) for name in parts}
+    )

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from llamavid_kit.config import LlamaVidConfig
+from llamavid_kit.sampling import EPSILON_S
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 PROMPT_TOKENS = 128  # a question with its template, where nobody has counted yet
@@ -64,7 +65,7 @@ def plan(
             raise ValueError(f"{name}={value!r}: expected a finite number above 0")
     if dtype not in BYTES:
         raise ValueError(f"dtype={dtype!r}: expected one of {', '.join(BYTES)}")
-    n_frames = math.ceil(duration_s * fps - 1e-9)
+    n_frames = max(1, math.ceil((duration_s - EPSILON_S) * fps))  # as `sampling.sample_times` counts
     return _plan(config, duration_s, fps, n_frames, content, n_prompt, dtype)
 
 
@@ -88,9 +89,10 @@ def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: flo
     needed = _plan(config, n_frames / fps, fps, n_frames, None, n_prompt, "bfloat16")
     if not needed.fits:
         room = max(needed.context - n_prompt, 0) // needed.tokens_per_frame
+        slower, shorter = (_three_digits_down(x) for x in (room / n_frames * fps, room / fps))
         raise ValueError(
             f"{n_frames} frames at {fps:g} fps need {needed.total_tokens} tokens, the model has {needed.context}: "
-            f"ask with fps <= {room / n_frames * fps:.3g}, or cut the clip to {room / fps:.0f} s"
+            + (f"ask with fps <= {slower}, or cut the clip to {shorter} s" if room else "shorten the question or reply")
         )
 
 
@@ -100,19 +102,22 @@ def count_parameters(config: LlamaVidConfig) -> int:
     c, h, d = v.hidden_size, q.hidden_size, t.hidden_size
     tower_block = 4 * c * c + 2 * c * v.intermediate_size + 9 * c + v.intermediate_size
     tower = v.num_hidden_layers * tower_block + 3 * v.patch_size**2 * c + c + (config.grid**2 + 2) * c
-    feed_forward = 2 * h * q.intermediate_size + 3 * h + q.intermediate_size
-    crossed = math.ceil(q.num_hidden_layers / q.cross_attention_frequency)
     decoder = (q.vocab_size + q.max_position_embeddings + 2 + config.n_query) * h
-    decoder += q.num_hidden_layers * (4 * h * h + 6 * h + 2 * (feed_forward + 0 * h))
-    decoder += q.num_hidden_layers * 2 * h  # the second feed-forward's norm is counted above with its bias
-    decoder += crossed * (2 * h * h + 2 * c * h + 6 * h) - q.num_hidden_layers * 2 * h
-    kv = (getattr(t, "num_key_value_heads", None) or t.num_attention_heads) * (
-        getattr(t, "head_dim", None) or d // t.num_attention_heads
-    )
-    llm = t.num_hidden_layers * (2 * d * d + 2 * d * kv + 3 * d * t.intermediate_size + 2 * d)
+    feed_forward = 2 * h * q.intermediate_size + 3 * h + q.intermediate_size  # one for queries, one for text
+    decoder += q.num_hidden_layers * (4 * h * h + 6 * h + 2 * feed_forward)
+    decoder += math.ceil(q.num_hidden_layers / q.cross_attention_frequency) * (2 * h * h + 2 * c * h + 6 * h)
+    head = getattr(t, "head_dim", None) or d // t.num_attention_heads
+    heads, kv_heads = t.num_attention_heads, getattr(t, "num_key_value_heads", None) or t.num_attention_heads
+    llm = t.num_hidden_layers * (2 * d * head * (heads + kv_heads) + 3 * d * t.intermediate_size + 2 * d)
     llm += d + t.vocab_size * d * (1 if t.tie_word_embeddings else 2)
     ours = (h * c + c) + (c * c + c) + 2 * (c * d + d) + (d * d + d) + (2 * c if config.vision_norm else 0)
     return tower + decoder + llm + ours
+
+
+def _three_digits_down(value: float) -> str:
+    """Three significant digits, rounded down: following the advice must fit."""
+    digits = 2 - math.floor(math.log10(value)) if value else 0
+    return f"{math.floor(value * 10**digits) / 10**digits:g}"
 
 
 def _size(n_bytes: float) -> str:
