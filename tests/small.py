@@ -17,6 +17,8 @@ from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pairs import InstructionPair, multiple_choice_question
 
+torch.set_num_threads(1)  # more only wait for each other on models this small
+
 LABELS = ("Red", "Green light", "Blue")
 QUESTION = multiple_choice_question("Say which colour fills the picture", LABELS)
 COLOURS = {"Red": (220, 30, 30), "Green light": (30, 200, 30), "Blue": (40, 40, 220)}

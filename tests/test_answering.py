@@ -1,0 +1,199 @@
+"""Guards the answers: likelihoods and greedy replies against slow second implementations, and the receipt of each."""
+
+import numpy as np
+import pytest
+import torch
+from small import LABELS, QUESTION, random_tokens, small_model, write_clip
+
+from llamavid_kit.answering import LlamaVidAnswerer, Reply, ask, choice_log_likelihood, generate_texts
+from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.prompt import open_prompt, tokenize
+from llamavid_kit.video import Video, VideoError
+
+CHOICES = (*LABELS, "A car drives past a house.", "R")
+LENGTHS = (1, 5, 2)
+
+
+@pytest.fixture
+def clips(model):
+    return [random_tokens(model, n, seed=n) for n in LENGTHS]
+
+
+def embed(model, ids, tokens):
+    """Prompt ids with one slot → (1, L', D), by hand."""
+    at = ids.index(-200)
+    table = model.get_input_embeddings()
+    return torch.cat([table(torch.tensor(ids[:at])), model.project(tokens), table(torch.tensor(ids[at + 1 :]))])[None]
+
+
+@torch.no_grad()
+def slow_likelihood(model, question, tokens, choice):
+    """One full forward of prompt and answer, no cache, no batch, no padding."""
+    prompt = f"USER: <image>\n{question} ASSISTANT:"
+    ids = tokenize(model.tokenizer, f"{prompt} {choice}</s>")
+    n_answer = len(ids) - len(tokenize(model.tokenizer, prompt))
+    log_p = model.language_model(inputs_embeds=embed(model, ids, tokens)).logits[0].log_softmax(-1)
+    positions = range(len(log_p) - n_answer - 1, len(log_p) - 1)
+    return sum(float(log_p[at, token]) for at, token in zip(positions, ids[-n_answer:], strict=True))
+
+
+def test_likelihood_of_each_choice(model, clips):
+    table = choice_log_likelihood(model, QUESTION, clips, CHOICES)
+    expected = [[slow_likelihood(model, QUESTION, tokens, choice) for choice in CHOICES] for tokens in clips]
+    np.testing.assert_allclose(table, expected, atol=2e-3, rtol=1e-4)
+    assert np.abs(table[0] - table[1]).max() > 0.1  # the clip matters
+    assert (np.exp(table).sum(1) <= 1).all() and (table < 0).all()
+
+
+def test_likelihood_does_not_depend_on_batch_or_order(model, clips):
+    table = choice_log_likelihood(model, QUESTION, clips, CHOICES)
+    alone = np.concatenate([choice_log_likelihood(model, QUESTION, [tokens], CHOICES) for tokens in clips])
+    np.testing.assert_allclose(table, alone, atol=1e-3)
+    reversed_ = choice_log_likelihood(model, QUESTION, clips[::-1], CHOICES[::-1])[::-1, ::-1]
+    np.testing.assert_allclose(table, reversed_, atol=1e-3)
+    one_by_one = [choice_log_likelihood(model, QUESTION, clips, [choice])[:, 0] for choice in CHOICES]
+    np.testing.assert_allclose(table, np.stack(one_by_one, 1), atol=1e-3)
+
+
+def test_all_one_token_answers_exhaust_the_probability(model):
+    """Over every next token the probabilities sum to 1: nothing is counted twice, nothing is left out."""
+    tokens = random_tokens(model, 2)
+    ids = open_prompt(model.tokenizer, "plain", QUESTION)
+    with torch.no_grad():
+        log_p = model.language_model(inputs_embeds=embed(model, ids, tokens)).logits[0, -1].log_softmax(-1)
+    (first,) = {tokenize(model.tokenizer, f"USER: <image>\n{QUESTION} ASSISTANT: {c}</s>")[len(ids)] for c in ("Red",)}
+    assert slow_likelihood(model, QUESTION, tokens, "Red") < float(log_p[first]) < 0
+    assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_no_choices(model, clips):
+    with pytest.raises(ValueError, match="no choices"):
+        choice_log_likelihood(model, QUESTION, clips, [])
+
+
+@torch.no_grad()
+def slow_reply(model, question, tokens, max_new_tokens):
+    """Greedy decoding by hand: the likeliest token, until the end token."""
+    ids, new = open_prompt(model.tokenizer, "plain", question), []
+    embeds = embed(model, ids, tokens)
+    while len(new) < max_new_tokens and (not new or new[-1] != model.tokenizer.eos_token_id):
+        new.append(int(model.language_model(inputs_embeds=embeds).logits[0, -1].argmax()))
+        embeds = torch.cat([embeds, model.get_input_embeddings()(torch.tensor([[new[-1]]]))], 1)
+    return new
+
+
+@pytest.fixture(scope="module")
+def ending_model(tokenizers):
+    """A model that ends its replies, after different numbers of tokens."""
+    model = small_model(*tokenizers, seed=3)
+    with torch.no_grad():
+        model.language_model.lm_head.weight[2] *= 3.0
+    return model
+
+
+def test_greedy_replies(ending_model):
+    model = ending_model
+    clips = [random_tokens(model, n, seed=s) for s, n in enumerate((1, 5, 2, 9, 3, 3))]
+    expected = [slow_reply(model, QUESTION, tokens, 12) for tokens in clips]
+    ends = [ids.index(2) if 2 in ids else None for ids in expected]
+    assert len(set(ends)) >= 3, ends  # otherwise this test would not see padding after the end
+    texts = [model.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in expected]
+    assert generate_texts(model, QUESTION, clips, max_new_tokens=12) == texts
+    assert [generate_texts(model, QUESTION, [c], max_new_tokens=12)[0] for c in clips] == texts
+
+
+def test_replies_are_greedy_whatever_the_model_prefers(model, clips, monkeypatch):
+    """A checkpoint's generation settings (sampling, temperature) do not reach an ablation."""
+    expected = generate_texts(model, QUESTION, clips, max_new_tokens=5)
+    monkeypatch.setattr(model.generation_config, "do_sample", True)
+    monkeypatch.setattr(model.generation_config, "temperature", 5.0)
+    assert generate_texts(model, QUESTION, clips, max_new_tokens=5) == expected
+
+
+# --- clips on disk
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    return [
+        Video(write_clip(folder / f"{k}.mp4", seconds=s, label=label, seed=k))
+        for k, (s, label) in enumerate([(2.0, "Red"), (1.0, "Blue"), (3.1, "Green light")])
+    ]
+
+
+def test_answerer_gives_receipts(model, videos, tmp_path):
+    answerer = LlamaVidAnswerer(model, FrameCache(model, tmp_path), max_new_tokens=5)
+    expected_times = [[0, 0.5, 1, 1.5], [0, 0.5], [0, 0.5, 1, 1.5, 2, 2.5, 3]]
+    chosen = answerer.choose(videos, QUESTION, LABELS, fps=2)
+    replied = answerer.generate(videos, QUESTION, fps=2)
+    for replies in (chosen, replied):
+        assert [list(r.timestamps_s) for r in replies] == expected_times
+    tokens = [FrameCache(model).tokens(v, QUESTION, fps=2)[0] for v in videos]
+    for reply, of_clip in zip(chosen, tokens, strict=True):
+        assert list(reply.log_likelihood) == list(LABELS)
+        slow = {choice: slow_likelihood(model, QUESTION, of_clip, choice) for choice in LABELS}
+        assert reply.log_likelihood == pytest.approx(slow, abs=2e-3)
+        assert reply.text == max(slow, key=slow.get)
+    for reply, of_clip in zip(replied, tokens, strict=True):
+        ids = slow_reply(model, QUESTION, of_clip, 5)
+        assert reply.text == model.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        assert reply.log_likelihood == {} and reply.tokens is None
+
+
+def test_ask(model, videos):
+    reply = ask(model, videos[2], QUESTION, fps=4, max_new_tokens=5)
+    sample = videos[2].sample(4)
+    assert reply.timestamps_s == tuple(sample.timestamps_s) and len(reply.timestamps_s) == 13
+    tokens, _ = FrameCache(model).tokens(videos[2], QUESTION, fps=4)
+    torch.testing.assert_close(reply.tokens.context, tokens.context, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(reply.tokens.content, tokens.content, atol=1e-5, rtol=1e-4)
+    assert reply.tokens.attention.shape == (13, 3, 16)
+    assert reply.text == generate_texts(model, QUESTION, [tokens], max_new_tokens=5)[0]
+    assert reply.notes == () and str(reply) == reply.text
+    assert model.ask(videos[2].path, QUESTION, fps=4, max_new_tokens=5).text == reply.text
+
+
+def test_ask_in_chunks(model, tmp_path):
+    """More frames than one chunk holds, and the rows keep their order."""
+    video = Video(write_clip(tmp_path / "long.mp4", seconds=4))
+    reply = ask(model, video, QUESTION, fps=12, max_new_tokens=1)
+    tokens, _ = FrameCache(model).tokens(video, QUESTION, fps=12)
+    assert len(reply.timestamps_s) == 48 > 32
+    torch.testing.assert_close(reply.tokens.context, tokens.context, atol=1e-5, rtol=1e-4)
+
+
+def test_notes(tokenizers, videos):
+    model = small_model(*tokenizers, world="a world of colours")
+    reply = ask(model, videos[1], QUESTION, fps=30, max_new_tokens=2)
+    assert reply.notes == (
+        "this model only knows a world of colours",
+        "30 fps asked, the clip has 12: every frame was used once",
+    )
+    assert len(reply.timestamps_s) == 12
+    assert str(reply) == f"{reply.text}\nnote: {reply.notes[0]}\nnote: {reply.notes[1]}"
+    assert str(Reply("yes", (0.0,))) == "yes"
+
+
+def test_a_clip_too_long_is_refused_before_decoding(model, tmp_path, monkeypatch):
+    video = Video(write_clip(tmp_path / "long.mp4", seconds=20))
+    monkeypatch.setattr(Video, "frames", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(
+        ValueError, match=r"240 frames at 12 fps .* the model has 400: ask with fps <= .* or cut"
+    ) as error:
+        ask(model, video, QUESTION, fps=12)
+    monkeypatch.undo()
+    advised = float(str(error.value).split("fps <= ")[1].split(",")[0])
+    assert len(ask(model, video, QUESTION, fps=advised).timestamps_s) > 20 * (advised - 0.5)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), "fast"])
+def test_ask_at_no_rate(model, videos, fps):
+    with pytest.raises(ValueError, match="fps="):
+        ask(model, videos[0], QUESTION, fps=fps)
+
+
+def test_ask_about_no_video(model, tmp_path):
+    for path in (tmp_path / "absent.mp4", tmp_path):
+        with pytest.raises(VideoError):
+            ask(model, path, QUESTION)
