@@ -8,6 +8,7 @@ first pass. `fit` is the loop underneath, used for the shipped model too. Where 
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -115,18 +116,19 @@ def finetune(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=LORA_TARGETS,
         modules_to_save=["content_projector"],
     )  # fmt: skip
-    adapted = get_peft_model(model, config)
     pad_id = model.tokenizer.pad_token_id
 
     def collate(samples):
         batch = collate_text([(ids, labels) for ids, labels, _ in samples], pad_id)
         return batch | {"visual": [[(t.context, t.content)] for _, _, t in samples]}
 
-    try:
-        fit(adapted, dataset, collate, out=out, settings=settings)
-        adapted.save_pretrained(out / ADAPTER)
-    finally:
-        adapted.unload()
+    with _left_as_it_was(model):
+        adapted = get_peft_model(model, config)
+        try:
+            fit(adapted, dataset, collate, out=out, settings=settings)
+            adapted.save_pretrained(out / ADAPTER)
+        finally:
+            adapted.unload()
     (out / "settings.json").write_text(json.dumps({"train": asdict(settings), "lora": asdict(lora)}, indent=1))
     return out / ADAPTER
 
@@ -137,11 +139,26 @@ def adapter(model: LlamaVid, folder: Path | str | None) -> Iterator[LlamaVid]:
     if folder is None:
         yield model
         return
-    adapted = PeftModel.from_pretrained(model, folder).eval()
+    with _left_as_it_was(model):
+        adapted = PeftModel.from_pretrained(model, folder).eval()
+        try:
+            yield adapted.get_base_model()
+        finally:
+            adapted.unload()
+
+
+@contextmanager
+def _left_as_it_was(model: LlamaVid) -> Iterator[None]:
+    """Puts back what peft's `unload` leaves changed: the trained projector, which parameters train, and the mode."""
+    trains, training = [(p, p.requires_grad) for p in model.parameters()], model.training
+    projector = model.content_projector
     try:
-        yield adapted.get_base_model()
+        yield
     finally:
-        adapted.unload()
+        model.content_projector = projector  # `unload` leaves the adapter's copy of a module that it saves
+        for parameter, wanted in trains:
+            parameter.requires_grad_(wanted)
+        model.train(training)
 
 
 class _LossCurve(TrainerCallback):
@@ -156,6 +173,21 @@ class _LossCurve(TrainerCallback):
             kept = [row for row in kept if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
             self.path.write_text("".join(json.dumps(r) + "\n" for r in [*kept, row]))
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint; those that a killed run did not finish are taken away.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint without one that can be read is torn.
+    """
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+        try:
+            json.loads((Path(last) / "trainer_state.json").read_text(encoding="utf-8"))
+            return last
+        except (FileNotFoundError, ValueError):
+            log.warning("%s was not finished: not resumed from, and removed", last)
+            shutil.rmtree(last)
+    return None
 
 
 def fit(
@@ -173,7 +205,8 @@ def fit(
         num_train_epochs=settings.epochs, max_steps=settings.max_steps, learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler, warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay,
         seed=settings.seed, bf16=on_gpu, use_cpu=not on_gpu, save_steps=settings.save_every, save_total_limit=1,
-        logging_steps=10, logging_first_step=True, report_to="none", remove_unused_columns=False, label_names=["labels"],
+        logging_steps=10, logging_first_step=True, report_to="none", remove_unused_columns=False,
+        label_names=["labels"],
         dataloader_num_workers=settings.workers, dataloader_persistent_workers=settings.workers > 0,
         dataloader_pin_memory=on_gpu, train_sampling_strategy="sequential" if in_order else "random",
     )  # fmt: skip
@@ -181,7 +214,7 @@ def fit(
         model=model, args=arguments, train_dataset=dataset, data_collator=collate,
         callbacks=[_LossCurve(out / LOSS_CURVE)],
     )  # fmt: skip
-    last = get_last_checkpoint(arguments.output_dir) if Path(arguments.output_dir).is_dir() else None
+    last = _last_checkpoint(Path(arguments.output_dir))
     if last:
         log.info("resuming from %s", last)
     model.train()
