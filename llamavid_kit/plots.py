@@ -81,7 +81,7 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
                         color=colour, fontsize=12, fontweight="bold")  # fmt: skip
     rates = sorted(table["fps"].unique())
     ax.set(xticks=rates, xticklabels=[f"{r:g}" for r in rates], ylim=(0, 1.12), xlabel="frames sampled a second (fps)",
-           ylabel="events with at least one frame", title=title or "What sampling can show, before any model looks")  # fmt: skip
+           ylabel="events with a frame", title=title or "Events that sampling shows at all")  # fmt: skip
     ax.set_yticks(np.linspace(0, 1, 6))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="lower right", frameon=True)
@@ -106,9 +106,10 @@ def accuracy_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = 
                     textcoords="offset points", va="center", fontsize=12)  # fmt: skip
     if baseline:
         share = baseline["correct"] / baseline["n"]
-        ax.axvline(share, color=GREY, ls="--", lw=2, label=f'always "{baseline["label"]}": {share:.1%}')
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24 - 0.3 / len(arms)), frameon=False)
-    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.5, -0.5), xlim=(0, 1.22),
+        ax.axvline(share, color=GREY, ls="--", lw=2)
+        ax.annotate(f'always "{baseline["label"]}": {share:.1%}', (share, len(arms) - 0.3), xytext=(6, 0),
+                    textcoords="offset points", va="center", fontsize=11, color=GREY)  # fmt: skip
+    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.1, -0.5), xlim=(0, 1.22),
            xlabel="clips answered right (95% Wilson interval)", title=title or "Accuracy of each arm")  # fmt: skip
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.xaxis.set_major_formatter(PercentFormatter(1))
@@ -126,11 +127,11 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: S
     counts = np.asarray(matrix, dtype=int)
     totals = counts.sum(1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    text = [[f"{c}\n{s:.0%}" if c else "" for c, s in zip(*row, strict=True)] for row in zip(counts, share, strict=True)]
+    text = [f"{c}\n{s:.0%}" if c else "" for c, s in zip(counts.flat, share.flat, strict=True)]
     many = len(labels) > 4
     fig, ax = _axes(ax, (2.6 + 0.72 * len(columns), 1.9 + 0.6 * len(labels)) if many else (5.2, 4.2))
-    sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.array(text), fmt="", ax=ax, linewidths=0.5,
-                annot_kws={"fontsize": 9.5 if many else 13}, cbar_kws={"label": "share of the true class (row)"})  # fmt: skip
+    sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.reshape(text, counts.shape), fmt="", ax=ax,
+                linewidths=0.5, annot_kws={"size": 9.5 if many else 13}, cbar_kws={"label": "of the row"})  # fmt: skip
     ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40 if many else 0, ha="right" if many else "center")
     rows = [f"{label} (n = {n})" for label, n in zip(labels, totals[:, 0], strict=True)]
@@ -177,7 +178,7 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
     ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)", title=title or "Accuracy of each class")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=2, frameon=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return fig
 
 
@@ -215,7 +216,8 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
         spread = _whiskers(*np.array([[row.difference], [row.low], [row.high]])) * 100
         ax.errorbar(row.difference * 100, y, xerr=spread, fmt="o", ms=10, lw=2.5, capsize=5, mew=2,
                     color=BLUE, mfc=BLUE if sure else "white")  # fmt: skip
-        note = f"only first right: {row.only_a}, only second: {row.only_b}\np {p_text(row.p)}, Holm {p_text(row.p_holm)}"
+        note = f"only first right: {row.only_a}, only second: {row.only_b}\n"
+        note += f"p {p_text(row.p)}, Holm {p_text(row.p_holm)}"
         ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
     reach = 100 * max(0.05, np.abs(paired[["low", "high"]].to_numpy()).max()) * 1.1
     ax.set(yticks=range(len(paired)), ylim=(len(paired) - 0.5, -0.5), xlim=(-reach, reach))
@@ -227,7 +229,7 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
 
 
 def p_text(p: float) -> str:
-    """"= 0.077" or "< 0.001": three decimals are all that a reader can use."""
+    """ "= 0.077" or "< 0.001": three decimals are all that a reader can use."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
@@ -237,7 +239,7 @@ def attention_grid(attention: np.ndarray, n: int | None = None) -> np.ndarray:
     Raises ValueError where N is no square, naming the shape.
     """
     maps = np.asarray(attention, dtype=float)
-    side = int(round(maps.shape[-1] ** 0.5))
+    side = round(maps.shape[-1] ** 0.5)
     if maps.ndim != 3 or side * side != maps.shape[-1]:
         raise ValueError(f"attention {maps.shape}: expected (frames, queries, patches) with a square number of patches")
     return maps.mean(1).reshape(len(maps), side, side)

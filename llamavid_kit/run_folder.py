@@ -1,0 +1,123 @@
+"""The folder that an ablation leaves behind, read back: what was asked, of which clips, and every reply.
+
+Knows the files config.json, clips.json, summary.json, arms/*.jsonl and finetune/*/training.jsonl, and checks that they
+agree. Tables are made of it in `report_tables`, sentences in `findings`, the report in `report`.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+class Run:
+    """The folder of one ablation, read and cross-checked.
+
+    folder, name; config, summary: the JSON as written; question, labels, source: what was asked, of which set
+    clips: DataFrame clip, video, label, split, events ((start_s, end_s) in seconds), duration_s, of train and test
+    arms: DataFrame, a row per arm and test clip: arm (as shown), key (file name), fps, fine_tuned, seed, answering,
+      clip, truth, reply, label, correct, timestamps_s (of the frames seen, seconds)
+    training: name → DataFrame of step, epoch, loss, lr
+    Raises FileNotFoundError where a file is missing, ValueError where the summary and the replies disagree.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.name = self.folder.resolve().name
+        self.config: dict[str, Any] = self._read("config.json")
+        self.summary: dict[str, Any] = self._read("summary.json")
+        self._clips: dict[str, Any] = self._read("clips.json")
+        self.question, self.labels = self._clips["question"], list(self._clips["labels"])
+        self.source = self._clips.get("source") or self.config.get("source") or "clips"
+        self.model = (self.summary.get("model") or {}).get("name") or self.config.get("model", "model")
+        self.world = (self.summary.get("model") or {}).get("world")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is not there: expected the folder of a finished ablation (python -m llamavid_kit ablate)"
+            )
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        rows = []
+        for pair in (*self._clips.get("train", ()), *self._clips.get("test", ())):
+            known = pair.get("n_frames") and pair.get("fps")
+            rows.append({
+                "clip": pair["id"], "video": pair["video"], "label": pair["answer"], "split": pair["split"],
+                "events": [tuple(e) for e in pair.get("events") or ()],
+                "duration_s": pair["n_frames"] / pair["fps"] if known else None,
+            })  # fmt: skip
+        return pd.DataFrame(rows, columns=["clip", "video", "label", "split", "events", "duration_s"])
+
+    @property
+    def test(self) -> pd.DataFrame:
+        return self.clips[self.clips["split"] == "test"]
+
+    @cached_property
+    def excluded(self) -> pd.DataFrame:
+        """Clips that no arm was asked, with the reason."""
+        rows = self._clips.get("excluded") or self.summary.get("excluded") or []
+        return pd.DataFrame(rows).reindex(columns=["clip", "split", "reason"])
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        frames = []
+        for arm in self.summary["arms"]:
+            path = self.folder / "arms" / f"{arm['name']}.jsonl"
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} is not there, but summary.json lists the arm; run ablate again")
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            frames.append(pd.DataFrame(lines[1:]).assign(
+                arm=self.shown(arm), key=arm["name"], fps=float(arm["fps"]), fine_tuned=bool(arm["finetune"]),
+                seed=(arm["finetune"] or {}).get("seed"), answering=arm["answering"],
+            ))  # fmt: skip
+        return pd.concat(frames, ignore_index=True)
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Training seeds of the fine-tuned arms, sorted; empty where nothing was fine-tuned."""
+        return sorted({arm["finetune"]["seed"] for arm in self.summary["arms"] if arm["finetune"]})
+
+    @property
+    def fps(self) -> list[float]:
+        return sorted({float(arm["fps"]) for arm in self.summary["arms"]})
+
+    @property
+    def answering(self) -> list[str]:
+        """The answering modes that were run, generation first."""
+        return [m for m in ("generation", "likelihood") if any(a["answering"] == m for a in self.summary["arms"])]
+
+    def shown(self, arm: dict[str, Any]) -> str:
+        """How an arm is called in tables and figures; the seed is said where there are several."""
+        seed = f", seed {arm['finetune']['seed']}" if arm["finetune"] and len(self.seeds) > 1 else ""
+        return f"{'fine-tuned' if arm['finetune'] else 'zero-shot'}, {arm['fps']:g} fps{seed}"
+
+    def arm(self, key: str) -> dict[str, Any]:
+        """The summary of the arm with that file name."""
+        return next(arm for arm in self.summary["arms"] if arm["name"] == key)
+
+    @cached_property
+    def training(self) -> dict[str, pd.DataFrame]:
+        found = sorted((self.folder / "finetune").glob("*/training.jsonl"))
+        return {path.parent.name: pd.read_json(path, lines=True) for path in found if path.stat().st_size}
+
+    def check(self) -> str:
+        """Recounts the summary from the replies and the clip list. Raises ValueError naming the arm that differs."""
+        asked = set(self.test["clip"])
+        for arm in self.summary["arms"]:
+            rows = self.arms[self.arms["key"] == arm["name"]]
+            if set(rows["clip"]) != asked or len(rows) != len(asked):
+                raise ValueError(
+                    f"arm {arm['name']} answered {len(rows)} clips, the list has {len(asked)}; run ablate again"
+                )
+            if (len(rows), int(rows["correct"].sum())) != (arm["n"], arm["correct"]):
+                raise ValueError(
+                    f"arm {arm['name']}: summary.json says {arm['correct']} of {arm['n']}, its replies say "
+                    f"{rows['correct'].sum()} of {len(rows)}; run ablate again"
+                )
+        return f"{len(self.summary['arms'])} arms answered the same {len(asked)} clips; counts agree with the replies."
