@@ -68,7 +68,7 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         the tower at a time. No question is involved: keep the features and ask again.
         """
         if frames.dtype == torch.uint8:
-            frames = self._normalise(frames)
+            frames = self.normalise(frames)
         size = self.config.image_size
         if frames.ndim != 4 or tuple(frames.shape[1:]) != (3, size, size):
             raise ValueError(f"frames of shape {tuple(frames.shape)}: expected (T, 3, {size}, {size})")
@@ -160,6 +160,7 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         *,
         visual=None,
         frames=None,
+        features=None,
         question_ids=None,
         question_mask=None,
         clip_of=None,
@@ -170,13 +171,16 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
     ):
         """Logits (B, L', V) and, with labels, the loss.
 
-        Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or
-        `frames`, a list of clips as `encode_frames` takes them, with `question_ids` and `question_mask` (B, Lt) and
-        `clip_of` (B,), the clip that each sample asks about, which trains through tower and text decoder. With
-        `inputs_embeds`, or neither, it is the language model.
+        Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or a list
+        of clips, as `frames` (what `encode_frames` takes) or `features` (what it returns), with `question_ids` and
+        `question_mask` (B, Lt) and `clip_of` (B,), the clip that each sample asks about, which trains through text
+        decoder and tower. With `inputs_embeds`, or none of these, it is the language model.
         """
         if frames is not None:
-            visual = self._see(frames, question_ids, question_mask, clip_of.tolist(), content)
+            lengths = [len(clip) for clip in frames]
+            features = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
+        if features is not None:
+            visual = self._see(features, question_ids, question_mask, clip_of.tolist(), content)
         if visual is not None:
             visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
             inputs_embeds, attention_mask, labels = self.splice(
@@ -194,20 +198,17 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
 
         return ask(self, video, question, fps=fps, **kwargs)
 
-    def _see(self, frames, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
-        """Tower once a clip, text decoder once a (frame, question); all at once, for training."""
-        lengths = [len(clip) for clip in frames]
-        if 0 in lengths:
-            raise ValueError(f"clip {lengths.index(0)} has no frames: sample at least one from each")
-        clips = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
-        asked = [lengths[clip] for clip in clip_of]
+    def _see(self, clips, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
+        """Text decoder and pooling once a (frame, question), all at once, for training."""
+        asked = [len(clips[clip]) for clip in clip_of]
         sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))
         features = torch.cat([clips[clip] for clip in clip_of])
         context, pooled, _ = self.decode_tokens(features, ids[sample_of_frame], mask[sample_of_frame], content)
         pairs = zip(context.split(asked), pooled.split(asked), strict=True)
         return [[VisualTokens(c, p)] for c, p in pairs]
 
-    def _normalise(self, frames: Tensor) -> Tensor:
+    def normalise(self, frames: Tensor) -> Tensor:
+        """frames (T, h, w, 3) uint8 RGB → (T, 3, h, w) float32 by the configured mean and std."""
         mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
         return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
 

@@ -2,10 +2,11 @@
 
     python -m data_prep.toy_world.train_tiny --out runs/tiny
 
-Frames are drawn directly, never twice the same clip; the model sees benign events and six of the ten crimes, described
-in plain words. The four others (`UNSEEN_KINDS`) and the crime question appear nowhere. A question about an event that
-no sampled frame shows is answered as for the twin without it, so that the model learns to say what it sees. Resumable:
-started again it goes on from the last checkpoint.
+First the tower learns to see (`read_facts`), then it is frozen and the rest learns to answer questions about single
+frames and clips at mixed rates. Frames are drawn directly. The model meets benign events and six of the ten crimes,
+described in plain words; the four others (`UNSEEN_KINDS`) and the crime question appear nowhere. A question about an
+event that no sampled frame shows is answered as for the twin without it: the model learns to say what it sees. Both
+stages resume from their last checkpoint.
 """
 
 import argparse
@@ -17,13 +18,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.implementations import BertWordPieceTokenizer
-from torch.utils.data import Dataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from data_prep.toy_world import BENIGN_KINDS, FPS, SEEN_KINDS, plan_clip
+from data_prep.toy_world import BENIGN_KINDS, FPS, SEEN_KINDS, plan_clip, read_facts
 from data_prep.toy_world.questions import questions
+from data_prep.toy_world.read_facts import KIND_WEIGHTS, KINDS
 from llamavid_kit.checkpoints import load_question_tokenizer, save
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.finetune import TrainSettings, collate_text, fit
@@ -34,25 +39,19 @@ from llamavid_kit.sampling import sample_times
 from llamavid_kit.text_decoder import tokenize_questions
 
 WORLD = "the toy world: drawn street scenes with people, two cars and a pet; about any other clip it can only guess"
-TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = 10_000_000_000, 20_000_000_000, 30_000_000_000  # disjoint ranges of clips
-FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.35, 0.25, 0.2, 0.2)
-KINDS = (None, *SEEN_KINDS, *BENIGN_KINDS)
-KIND_WEIGHTS = np.array(
-    [0.18] + [0.46 / len(SEEN_KINDS)] * len(SEEN_KINDS) + [0.36 / len(BENIGN_KINDS)] * len(BENIGN_KINDS)
-)
-QUESTIONS_A_CLIP = 3
+TOWER_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 1, 2, 3))  # ranges of clips
+STILL = 0  # in the mix of rates: a single frame, as in the original's first stage
+FPS_MIX, FPS_WEIGHTS = (STILL, 1, 2, 3, 6), (0.2, 0.25, 0.2, 0.15, 0.2)
+QUESTIONS_A_CLIP = 4
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
 
-class ToyClips(Dataset):
-    """Item i: a clip that exists nowhere else, with some questions. frames (T, 112, 112, 3) uint8, and the texts."""
+class DrawnClips(Dataset):
+    """Item i: a clip that exists nowhere else, (T, size, size, 3) uint8, and what is needed to ask about it."""
 
-    def __init__(self, n: int, model: LlamaVid, *, first_seed: int = TRAIN_SEEDS):
-        self.n, self.first_seed = n, first_seed
-        self.size, self.template = model.config.image_size, model.config.template
-        self.tokenizer = model.tokenizer
-        self.pieces = broken_into_pieces(model.tokenizer)
+    def __init__(self, n: int, *, size: int, first_seed: int = TRAIN_SEEDS):
+        self.n, self.size, self.first_seed = n, size, first_seed
 
     def __len__(self) -> int:
         return self.n
@@ -63,9 +62,47 @@ class ToyClips(Dataset):
         event_s = (0.1, 3.0) if rng.random() < 0.4 else (1.0, 3.0)
         plan = plan_clip(self.first_seed + i, kind, event_s=event_s)
         frames, visible = watch(plan, fps=int(rng.choice(FPS_MIX, p=FPS_WEIGHTS)), size=self.size, rng=rng)
-        asked = choose_questions(plan if visible else plan.twin(), rng)
-        texts = [self.text(question, answer, rng) for question, answer in asked]
-        return frames, [question for question, _ in asked], texts
+        return torch.from_numpy(frames), (plan.seed, kind if visible else None, event_s)
+
+
+class Bank(nn.Module):
+    """The features of many clips, seen once by the frozen tower; `forward` trains what comes after the tower."""
+
+    def __init__(self, model: LlamaVid, n: int, *, workers: int):
+        super().__init__()
+        self.model, self.plans, features, self.lengths = model, [], [], []
+        drawn = DataLoader(DrawnClips(n, size=model.config.image_size), batch_size=None, num_workers=workers)
+        for frames, plan in tqdm(drawn, desc="clips", unit="clip"):
+            with torch.inference_mode():
+                features.append(model.encode_frames(frames).half())
+            self.plans.append(plan)
+            self.lengths.append(len(frames))
+        self.features = torch.cat(features).clone()
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def forward(self, clips, **batch):
+        """clips (K,) indices into the bank; the rest as `LlamaVid.forward` takes it."""
+        picked = [self.features[self.starts[k] : self.starts[k] + self.lengths[k]] for k in clips.tolist()]
+        return self.model(features=[f.to(self.model.dtype) for f in picked], **batch)
+
+
+class BankQuestions(Dataset):
+    """Item i: a clip of the bank with some questions; every visit asks others."""
+
+    def __init__(self, bank: Bank, n: int):
+        self.plans, self.n = bank.plans, n
+        self.template, self.tokenizer = bank.model.config.template, bank.model.tokenizer
+        self.pieces = broken_into_pieces(self.tokenizer)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int):
+        rng = np.random.default_rng([TRAIN_SEEDS, 1, i])
+        k = i % len(self.plans)
+        seed, kind, event_s = self.plans[k]
+        asked = choose_questions(plan_clip(seed, kind, event_s=event_s), rng)
+        return k, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
 
     def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
         """Ids and labels; one in five is spelt in smaller pieces, so that unknown words later meet trained pieces."""
@@ -81,11 +118,15 @@ class ToyClips(Dataset):
 def watch(plan, *, fps: float, size: int, rng=None) -> tuple[np.ndarray, bool]:
     """The frames that sampling by time at `fps` picks, (T, size, size, 3) uint8, and whether one shows the event.
 
-    With `rng`, half of the clips pass through JPEG, a cheap stand-in for what a video codec does to the pixels.
+    With `rng`, some clips pass through JPEG, a cheap stand-in for what a video codec does to the pixels.
     """
-    indices = sample_times(np.arange(plan.n_frames) / FPS, plan.n_frames / FPS, fps)
+    if fps == STILL:  # one frame, of the event twice in three
+        inside = rng.random() < 0.67
+        indices = rng.integers(plan.start, plan.end, 1) if inside else rng.integers(plan.n_frames, size=1)
+    else:
+        indices = sample_times(np.arange(plan.n_frames) / FPS, plan.n_frames / FPS, fps)
     drawn = [plan.draw(int(i)) for i in indices]
-    if rng is not None and rng.random() < 0.5:
+    if rng is not None and rng.random() < 0.3:
         quality = int(rng.integers(35, 95))
         drawn = [_through_jpeg(frame, quality) for frame in drawn]
     visible = bool(((indices >= plan.start) & (indices < plan.end)).any())
@@ -114,17 +155,16 @@ def choose_questions(plan, rng) -> list[tuple[str, str]]:
 
 
 class Collate:
-    """Items of `ToyClips` → the arguments of `LlamaVid.forward`."""
+    """Items of `BankQuestions` → the arguments of `Bank.forward`."""
 
     def __init__(self, model: LlamaVid):
         self.question_tokenizer, self.pad_id = model.question_tokenizer, model.tokenizer.pad_token_id
 
     def __call__(self, items) -> dict:
         ids, mask = tokenize_questions(self.question_tokenizer, [q for _, asked, _ in items for q in asked])
-        clip_of = [k for k, (_, asked, _) in enumerate(items) for _ in asked]
         return {
-            "frames": [torch.from_numpy(frames) for frames, _, _ in items],
-            "question_ids": ids, "question_mask": mask, "clip_of": torch.tensor(clip_of),
+            "clips": torch.tensor([k for k, _, _ in items]), "question_ids": ids, "question_mask": mask,
+            "clip_of": torch.tensor([at for at, (_, asked, _) in enumerate(items) for _ in asked]),
         } | collate_text([text for _, _, texts in items for text in texts], self.pad_id)  # fmt: skip
 
 
@@ -185,23 +225,45 @@ def new_model(folder: Path, *, seed: int) -> LlamaVid:
     return model
 
 
+def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers: int) -> None:
+    """First stage, or its result from an earlier run; the tower is frozen afterwards."""
+    done = out / "tower.safetensors"
+    if not done.is_file():
+        reader = read_facts.FactReader(model)
+        data = read_facts.Scenes(steps * scenes, first_seed=TOWER_SEEDS, size=model.config.image_size)
+        settings = TrainSettings(
+            learning_rate=1.5e-3, batch_size=scenes, max_steps=steps, weight_decay=0.02, warmup_ratio=0.08,
+            save_every=400, workers=workers,
+        )  # fmt: skip
+        fit(reader, data, read_facts.collate, out=out / "tower", settings=settings, in_order=True)
+        save_file(model.vision_tower.state_dict(), done)
+    model.vision_tower.load_state_dict(load_file(done))
+    model.vision_tower.requires_grad_(False)
+
+
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--steps", type=int, default=3500, help="optimiser steps (default 3500)")
-    parser.add_argument("--clips", type=int, default=48, help="clips a step (default 48)")
-    parser.add_argument("--learning-rate", type=float, default=8e-4)
+    parser.add_argument("--tower-steps", type=int, default=1500, help="optimiser steps of the first stage")
+    parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the first stage, three frames each")
+    parser.add_argument("--bank", type=int, default=6000, help="clips of the second stage")
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps of the second stage")
+    parser.add_argument("--clips", type=int, default=64, help="clips a step of the second stage, four questions each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    model = new_model(args.out, seed=args.seed)
-    settings = TrainSettings(
-        learning_rate=args.learning_rate, batch_size=args.clips, max_steps=args.steps, weight_decay=0.02,
-        warmup_ratio=0.06, seed=args.seed, save_every=1000, workers=args.workers,
-    )  # fmt: skip
-    fit(model, ToyClips(args.steps * args.clips, model), Collate(model), out=args.out, settings=settings, in_order=True)
-    save(model, args.out / "model", dtype=torch.bfloat16)
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
+    model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
+    train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
+    if args.steps:
+        bank = Bank(model.eval(), args.bank, workers=args.workers)
+        settings = TrainSettings(
+            learning_rate=1e-3, batch_size=args.clips, max_steps=args.steps, weight_decay=0.02, warmup_ratio=0.05,
+            seed=args.seed, save_every=1000, workers=min(args.workers, 8),
+        )  # fmt: skip
+        data = BankQuestions(bank, args.steps * args.clips)
+        fit(bank, data, Collate(model), out=args.out, settings=settings, in_order=True)
+        save(model, args.out / "model", dtype=torch.bfloat16)
+        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
 
 
 if __name__ == "__main__":

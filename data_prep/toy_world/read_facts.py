@@ -1,0 +1,92 @@
+"""The shipped model's first training stage: the vision tower learns to name a scene's facts from single frames.
+
+It stands in for the image-text pre-training that the original's EVA-ViT brings along: afterwards the tower is frozen,
+as in all of the original's stages. Linear heads on the mean patch name colours, counts, weather and the event on show
+(benign ones and the six seen crimes only) and box the cars, the pet and the people who meet; they are thrown away.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, SIZE, plan_clip
+from data_prep.toy_world.palette import COLOURS, WALLS
+from llamavid_kit.model import LlamaVid
+from llamavid_kit.pixels import resize_and_crop
+
+KINDS = (None, *SEEN_KINDS, *BENIGN_KINDS)
+KIND_WEIGHTS = np.array(
+    [0.18] + [0.42 / len(SEEN_KINDS)] * len(SEEN_KINDS) + [0.40 / len(BENIGN_KINDS)] * len(BENIGN_KINDS)
+)
+FACTS: dict[str, tuple] = {
+    **dict.fromkeys(("car", "parked_car", "hat_shirt", "bag_shirt", "left_shirt", "right_shirt", "bag", "hat"),
+                    tuple(COLOURS)),
+    "animal_colour": ("black", "brown", "grey", "orange", "white"), "building": tuple(WALLS),
+    "light": ("day", "dusk", "night"), "weather": ("clear", "cloudy", "rain", "snow"), "animal": ("dog", "cat"),
+    "animal_action": ("walk", "sit", "lie"), "people": (3, 4, 5, 6), "tree": (False, True), "bench": (False, True),
+    "event": KINDS,
+}  # fmt: skip
+PLACED = ("car", "parked_car", "animal", "hat", "bag", "guard")
+FRAMES_A_SCENE = 3
+
+
+class Scenes(Dataset):
+    """Item i: three frames of a scene that exists nowhere else, two of them of its event, and what they show."""
+
+    def __init__(self, n: int, *, first_seed: int, size: int):
+        self.n, self.first_seed, self.size = n, first_seed, size
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int):
+        rng = np.random.default_rng([self.first_seed, i])
+        kind = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)]
+        plan = plan_clip(self.first_seed + i, kind, event_s=(0.5, 3.0))
+        at = [*rng.integers(plan.start, plan.end, FRAMES_A_SCENE - 1), rng.integers(plan.n_frames)]
+        frames = np.stack([resize_and_crop(plan.draw(int(j)), self.size) for j in at])
+        labels = [_labels(plan, kind if plan.start <= j < plan.end else None) for j in at]
+        return torch.from_numpy(frames), torch.tensor(labels), torch.tensor([_places(plan, int(j)) for j in at])
+
+
+def _labels(plan, event) -> list[int]:
+    facts = plan.facts | {"event": event}
+    return [classes.index(facts[name]) for name, classes in FACTS.items()]
+
+
+def _places(plan, i: int) -> list[float]:
+    """x0, y0, x1, y1 of each placed thing, from 0 to 1; NaN where it is out of view."""
+    boxes = plan.boxes(i)
+    return [float(value) / SIZE for name in PLACED for value in boxes.get(name, (np.nan,) * 4)]
+
+
+def collate(items) -> dict:
+    """Items of `Scenes` → frames (F, s, s, 3) uint8, labels (F, facts), places (F, 24)."""
+    frames, labels, places = (torch.cat(field) for field in zip(*items, strict=True))
+    return {"frames": frames, "labels": labels, "places": places.float()}
+
+
+class FactReader(nn.Module):
+    """The tower with one linear head a fact; `forward` gives the summed loss, as transformers' Trainer expects."""
+
+    def __init__(self, model: LlamaVid):
+        super().__init__()
+        self.tower, width = model.vision_tower, model.config.vision_config.hidden_size
+        self.norm = nn.LayerNorm(width)
+        self.sizes = [len(classes) for classes in FACTS.values()]
+        self.heads = nn.Linear(width, sum(self.sizes))
+        self.place = nn.Linear(width, 4 * len(PLACED))
+        self._normalise = model.normalise
+
+    def forward(self, frames, labels, places):
+        """frames (F, s, s, 3) uint8 → {"loss", "right"}; right (facts,) is the share of frames named right."""
+        features = self.tower(pixel_values=self._normalise(frames)).last_hidden_state
+        pooled = self.norm(features[:, 1:].mean(1))  # (F, C), what the content token will hold
+        named = self.heads(pooled).split(self.sizes, dim=1)
+        loss = sum(F.cross_entropy(logits.float(), labels[:, k]) for k, logits in enumerate(named))
+        seen = ~places.isnan()
+        loss = loss + 20 * F.smooth_l1_loss(self.place(pooled).float()[seen], places[seen], beta=0.1)
+        right = torch.stack([(x.argmax(1) == labels[:, k]).float().mean() for k, x in enumerate(named)])
+        return {"loss": loss, "right": right.detach()}
