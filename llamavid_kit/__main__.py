@@ -123,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--quick", action="store_true", help="the same path on a few clips")
     sub.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
 
-    for function, text in ((ask, "ask a question about a clip"), (attention, "save a clip's context-attention overlay")):
+    for function, text in ((ask, "ask about a clip"), (attention, "save a clip's context-attention overlay")):
         sub = command(function, text)
         sub.add_argument("video", type=Path, help=VIDEO_HELP)
         sub.add_argument("question")
@@ -165,7 +165,7 @@ def _ablate_arguments(sub) -> None:
     source.add_argument("--crime", type=Path, help="UCF-Crime folder with its lists (or a toy set)")
     source.add_argument("--pairs", type=Path, nargs="+", help="JSONL files of instruction pairs")
     sub.add_argument("--root", type=Path, help="folder of the clips (default: the CSV's or JSONL's)")
-    sub.add_argument("--tier", default="all", choices=["all", "under_1800", "under_120"], help="UCF-Crime training tier")
+    sub.add_argument("--tier", default="all", choices=["all", "under_1800", "under_120"], help="training tier")
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
     sub.add_argument("--fps", type=float, nargs="+", default=[1, 6])
     sub.add_argument("--seeds", type=int, nargs="+", default=[0], help="training seeds of the fine-tuned arms")

@@ -51,11 +51,12 @@ def run(out: Path | str, *, demo: Demo | None = None, workers: int = 2) -> Path:
     ablated = time.perf_counter()
     answer(clips / crime.test[0].video, out)
     report = write_report(out)
-    stages = {"render clips": rendered - began, **summary["seconds"], "question and report": time.perf_counter() - ablated}
+    ended = time.perf_counter()
+    stages = {"render clips": rendered - began, **summary["seconds"], "question and report": ended - ablated}
     print("\nseconds per stage")
     for stage, seconds in stages.items():
         print(f"  {stage:26s} {seconds:7.1f}")
-    print(f"  {'in all':26s} {time.perf_counter() - began:7.1f}")
+    print(f"  {'in all':26s} {ended - began:7.1f}")
     print(f"\nreport: {report}")
     return report
 

@@ -52,7 +52,7 @@ def write_summary(out: Path, config, clips: dict, seconds: dict[str, float], *, 
 
 
 def _paired(config, right: dict[str, dict[str, bool]]) -> list[dict]:
-    """Each fps against the next within a training, and each zero-shot arm against its fine-tuned ones; Holm over all."""
+    """Rates against each other within a training, zero-shot against fine-tuned at each rate; Holm over all."""
     arms = config.arms()
     compared = [
         (a, b) for a in arms for b in arms

@@ -25,7 +25,7 @@ def test_constraints_lie_within_the_ranges():
     """Every dependency that this platform installs is pinned, at a version that its range admits."""
     versions = pinned()
     for need in requirements():
-        if need.marker and not need.marker.evaluate() or need.name == "bitsandbytes":
+        if (need.marker and not need.marker.evaluate()) or need.name == "bitsandbytes":
             continue
         assert need.specifier.contains(versions[need.name.lower()]), need
 
@@ -33,7 +33,8 @@ def test_constraints_lie_within_the_ranges():
 def test_both_environments_are_admitted():
     """CPU: torch 2.13, transformers 5.23; GPU: torch 2.11, transformers 5.17, peft 0.21 on Python 3.12."""
     ranges = {need.name: need.specifier for need in requirements()}
-    for name, versions in {"torch": ("2.11.0", "2.13.0"), "transformers": ("5.17.0", "5.23.0"), "peft": ("0.21.0",)}.items():
+    both = {"torch": ("2.11.0", "2.13.0"), "transformers": ("5.17.0", "5.23.0"), "peft": ("0.21.0",)}
+    for name, versions in both.items():
         assert all(ranges[name].contains(v) for v in versions)
     assert PROJECT["requires-python"] == ">=3.11"
 
