@@ -9,6 +9,7 @@ that is killed and started again gives the same arm files, byte for byte. The mo
 import hashlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -21,12 +22,12 @@ from tqdm import tqdm
 from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
 from llamavid_kit.checkpoints import load
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
-from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pairs import InstructionPair, check_disjoint, check_unique
 from llamavid_kit.planner import check_fits
 from llamavid_kit.prompt import open_prompt
-from llamavid_kit.scoring import label_of
+from llamavid_kit.scoring import RULES, label_of
 from llamavid_kit.summary import write_summary
 from llamavid_kit.video import Video, VideoError
 
@@ -59,12 +60,17 @@ class AblationConfig:
     lora: LoraSettings = field(default_factory=LoraSettings)
 
     def __post_init__(self):
-        if not self.fps or any(not (rate > 0) for rate in self.fps) or len(set(self.fps)) != len(self.fps):
+        finite = all(rate > 0 and math.isfinite(rate) for rate in self.fps)
+        if not self.fps or not finite or len(set(self.fps)) != len(self.fps):
             raise ValueError(f"fps={self.fps}: expected different rates above 0, for example (1, 6)")
-        if unknown := set(self.answering) - {"generation", "likelihood"} or not self.answering:
-            raise ValueError(f'answering={self.answering}: expected "generation", "likelihood" or both, not {unknown}')
-        if self.finetune and not self.seeds:
-            raise ValueError("seeds=(): fine-tuned arms need at least one seed")
+        if not self.answering or set(self.answering) - {"generation", "likelihood"}:
+            raise ValueError(f'answering={self.answering}: expected "generation", "likelihood" or both')
+        if self.finetune and (not self.seeds or len(set(self.seeds)) != len(self.seeds)):
+            raise ValueError(f"seeds={self.seeds}: fine-tuned arms need at least one seed, each once")
+        if self.rule not in RULES:
+            raise ValueError(f"rule={self.rule!r}: expected one of {', '.join(RULES)}")
+        if self.batch < 1 or self.max_new_tokens < 1:
+            raise ValueError(f"batch={self.batch}, max_new_tokens={self.max_new_tokens}: expected at least 1 each")
 
     def arms(self) -> list["Arm"]:
         """Every arm, zero-shot before fine-tuned, slow before fast."""
@@ -105,7 +111,8 @@ def ablate(
     Args:
         pairs: test pairs, and train pairs where an arm is fine-tuned; one closed question with its labels for all.
         root: the clips' folder (`pair.video_path(root)`).
-        out: the run's folder. One that belongs to another configuration or other pairs raises ValueError.
+        out: the run's folder. One that belongs to another configuration, other pairs or other weights raises
+            ValueError.
         model: a loaded model instead of `config.model`'s name; its name still heads the files.
 
     Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
@@ -114,11 +121,11 @@ def ablate(
     question, labels = _closed_question(pairs)
     if config.finetune and not any(p.split == "train" for p in pairs):
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
-    _claim(out, config, pairs)
     seconds: dict[str, float] = {}
     with _timed(seconds, "load model"):
         model = model or load(config.model)
         cache = FrameCache(model, out / "frame_tokens")
+        _claim(out, config, pairs, weights_key(model))
     with _timed(seconds, "decode and encode clips"):
         clips = fix_clip_list(pairs, root, out, config, model, cache, question, labels)
     test, videos = _split(clips, "test"), {}
@@ -179,13 +186,15 @@ def answer_arm(
         "rule": config.rule if arm.answering == "generation" else "likeliest choice",
     }  # fmt: skip
     header = json.dumps({"arm": head}) + "\n"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    if lines and lines[0].endswith("\n") and lines[0] != header:
-        raise ValueError(f"{path} belongs to another arm: {lines[0][:200]}; give another output folder")
-    whole = [line for line in lines[1:] if line.endswith("\n")]
-    done = len(test) if len(whole) == len(test) else len(whole) // config.batch * config.batch
-    if not lines or lines[1:] != whole[:done]:
-        _write_whole(path, "".join([header, *whole[:done]]))
+    found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
+    whole = [(line + b"\n").decode() for line in found.split(b"\n")[:-1]]
+    if whole and whole[0] != header:
+        raise ValueError(f"{path} belongs to another arm: {whole[0][:200]}; give another output folder")
+    n_lines = max(0, len(whole) - 1)
+    done = len(test) if n_lines == len(test) else n_lines // config.batch * config.batch
+    kept = "".join([header, *whole[1 : 1 + done]])
+    if found != kept.encode():
+        _write_whole(path, kept)
     starts = range(done, len(test), config.batch)
     for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
         batch = test[at : at + config.batch]
@@ -219,7 +228,7 @@ def _finetune(model, train, root, out, arm: Arm, config: AblationConfig, cache: 
         answers = [train[k].answer for k in order]
         train = [InstructionPair(**(p.to_dict() | {"answer": a})) for p, a in zip(train, answers, strict=True)]
     settings = TrainSettings(**(asdict(config.train) | {"seed": arm.seed}))
-    tokens = [cache.tokens(Video(p.video_path(root)), p.question, fps=arm.fps)[0] for p in train]
+    tokens = [cache.tokens(_open(p, root, {}), p.question, fps=arm.fps)[0] for p in train]
     finetune(model, train, tokens, out=out, settings=settings, lora=config.lora)
 
 
@@ -254,10 +263,11 @@ def _closed_question(pairs: Sequence[InstructionPair]) -> tuple[str, tuple[str, 
     return questions.pop()
 
 
-def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair]) -> None:
+def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], weights: str) -> None:
     """Make `out` this run's folder, or check that it is; ValueError names what differs."""
     record = json.dumps([p.to_dict() for p in pairs], sort_keys=True)
-    ours = json.loads(json.dumps(asdict(config))) | {"pairs": hashlib.sha256(record.encode()).hexdigest()}
+    ours = json.loads(json.dumps(asdict(config)))
+    ours |= {"pairs": hashlib.sha256(record.encode()).hexdigest(), "weights": weights}
     path = out / "config.json"
     if path.is_file():
         theirs = json.loads(path.read_text(encoding="utf-8"))

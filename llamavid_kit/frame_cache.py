@@ -84,8 +84,17 @@ class FrameCache:
 
 def vision_key(model: LlamaVid) -> str:
     """Hash of every weight and setting that frame tokens depend on."""
-    digest = hashlib.sha256(repr(sorted(_settings(model).items())).encode())
-    for part in VISION_SIDE:
+    return _hash(model, VISION_SIDE, repr(sorted(_settings(model).items())))
+
+
+def weights_key(model: LlamaVid) -> str:
+    """Hash of the whole model, so that a retrained one under the same name is told apart."""
+    return _hash(model, ("content_projector", "language_model"), vision_key(model))
+
+
+def _hash(model: LlamaVid, parts: tuple[str, ...], settings: str) -> str:
+    digest = hashlib.sha256(settings.encode())
+    for part in parts:
         for name, tensor in sorted(getattr(model, part).state_dict().items()):
             digest.update(f"{part}.{name}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())

@@ -71,7 +71,7 @@ class Run:
             path = self.folder / "arms" / f"{arm['name']}.jsonl"
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is not there, but summary.json lists the arm; run ablate again")
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
             frames.append(pd.DataFrame(lines[1:]).assign(
                 arm=self.shown(arm), key=arm["name"], fps=float(arm["fps"]), fine_tuned=bool(arm["finetune"]),
                 seed=(arm["finetune"] or {}).get("seed"), answering=arm["answering"],

@@ -19,7 +19,7 @@ CURVE_FPS = (1, 2, 3, 6)
 
 def read_arm(path: Path) -> tuple[dict, list[dict]]:
     """An arm file → its configuration and its lines."""
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
     return json.loads(head)["arm"], [json.loads(line) for line in lines]
 
 
