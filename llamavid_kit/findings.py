@@ -74,8 +74,7 @@ def visibility(run: Run) -> str:
     table = tables.visibility(run)
     ours, crime = (table[(table["set"] == "UCF-Crime") == real].sort_values("fps") for real in (False, True))
     if ours.empty:
-        text = ("**Nobody has marked when the events of this set happen**, so nobody can say how many of them a frame "
-                "rate misses, and a difference between rates below cannot be put down to missed events.")  # fmt: skip
+        text = "**Nobody has marked when this set's events happen**: how many a frame rate misses cannot be said."
     else:
         shares = [f"{r.fps:g} fps shows {r.seen} of {r.n} ({r.seen / r.n:.0%})" for r in ours.itertuples()]
         text = f"No model can see an event between two sampled frames. Of this set's events {_listed(shares)}. "
@@ -188,10 +187,7 @@ def pairs(run: Run, answering: str) -> str:
     said = [verdict(main)] if main is not None else []
     if len(run.fps) < 2:
         said.append(f"Only {_rates(run)} was run: this run says nothing about frame rates.")
-    said.append(
-        f"Of {_plural(len(table), 'comparison')} below, {sure or 'none'} {'has' if sure == 1 else 'have'} p < {SURE:g} "
-        "after Holm's correction for having made several."
-    )
+    said.append(f"Comparisons below with p < {SURE:g} after Holm's correction: {sure} of {len(table)}.")
     return "\n\n".join(said)
 
 
@@ -204,10 +200,10 @@ def seeds(run: Run) -> str:
     if len(run.seeds) == 1:
         return (
             f"**Each fine-tuned arm is one model, trained once (seed {run.seeds[0]}).** Its p-value says how surely "
-            "these two trained models differ on clips like these. It does not say that training at one rate beats "
-            "training at the other: another seed would have given other models, and that spread is not in it. In a "
-            "simulation with no true difference, a seed-to-seed spread of 2 points and 300 clips, 30% of such tests "
-            "came out below 0.05."
+            "these two trained models differ on clips like these. It does not say that one way of training beats "
+            "another: another seed would have given other models, and that spread is not in it. In a simulation with "
+            "no true difference, a seed-to-seed spread of 2 points and 300 clips, 30% of such tests came out below "
+            "0.05."
         )
     return (
         f"**Each fine-tuning was repeated with {len(run.seeds)} seeds.** A p-value still speaks of two trained models; "
@@ -237,7 +233,11 @@ def classes(run: Run) -> str:
     small = [f"{label} {n}" for label, n in sizes.items() if 0 < n < 10]
     none = [label for label, n in sizes.items() if n == 0]
     least, most = int(sizes[sizes > 0].min()), int(sizes.max())
-    said = [f"Classes have {least} to {most} clips." if least < most else f"Every class that occurs has {most} clips."]
+    said = [
+        f"Classes have {least} to {most} clips."
+        if least < most
+        else f"Every class that occurs has {_plural(most, 'clip')}."
+    ]
     if small:
         said.append(f"**Fewer than ten clips: {', '.join(small)}**; a percentage of so few says almost nothing.")
     if none:
