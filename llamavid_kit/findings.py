@@ -49,8 +49,7 @@ def asked(run: Run) -> str:
 
 def clips(run: Run) -> str:
     """Sizes, exclusions, baseline, and a warning where n is small."""
-    base, n = run.summary["baseline"], len(run.test)
-    out = len(run.excluded)
+    base, n, out = run.summary["baseline"], len(run.test), len(run.excluded)
     lines = [
         f"**{_plural(n, 'test clip')}** in {_plural(len(run.labels), 'class', 'classes')}; the list was fixed before "
         f"the first arm ran. {_plural(out, 'clip') + ' left out, listed below.' if out else 'No clip was left out.'}",

@@ -251,7 +251,8 @@ def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: st
     """Up to n frames, evenly chosen, above the same frames under their context attention (mean over the queries).
 
     frames: (T, H, W, 3) uint8 RGB, or a sequence of T such arrays; attention: (T, M, N) softmax over patches;
-    timestamps_s: (T,) seconds from clip start. One colour scale for all frames, in multiples of even attention 1/N.
+    timestamps_s: (T,) seconds from clip start. The frames must be what the model saw, cropped as it crops: the patch
+    grid is laid over the whole picture. One colour scale for all frames, in multiples of even attention 1/N.
     Attention says where the context token looked, not how much the frame mattered for the answer.
     """
     maps = attention_grid(attention)
@@ -260,7 +261,9 @@ def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: st
     maps = maps * maps.shape[1] ** 2  # 1 = even attention
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
     top = max(float(maps[chosen].max()), 1.0 + 1e-6)
-    fig, axes = plt.subplots(2, len(chosen), figsize=(max(5.0, 2.1 * len(chosen)), 5.4), squeeze=False)
+    height, width = np.asarray(frames[0]).shape[:2]
+    size = (max(5.0, 2.1 * len(chosen)), 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.7)
+    fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
     for (above, below), i in zip(axes.T, chosen, strict=True):
         height, width = np.asarray(frames[i]).shape[:2]
         above.imshow(frames[i])
