@@ -258,7 +258,7 @@ def main(argv=None) -> None:
         bank = Bank(model.eval(), args.bank, workers=args.workers)
         settings = TrainSettings(
             learning_rate=1e-3, batch_size=args.clips, max_steps=args.steps, weight_decay=0.02, warmup_ratio=0.05,
-            seed=args.seed, save_every=1000, workers=min(args.workers, 8),
+            seed=args.seed, save_every=1000, workers=args.workers,
         )  # fmt: skip
         data = BankQuestions(bank, args.steps * args.clips)
         fit(bank, data, Collate(model), out=args.out, settings=settings, in_order=True)
