@@ -19,30 +19,20 @@ def ask(args) -> None:
     from llamavid_kit.checkpoints import load
     from llamavid_kit.video import Video
 
-    reply = load(args.model).ask(Video(args.video), args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
+    video = Video(args.video)
+    reply = load(args.model).ask(video, args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
     print(reply)
     print(f"seen: {len(reply.timestamps_s)} frames, {reply.timestamps_s[0]:.2f} to {reply.timestamps_s[-1]:.2f} s")
     if args.attention:
-        _save_overlay(args.video, args.question, args.fps, reply, args.attention)
+        from llamavid_kit.overlay import save_overlay
+
+        out = save_overlay(video, args.question, reply, fps=args.fps, model=args.model, out=args.attention)
+        print(f"context attention: {out}")
 
 
 def attention(args) -> None:
     args.attention, args.max_new_tokens = args.out, 64
     ask(args)
-
-
-def _save_overlay(path, question, fps, reply, out) -> None:
-    from llamavid_kit.plots import attention_overlay
-    from llamavid_kit.video import Video
-
-    video = Video(path)
-    figure = attention_overlay(
-        video.frames(video.sample(fps).indices), reply.tokens.attention.float().cpu().numpy(), question=question,
-        timestamps_s=reply.timestamps_s,
-    )  # fmt: skip
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
-    print(f"context attention: {out}")
 
 
 def convert(args) -> None:

@@ -14,12 +14,12 @@ from data_prep.toy_world.render import render_set
 from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.checkpoints import load
 from llamavid_kit.finetune import TrainSettings
-from llamavid_kit.plots import attention_overlay
+from llamavid_kit.overlay import save_overlay
 from llamavid_kit.report import write_report
 from llamavid_kit.study import CRIME
 from llamavid_kit.video import Video
 
-QUESTION = "What happens in the video?"
+QUESTION, FPS = "What happens in the video?", 2
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,9 @@ def run(out: Path | str, *, demo: Demo | None = None, workers: int = 2) -> Path:
 
 def answer(clip: Path, out: Path) -> None:
     """Ask one question about one clip and save its context-attention overlay."""
-    reply = load("tiny").ask(Video(clip), QUESTION, fps=2)
-    figure = attention_overlay(
-        Video(clip).frames(Video(clip).sample(2).indices), reply.tokens.attention.numpy(), question=QUESTION,
-        timestamps_s=reply.timestamps_s,
-    )  # fmt: skip
-    path = out / "figures" / "attention.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=110)
+    video = Video(clip)
+    reply = load("tiny").ask(video, QUESTION, fps=FPS)
+    path = save_overlay(video, QUESTION, reply, fps=FPS, model="tiny", out=out / "figures" / "attention.png")
     print(f"\n{clip.name}: {QUESTION}\n{reply}\ncontext attention: {path}")
 
 

@@ -1,0 +1,105 @@
+"""The shipped model is what its card says: small, trained on the toy world alone, and worth asking about it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
+from data_prep.toy_world.questions import questions
+from data_prep.toy_world.render import render_clip
+from data_prep.toy_world.train_tiny import CHECK_SEEDS, KINDS, choose_questions, corpus, watch
+from data_prep.toy_world.wording import EVENT_WORDS, NOTHING
+from llamavid_kit import checkpoints
+from llamavid_kit.answering import generate_texts
+from llamavid_kit.study import CRIME
+from llamavid_kit.video import Video
+
+ASKED = ("car_colour", "people", "moves", "event_happens")  # colours, counts, what moves, what happens
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return checkpoints.load("tiny")
+
+
+def answers(plan, kind: str, answer: str) -> tuple[str, ...]:
+    """All wordings of the true answer: events have several."""
+    if kind != "event_happens":
+        return (answer,)
+    words = NOTHING if plan.kind is None else EVENT_WORDS[plan.kind][0]
+    return tuple(sentence.format(animal=plan.facts["animal"]) for sentence in words)
+
+
+def test_twenty_open_questions(tiny):
+    """At least 16 of 20 on clips that it never saw: five of each sort, three frames a second."""
+    right, missed = 0, []
+    for i in range(20):
+        kind, asked = (*SEEN_KINDS, None, "wave", "umbrella", "kite")[i % 10], ASKED[i % 4]
+        plan = plan_clip(CHECK_SEEDS + 1000 + i, kind, event_s=(1.0, 3.0))
+        _, question, answer, _ = next(q for q in questions(plan, np.random.default_rng(i)) if q[0] == asked)
+        frames, visible = watch(plan, fps=3, size=tiny.config.image_size)
+        assert visible
+        features = tiny.encode_frames(torch.from_numpy(frames))
+        with torch.inference_mode():
+            reply = generate_texts(tiny, question, [tiny.frame_tokens(features, question)], max_new_tokens=24)[0]
+        right += reply in answers(plan, asked, answer)
+        missed += [] if reply in answers(plan, asked, answer) else [(question, answer, reply)]
+    assert right >= 16, missed
+
+
+def test_drawn_frames_and_the_decoded_file_give_the_same_answers(tiny, tmp_path):
+    """The model was trained on drawn frames; a codec in between must not change what it says."""
+    same = total = 0
+    for i in range(6):
+        plan = plan_clip(CHECK_SEEDS + 2000 + i, KINDS[1 + 4 * i], event_s=(1.0, 3.0))
+        render_clip(plan, tmp_path / f"{i}.mp4")
+        drawn, _ = watch(plan, fps=2, size=tiny.config.image_size)
+        for question in ("What happens?", "What colour is the parked car?", "Is it day, dusk or night?"):
+            with torch.inference_mode():
+                tokens = tiny.frame_tokens(tiny.encode_frames(torch.from_numpy(drawn)), question)
+                direct = generate_texts(tiny, question, [tokens], max_new_tokens=24)[0]
+            same += direct == tiny.ask(Video(tmp_path / f"{i}.mp4"), question, fps=2).text
+            total += 1
+    assert same >= total - 1, f"{same} of {total} answers agree"
+
+
+def test_it_never_met_the_unseen_kinds_nor_the_crime_labels():
+    """Neither pictures nor words: what training draws from, and every text it can meet."""
+    assert not set(UNSEEN_KINDS) & set(KINDS) and len(UNSEEN_KINDS) >= 4
+    assert set(UNSEEN_KINDS) | set(SEEN_KINDS) == set(CRIME_KINDS)
+    text = "\n".join(corpus(600)).lower()
+    assert CRIME.question.lower() not in text
+    for label in (*CRIME.labels, "gun", "shot", "robs", "handcuff", "police", "beats"):
+        assert not re.search(rf"\b{re.escape(label.lower())}\b", text), label
+
+
+def test_training_says_what_the_frames_show():
+    """A question about an event without a sampled frame is answered as for the twin."""
+    for i in range(200):
+        plan = plan_clip(CHECK_SEEDS + 3000 + i, "Explosion", event_s=(0.1, 0.2))
+        _, visible = watch(plan, fps=1, size=28) if i < 3 else (None, None)
+        if visible is not None:
+            assert visible == any(plan.start <= k * FPS < plan.end for k in range(8))
+    turns = choose_questions(plan.twin(), np.random.default_rng(0))
+    assert turns and not any("ball of fire" in answer for _, answer in turns)
+
+
+def test_card_and_size():
+    """One safetensors file of at most 15 MB in bf16, and a card beside it that names the one command."""
+    folder = checkpoints.ASSETS / "tiny"
+    files = list(folder.glob("*.safetensors"))
+    assert len(files) == 1 and files[0].stat().st_size <= 15_000_000
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    card = (folder / "README.md").read_text()
+    assert "python -m data_prep.toy_world.train_tiny" in card
+    assert all(kind in card for kind in UNSEEN_KINDS)
+
+
+def test_it_says_that_it_only_knows_the_toy_world(tiny, real):
+    """On a clip of the real world `ask` answers, and warns."""
+    reply = tiny.ask(Video(real / "videos" / "mmaction2_demo.mp4"), "What happens?", fps=1)
+    assert reply.text and any("toy world" in note for note in reply.notes)
+    assert reply.tokens.attention.shape[0] == len(reply.timestamps_s) == 10
