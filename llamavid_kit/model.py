@@ -201,6 +201,8 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
     def _see(self, clips, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
         """Text decoder and pooling once a (frame, question), all at once, for training."""
         asked = [len(clips[clip]) for clip in clip_of]
+        if 0 in asked:
+            raise ValueError(f"clip {clip_of[asked.index(0)]} has no frames: sample at least one from each")
         sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))
         features = torch.cat([clips[clip] for clip in clip_of])
         context, pooled, _ = self.decode_tokens(features, ids[sample_of_frame], mask[sample_of_frame], content)

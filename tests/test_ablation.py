@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small import LABELS, pair, random_tokens, small_model, write_clip
+from small import LABELS, pair, small_model, write_clip
 
 from llamavid_kit import ablation
 from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.answering import LlamaVidAnswerer, Reply
 from llamavid_kit.finetune import LoraSettings, TrainSettings
-from llamavid_kit.prompt import open_prompt
-from llamavid_kit.summary import read_arm
+from llamavid_kit.summary import read_arm, write_summary
 
 CONFIG = AblationConfig(
     model="small", source="colours", fps=(1, 4), seeds=(0,), batch=2, max_new_tokens=4, groups={"warm": ("Red",)},
@@ -202,6 +201,29 @@ def check_pairs(summary, frames):
         assert row["p_holm"] == pytest.approx(running)
 
 
+def test_paired_counts_have_a_direction(tmp_path):
+    """`only_b` are the clips that the second arm won: from arm files written by hand."""
+    (tmp_path / "arms").mkdir()
+    truths = [LABELS[k % 2] for k in range(6)]
+    given = {"zero-shot-1fps-likelihood": "RRRRRR", "zero-shot-4fps-likelihood": "RGRGBG"}
+    letters = {"R": "Red", "G": "Green light", "B": None}
+    config = replace(ZERO_SHOT, answering=("likelihood",))
+    for (name, answers), fps in zip(given.items(), (1, 4), strict=True):
+        lines = [{"arm": {"name": name, "fps": fps, "finetune": None, "answering": "likelihood"}}]
+        for k, (truth, letter) in enumerate(zip(truths, answers, strict=True)):
+            label = letters[letter]
+            lines.append({"clip": f"c{k}", "truth": truth, "label": label, "correct": label == truth})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / "arms" / f"{name}.jsonl").write_text(text)
+    clips = {"labels": list(LABELS), "test": [{"events": []}] * 6, "excluded": []}
+    summary = write_summary(tmp_path, config, clips, {"answer": 1.26})
+    (row,) = summary["paired"]
+    assert (row["a"], row["b"]) == tuple(given) and (row["only_a"], row["only_b"]) == (1, 3)
+    assert row["difference"] == pytest.approx(2 / 6) and row["p"] == pytest.approx(0.625)
+    assert [arm["no_label"] for arm in summary["arms"]] == [0, 1] and summary["seconds"] == {"answer": 1.3}
+    assert {row["set"] for row in summary["visibility"]} == {"UCF-Crime"}
+
+
 # --- resuming
 
 
@@ -254,6 +276,31 @@ def test_replies_of_any_letters_survive_a_cut(clips, tmp_path):
     for at in range(first, whole.index(b"\n", first) + 2):
         path.write_bytes(whole[:at])
         assert answer().read_bytes() == whole, at
+
+
+def test_batches_are_the_same_after_a_cut(clips, tokenizers, own_run, monkeypatch):
+    """A half-answered batch is asked again as a whole: on a GPU the last digits depend on a batch's clips."""
+    path = own_run / "arms" / "zero-shot-1fps-generation.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join(lines[:4]) + b"\n")  # header and three replies; a batch holds two
+    asked, kept = [], LlamaVidAnswerer.generate
+
+    def listen(self, videos, question, *, fps):
+        asked.append([video.path.stem for video in videos])
+        return kept(self, videos, question, fps=fps)
+
+    monkeypatch.setattr(LlamaVidAnswerer, "generate", listen)
+    start_again(clips, tokenizers, own_run)
+    assert asked == [["t2", "t3"], ["t4"]] and path.read_bytes() == b"\n".join(lines)
+
+
+def test_each_clip_is_decoded_once(clips, tokenizers, tmp_path, monkeypatch):
+    """The fastest rate first: the slow arm's frames are among its frames. No training clip without training."""
+    decoded, kept = [], ablation.Video.frames
+    monkeypatch.setattr(ablation.Video, "frames", lambda self, at: decoded.append(self.path.stem) or kept(self, at))
+    summary = start_again(clips, tokenizers, tmp_path, ZERO_SHOT)
+    assert decoded == TEST
+    assert {row["split"] for row in summary["excluded"]} == {"test"}
 
 
 def test_a_finished_run_asks_nothing(clips, tokenizers, own_run, monkeypatch):
@@ -441,13 +488,3 @@ def test_pairs_that_are_no_ablation(clips, tokenizers, tmp_path, change, message
 def test_configurations_that_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         AblationConfig(**wrong)
-
-
-def test_a_label_that_the_prompt_swallows_is_refused(tokenizers):
-    """Likelihoods are only comparable where the prompt's tokens stay what they are."""
-    from llamavid_kit.answering import choice_log_likelihood
-
-    model = small_model(*tokenizers)
-    assert open_prompt(model.tokenizer, "plain", "x")
-    with pytest.raises(ValueError, match="cannot be scored|no choices"):
-        choice_log_likelihood(model, "Which?", [random_tokens(model, 1)], [])

@@ -215,6 +215,8 @@ def test_training_path_equals_the_three_steps(model):
     clips = [random_frames(2, seed=1), random_frames(5, seed=2)]
     batch = batch_of(model, asked, clip_of)
     trained = model(frames=clips, **batch)
+    from_features = model(features=[model.encode_frames(clip) for clip in clips], **batch)
+    close(from_features.logits, trained.logits, atol=1e-4)
     visual = [[model.frame_tokens(model.encode_frames(clips[c]), q)] for (q, _), c in zip(asked, clip_of, strict=True)]
     text = {n: batch[n] for n in ("input_ids", "labels", "attention_mask")}
     stepped = model(visual=visual, **text)
