@@ -114,7 +114,7 @@ class LlamaVidConfig(PreTrainedConfig):
 
     @classmethod
     def tiny(cls, *, vocab_size: int, question_vocab_size: int, **kwargs) -> "LlamaVidConfig":
-        """The shipped model's shape: about 7 million parameters, 112-pixel frames, 8 x 8 patches."""
+        """The shipped model's shape: about 5 million parameters, 112-pixel frames, 8 x 8 patches."""
         vision = InstructBlipVisionConfig(
             hidden_size=192, intermediate_size=576, num_hidden_layers=5, num_attention_heads=4,
             image_size=112, patch_size=14, initializer_range=0.02,
@@ -125,7 +125,7 @@ class LlamaVidConfig(PreTrainedConfig):
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )  # fmt: skip
         llm = LlamaConfig(
-            vocab_size=vocab_size, hidden_size=256, intermediate_size=640, num_hidden_layers=5, num_attention_heads=4,
+            vocab_size=vocab_size, hidden_size=192, intermediate_size=512, num_hidden_layers=5, num_attention_heads=4,
             max_position_embeddings=2048, bos_token_id=1, eos_token_id=2, pad_token_id=0, tie_word_embeddings=False,
         )  # fmt: skip
         return cls(vision, qformer, llm, n_query=8, template="plain", **kwargs)

@@ -13,7 +13,7 @@ SHOWN_PX = 224
 
 
 def save_overlay(video: Video, question: str, reply: Reply, *, fps: float, model: str, out: Path | str) -> Path:
-    """Write the overlay of a reply of `answering.ask` as PNG; the frames are cropped to the square that the model saw."""
+    """Write the overlay of a reply of `answering.ask` as PNG, over the square of each frame that the model saw."""
     frames = np.stack([resize_and_crop(frame, SHOWN_PX) for frame in video.frames(video.sample(fps).indices)])
     figure = attention_overlay(
         frames, reply.tokens.attention.float().cpu().numpy(), question=question, timestamps_s=reply.timestamps_s,

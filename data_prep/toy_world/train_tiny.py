@@ -2,11 +2,11 @@
 
     python -m data_prep.toy_world.train_tiny --out runs/tiny
 
-First the tower learns to see (`read_facts`), then it is frozen and the rest learns to answer questions about single
-frames and clips at mixed rates. Frames are drawn directly. The model meets benign events and six of the ten crimes,
-described in plain words; the four others (`UNSEEN_KINDS`) and the crime question appear nowhere. A question about an
-event that no sampled frame shows is answered as for the twin without it: the model learns to say what it sees. Both
-stages resume from their last checkpoint.
+Three stages: the tower learns to see (`read_facts`) and is frozen; the rest learns to answer about single frames; then
+the language model and the projectors learn clips at mixed rates. Frames are drawn directly. The model meets benign
+events and six of the ten crimes, described in plain words; the four others (`UNSEEN_KINDS`) and the crime question
+appear nowhere. A question about an event that no sampled frame shows is answered as for the twin without it: the model
+learns to say what it sees. Each stage resumes from its last checkpoint.
 """
 
 import argparse
@@ -39,10 +39,10 @@ from llamavid_kit.sampling import sample_times
 from llamavid_kit.text_decoder import tokenize_questions
 
 WORLD = "the toy world: drawn street scenes with people, two cars and a pet; about any other clip it can only guess"
-TOWER_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 1, 2, 3))  # ranges of clips
-STILL = 0  # in the mix of rates: a single frame, as in the original's first stage
-FPS_MIX, FPS_WEIGHTS = (STILL, 1, 2, 3, 6), (0.2, 0.25, 0.2, 0.15, 0.2)
-QUESTIONS_A_CLIP = 4
+TOWER_SEEDS, STILL_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 5, 1, 2, 3))
+STILL = 0  # as a rate: one frame
+FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
+QUESTIONS_A_CLIP = 3
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
@@ -50,8 +50,9 @@ PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "
 class DrawnClips(Dataset):
     """Item i: a clip that exists nowhere else, (T, size, size, 3) uint8, and what is needed to ask about it."""
 
-    def __init__(self, n: int, *, size: int, first_seed: int = TRAIN_SEEDS):
-        self.n, self.size, self.first_seed = n, size, first_seed
+    def __init__(self, n: int, *, size: int, still: bool):
+        self.n, self.size, self.still = n, size, still
+        self.first_seed = STILL_SEEDS if still else TRAIN_SEEDS
 
     def __len__(self) -> int:
         return self.n
@@ -61,18 +62,19 @@ class DrawnClips(Dataset):
         kind = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)]
         event_s = (0.1, 3.0) if rng.random() < 0.4 else (1.0, 3.0)
         plan = plan_clip(self.first_seed + i, kind, event_s=event_s)
-        frames, visible = watch(plan, fps=int(rng.choice(FPS_MIX, p=FPS_WEIGHTS)), size=self.size, rng=rng)
+        fps = STILL if self.still else int(rng.choice(FPS_MIX, p=FPS_WEIGHTS))
+        frames, visible = watch(plan, fps=fps, size=self.size, rng=rng)
         return torch.from_numpy(frames), (plan.seed, kind if visible else None, event_s)
 
 
 class Bank(nn.Module):
     """The features of many clips, seen once by the frozen tower; `forward` trains what comes after the tower."""
 
-    def __init__(self, model: LlamaVid, n: int, *, workers: int):
+    def __init__(self, model: LlamaVid, n: int, *, still: bool, workers: int):
         super().__init__()
         self.model, self.plans, features, self.lengths = model, [], [], []
-        drawn = DataLoader(DrawnClips(n, size=model.config.image_size), batch_size=None, num_workers=workers)
-        for frames, plan in tqdm(drawn, desc="clips", unit="clip"):
+        drawn = DrawnClips(n, size=model.config.image_size, still=still)
+        for frames, plan in tqdm(DataLoader(drawn, batch_size=None, num_workers=workers), desc="clips", unit="clip"):
             with torch.inference_mode():
                 features.append(model.encode_frames(frames).half())
             self.plans.append(plan)
@@ -241,29 +243,41 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
     model.vision_tower.requires_grad_(False)
 
 
+def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int, clips: int, workers: int) -> None:
+    """Second and third stage: the rest of the model on a bank of `n` single frames or clips, or an earlier result."""
+    done = out / ("stills.safetensors" if still else "clips.safetensors")
+    if not done.is_file():
+        model.text_decoder.requires_grad_(still)
+        bank = Bank(model.eval(), n, still=still, workers=workers)
+        settings = TrainSettings(
+            learning_rate=1e-3, batch_size=clips, max_steps=steps, weight_decay=0.02, warmup_ratio=0.05, save_every=200,
+            workers=workers,
+        )  # fmt: skip
+        data = BankQuestions(bank, steps * clips)
+        fit(bank, data, Collate(model), out=out / done.stem, settings=settings, in_order=True)
+        save_file(model.state_dict(), done)
+    model.load_state_dict(load_file(done))
+
+
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1500, help="optimiser steps of the first stage")
+    parser.add_argument("--tower-steps", type=int, default=1290, help="optimiser steps of the first stage")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the first stage, three frames each")
-    parser.add_argument("--bank", type=int, default=6000, help="clips of the second stage")
-    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps of the second stage")
-    parser.add_argument("--clips", type=int, default=64, help="clips a step of the second stage, four questions each")
+    parser.add_argument("--stills", type=int, default=16000, help="single frames of the second stage")
+    parser.add_argument("--still-steps", type=int, default=1000, help="steps of the second stage, 64 frames each")
+    parser.add_argument("--clips", type=int, default=2400, help="clips of the third stage")
+    parser.add_argument("--clip-steps", type=int, default=1000, help="steps of the third stage, 16 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
     train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
-    if args.steps:
-        bank = Bank(model.eval(), args.bank, workers=args.workers)
-        settings = TrainSettings(
-            learning_rate=1e-3, batch_size=args.clips, max_steps=args.steps, weight_decay=0.02, warmup_ratio=0.05,
-            seed=args.seed, save_every=1000, workers=args.workers,
-        )  # fmt: skip
-        data = BankQuestions(bank, args.steps * args.clips)
-        fit(bank, data, Collate(model), out=args.out, settings=settings, in_order=True)
-        save(model, args.out / "model", dtype=torch.bfloat16)
-        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
+    for still, n, steps, clips in ((True, args.stills, args.still_steps, 64), (False, args.clips, args.clip_steps, 16)):
+        train_answers(model, args.out, still=still, n=n, steps=steps, clips=clips, workers=args.workers)
+    model.requires_grad_(True)
+    save(model, args.out / "model", dtype=torch.bfloat16)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
 
 
 if __name__ == "__main__":
