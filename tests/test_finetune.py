@@ -124,9 +124,9 @@ def test_a_failed_run_leaves_the_base_model_too(own_model, data, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    "settings", [SETTINGS, TrainSettings(batch_size=2, epochs=2, save_every=4, learning_rate=5e-3)]
+    ("settings", "dropout"),
+    [(SETTINGS, 0.2), (TrainSettings(batch_size=2, epochs=2, save_every=4, learning_rate=5e-3), 0.0)],
 )
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_interrupted_and_started_again(tokenizers, data, tmp_path, monkeypatch, settings, dropout):
     """Killed after steps 1, 3 and 5, or in the middle of saving: bit for bit the adapter of an undisturbed run."""
     lora = LoraSettings(r=4, alpha=8, dropout=dropout)
