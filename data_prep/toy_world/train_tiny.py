@@ -44,6 +44,7 @@ STILL = 0  # as a rate: one frame
 FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
 QUESTIONS_A_CLIP = 3
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
+SHORT = 60  # characters of question and answer
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
 
@@ -74,11 +75,13 @@ class Bank(nn.Module):
         super().__init__()
         self.model, self.plans, features, self.lengths = model, [], [], []
         drawn = DrawnClips(n, size=model.config.image_size, still=still)
-        for frames, plan in tqdm(DataLoader(drawn, batch_size=None, num_workers=workers), desc="clips", unit="clip"):
+        groups = DataLoader(drawn, batch_size=32, num_workers=workers, collate_fn=list)
+        for group in tqdm(groups, desc="stills" if still else "clips", unit="32 scenes"):
+            frames = torch.cat([clip for clip, _ in group])
             with torch.inference_mode():
                 features.append(model.encode_frames(frames).half())
-            self.plans.append(plan)
-            self.lengths.append(len(frames))
+            self.plans += [plan for _, plan in group]
+            self.lengths += [len(clip) for clip, _ in group]
         self.features = torch.cat(features).clone()
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
 
@@ -89,10 +92,13 @@ class Bank(nn.Module):
 
 
 class BankQuestions(Dataset):
-    """Item i: a clip of the bank with some questions; every visit asks others."""
+    """Item i: a clip of the bank with some questions; every visit asks others.
 
-    def __init__(self, bank: Bank, n: int):
-        self.plans, self.n = bank.plans, n
+    Every third batch is multiple choice alone: its questions are three times as long, and padding costs time.
+    """
+
+    def __init__(self, bank: Bank, n: int, *, batch: int):
+        self.plans, self.n, self.batch = bank.plans, n, batch
         self.template, self.tokenizer = bank.model.config.template, bank.model.tokenizer
         self.pieces = broken_into_pieces(self.tokenizer)
 
@@ -103,12 +109,12 @@ class BankQuestions(Dataset):
         rng = np.random.default_rng([TRAIN_SEEDS, 1, i])
         k = i % len(self.plans)
         seed, kind, event_s = self.plans[k]
-        asked = choose_questions(plan_clip(seed, kind, event_s=event_s), rng)
+        asked = choose_questions(plan_clip(seed, kind, event_s=event_s), rng, closed=i // self.batch % 3 == 2)
         return k, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
 
     def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
-        """Ids and labels; one in five is spelt in smaller pieces, so that unknown words later meet trained pieces."""
-        if rng.random() < 0.8:
+        """Ids and labels; some are spelt in smaller pieces, so that unknown words later meet trained pieces."""
+        if rng.random() < 0.8 or len(question) + len(answer) > SHORT:
             return supervised(self.tokenizer, self.template, [(human_turn(question), answer)])
         torch.manual_seed(int(rng.integers(2**31)))
         form = template(self.template)
@@ -141,19 +147,17 @@ def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def choose_questions(plan, rng) -> list[tuple[str, str]]:
-    """One question about the event, the others about anything; no two alike.
+def choose_questions(plan, rng, *, closed: bool) -> list[tuple[str, str]]:
+    """One question about the event, the others about anything; no two alike. Multiple choice only, or none of it.
 
     Half of the multiple-choice ones open as the study's question does. Its labels are in none.
     """
-    asked = questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS))
+    asked = [q for q in questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS)) if bool(q[3]) == closed]
     order = [asked[k] for k in rng.permutation(len(asked))]
     about_event = next(q for q in order if q[0] in EVENT_QUESTIONS)
     chosen = [about_event, *[q for q in order if q is not about_event][: QUESTIONS_A_CLIP - 1]]
-    return [
-        (PREAMBLE + question if choices and rng.random() < 0.5 else question, answer)
-        for _, question, answer, choices in chosen
-    ]
+    opening = [PREAMBLE if closed and rng.random() < 0.5 else "" for _ in chosen]
+    return [(words + question, answer) for words, (_, question, answer, _) in zip(opening, chosen, strict=True)]
 
 
 class Collate:
@@ -176,8 +180,8 @@ def corpus(n_clips: int = 4000) -> list[str]:
     for i in range(n_clips):
         plan = plan_clip(CORPUS_SEEDS + i, KINDS[i % len(KINDS)])
         rng = np.random.default_rng(i)
-        for _ in range(3):
-            lines += [template("plain").render([turn]) for turn in choose_questions(plan, rng)]
+        for closed in (False, True, False):
+            lines += [template("plain").render([turn]) for turn in choose_questions(plan, rng, closed=closed)]
     return lines
 
 
@@ -253,7 +257,7 @@ def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int
             learning_rate=1e-3, batch_size=clips, max_steps=steps, weight_decay=0.02, warmup_ratio=0.05, save_every=200,
             workers=workers,
         )  # fmt: skip
-        data = BankQuestions(bank, steps * clips)
+        data = BankQuestions(bank, steps * clips, batch=clips)
         fit(bank, data, Collate(model), out=out / done.stem, settings=settings, in_order=True)
         save_file(model.state_dict(), done)
     model.load_state_dict(load_file(done))
