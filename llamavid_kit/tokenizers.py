@@ -6,7 +6,7 @@ image slots are `prompt.py`.
 
 from pathlib import Path
 
-from transformers import AutoTokenizer, BertTokenizer
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
 PIECE_SPACE = "▁"
@@ -58,7 +58,7 @@ def load_llm_tokenizer(folder: Path | str):
             tokenizer.pad_token = tokenizer.unk_token  # the original pads with <unk>, id 0
         return tokenizer
     if (folder / "tokenizer.json").is_file():
-        return AutoTokenizer.from_pretrained(folder, padding_side="right")
+        return PreTrainedTokenizerFast.from_pretrained(folder, padding_side="right")
     raise FileNotFoundError(f"{folder} holds no tokenizer: expected tokenizer.model or tokenizer.json")
 
 
@@ -66,7 +66,7 @@ def load_question_tokenizer(folder: Path | str):
     """The text decoder's WordPiece tokenizer: BERT's with [DEC] added as BOS; long questions lose their beginning."""
     folder = Path(folder)
     if (folder / "tokenizer.json").is_file():
-        return AutoTokenizer.from_pretrained(folder, truncation_side="left")
+        return PreTrainedTokenizerFast.from_pretrained(folder, truncation_side="left")
     vocabulary = folder / "vocab.txt"
     if not vocabulary.is_file():
         raise FileNotFoundError(
