@@ -56,7 +56,8 @@ class Video:
         self.fps, self.duration_s = self._table.fps, self._table.duration_s
         self.height, self.width = self._table.height, self._table.width
         self.reader, self.reader_reason = self._choose(reader)
-        log.info("%s: %s (%s)", self.path, self.reader, self.reader_reason)
+        expected = self.reader == "decord" or reader == "pyav"
+        log.log(logging.DEBUG if expected else logging.INFO, "%s: %s (%s)", path, self.reader, self.reader_reason)
 
     def _choose(self, reader: ReaderName) -> tuple[str, str]:
         """(name, reason) of the reader for this clip. Raises VideoError when the one asked for cannot read it."""
