@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-IMAGE_SLOT = "<image>"
+from llamavid_kit.prompt import IMAGE, human_turn
+
 SPLITS = ("train", "test")
 _ASKS = " by using ONLY ONE of the mentioned categories: "  # the study's words, between the task and the categories
 
@@ -57,8 +58,8 @@ class InstructionPair:
             raise ValueError(f"pair {self.id!r}: answer={self.answer!r} is not one of its choices {self.choices}")
         if self.split not in SPLITS:
             raise ValueError(f'pair {self.id!r}: split={self.split!r}, expected "train" or "test"')
-        if IMAGE_SLOT in self.question:
-            raise ValueError(f"pair {self.id!r}: the question holds {IMAGE_SLOT}; the slot is added when it is asked")
+        if IMAGE in self.question:
+            raise ValueError(f"pair {self.id!r}: the question holds {IMAGE}; the slot is added when it is asked")
         whole = isinstance(self.n_frames, int) and not isinstance(self.n_frames, bool)
         if self.n_frames is not None and not (whole and self.n_frames > 0):
             raise ValueError(f"pair {self.id!r}: n_frames={self.n_frames!r}, expected a whole number above 0, or None")
@@ -123,11 +124,6 @@ def read_choices(question: str) -> tuple[str, ...]:
     choices = (*first.split(", "), last)
     clean = all(c and c == c.strip() and "," not in c and not c.endswith(".") for c in choices)
     return choices if clean else ()
-
-
-def human_turn(question: str) -> str:
-    """What a conversation's human says when a clip comes with the question: the image slot on a line of its own."""
-    return f"{IMAGE_SLOT}\n{question}"
 
 
 def check_unique(pairs: Iterable[InstructionPair]) -> None:
@@ -253,9 +249,9 @@ def _turns_of(record: Any) -> tuple[str, str]:
     if not (is_turn and all(is_turn)) or [t.get("from") for t in turns] != ["human", "gpt"]:
         raise ValueError(f"id {record['id']!r}: expected one human and one gpt turn, got {str(turns)[:120]}")
     human, answer = (t["value"] for t in turns)
-    if human.count(IMAGE_SLOT) != 1:
-        raise ValueError(f"id {record['id']!r}: {human.count(IMAGE_SLOT)} image slots, expected one {IMAGE_SLOT}")
-    return human.replace(IMAGE_SLOT, "").strip("\n"), answer
+    if human.count(IMAGE) != 1:
+        raise ValueError(f"id {record['id']!r}: {human.count(IMAGE)} image slots, expected one {IMAGE}")
+    return human.replace(IMAGE, "").strip("\n"), answer
 
 
 def _read(path: Path) -> str:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from llamavid_kit.pairs import (
     InstructionPair,
     check_disjoint,
-    human_turn,
     multiple_choice_question,
     read_choices,
     read_jsonl,
@@ -17,6 +16,7 @@ from llamavid_kit.pairs import (
     write_jsonl,
     write_llava,
 )
+from llamavid_kit.prompt import human_turn
 from llamavid_kit.study import CRIME
 
 CRIME_SENTENCE = (
