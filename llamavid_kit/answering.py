@@ -18,7 +18,7 @@ from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
 from llamavid_kit.planner import check_fits
-from llamavid_kit.prompt import open_prompt
+from llamavid_kit.prompt import human_turn, open_prompt, template, tokenize
 from llamavid_kit.video import Video
 
 
@@ -150,8 +150,6 @@ def ask(
 
 
 def _answer_ids(model: LlamaVid, question: str, choice: str, prompt: list[int]) -> list[int]:
-    from llamavid_kit.prompt import human_turn, template, tokenize
-
     whole = tokenize(model.tokenizer, template(model.config.template).render([(human_turn(question), choice)]))
     if whole[: len(prompt)] != prompt:
         raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")

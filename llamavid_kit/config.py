@@ -9,8 +9,8 @@ from typing import Literal
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from llamavid_kit.pixels import CLIP_MEAN, CLIP_STD
+
 MLP_RATIO = 4.3637  # EVA-ViT-G: the MLP is int(C * 4.3637) wide
 
 ContentPool = Literal["mean", "grid", "all"]
