@@ -16,11 +16,12 @@ def demo(args) -> None:
 
 
 def ask(args) -> None:
-    from llamavid_kit.checkpoints import load
+    from llamavid_kit.checkpoints import default_device, load
     from llamavid_kit.video import Video
 
     video = Video(args.video)
-    reply = load(args.model).ask(video, args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
+    model = load(args.model, device=default_device())
+    reply = model.ask(video, args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
     print(reply)
     print(f"seen: {len(reply.timestamps_s)} frames, {reply.timestamps_s[0]:.2f} to {reply.timestamps_s[-1]:.2f} s")
     if args.attention:
@@ -46,13 +47,13 @@ def convert(args) -> None:
 
 
 def finetune(args) -> None:
-    from llamavid_kit.checkpoints import load
+    from llamavid_kit.checkpoints import default_device, load
     from llamavid_kit.finetune import LoraSettings, TrainSettings, finetune
     from llamavid_kit.frame_cache import FrameCache
     from llamavid_kit.pairs import read_jsonl
     from llamavid_kit.video import Video
 
-    model = load(args.model)
+    model = load(args.model, device=default_device())
     cache = FrameCache(model, args.out / "frame_tokens")
     pairs = [p for p in read_jsonl(args.pairs) if p.split == "train"]
     tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]

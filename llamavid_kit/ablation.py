@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
-from llamavid_kit.checkpoints import load
+from llamavid_kit.checkpoints import default_device, load
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
 from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
@@ -123,7 +123,7 @@ def ablate(
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
     seconds: dict[str, float] = {}
     with _timed(seconds, "load model"):
-        model = model or load(config.model)
+        model = model or load(config.model, device=default_device())
         cache = FrameCache(model, out / "frame_tokens")
         _claim(out, config, pairs, weights_key(model))
     with _timed(seconds, "decode and encode clips"):

@@ -54,6 +54,11 @@ def load(name: str | Path, *, device: str | torch.device | None = None, **kwargs
     return model.to(device).eval() if device is not None else model.eval()
 
 
+def default_device() -> str:
+    """Where commands put a model: the GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def attach_tokenizers(model: LlamaVid, folder: Path) -> None:
     """Give the model the tokenizers that `save` wrote beside its weights."""
     model.tokenizer = load_llm_tokenizer(folder)
