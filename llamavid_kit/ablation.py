@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
+from llamavid_kit.answering import LlamaVidAnswerer, VideoModel, answer_ids
 from llamavid_kit.checkpoints import default_device, load
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
 from llamavid_kit.frame_cache import FrameCache, weights_key
@@ -148,7 +148,8 @@ def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> d
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
     kept, excluded = {"train": [], "test": []}, []
-    prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + config.max_new_tokens
+    longest = max(config.max_new_tokens, *(len(answer_ids(model, question, label)) for label in labels))
+    prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + longest
     wanted = [p for p in pairs if p.split == "test" or config.finetune]
     for pair in tqdm(wanted, desc="clips", unit="clip"):
         try:

@@ -80,9 +80,7 @@ class LlamaVidAnswerer:
 
 
 @torch.inference_mode()
-def generate_texts(
-    model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int
-) -> list[str]:
+def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:
     """Greedy replies to one question about several clips, as one batch."""
     ids = torch.tensor([open_prompt(model.tokenizer, model.config.template, question)] * len(tokens))
     new = model.generate(
@@ -103,7 +101,7 @@ def choice_log_likelihood(
     if not choices:
         raise ValueError("no choices to score: give the closed set of answers")
     prompt = open_prompt(model.tokenizer, model.config.template, question)
-    answers = [_answer_ids(model, question, choice, prompt) for choice in choices]
+    answers = [answer_ids(model, question, choice) for choice in choices]
     ids = torch.tensor([prompt] * len(tokens), device=model.device)
     embeds, mask, _ = model.splice(ids, [[_to(model, t)] for t in tokens], side="left")
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -149,7 +147,9 @@ def ask(
     return Reply(text, tuple(float(t) for t in sample.timestamps_s), notes=tuple(notes), tokens=tokens)
 
 
-def _answer_ids(model: LlamaVid, question: str, choice: str, prompt: list[int]) -> list[int]:
+def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
+    """Tokens of `choice` as the whole answer, its end included; ValueError where it runs into the prompt's last one."""
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
     whole = tokenize(model.tokenizer, template(model.config.template).render([(human_turn(question), choice)]))
     if whole[: len(prompt)] != prompt:
         raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")

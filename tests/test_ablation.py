@@ -101,6 +101,17 @@ def test_all_arms_answer_the_same_clips_in_the_same_order(run):
         assert [line["truth"] for line in lines] == [LABELS[k % 3] for k in range(5)]
 
 
+def test_room_is_kept_for_the_longest_choice(clips, tokenizers, tmp_path, monkeypatch):
+    """A choice may be longer than the longest reply allowed."""
+    model, asked = small_model(*tokenizers), []
+    monkeypatch.setattr(ablation, "check_fits", lambda *_, n_prompt, **__: asked.append(n_prompt))
+    config = replace(ZERO_SHOT, fps=(1,), max_new_tokens=1)
+    ablate(clips[1][:2], root=clips[0], out=tmp_path / "run", config=config, model=model)
+    opened = ablation.open_prompt(model.tokenizer, "plain", clips[1][0].question)
+    assert asked[0] == len(opened) + max(len(model.tokenizer(f"{label}</s>").input_ids) - 1 for label in LABELS)
+    assert asked[0] > len(opened) + 2
+
+
 def test_receipts(run):
     """1.5, 1.75 and 2 s long: the moments at 1 and at 4 fps, by hand."""
     for name, fps in (("zero-shot-1fps-generation", 1), ("lora-4fps-seed0-likelihood", 4)):

@@ -2,7 +2,8 @@
 
 It stands in for the image-text pre-training that the original's EVA-ViT brings along: afterwards the tower is frozen,
 as in all of the original's stages. Linear heads on the mean patch name colours, counts, weather and the event on show
-(benign ones and the six seen crimes only) and box the cars, the pet and the people who meet; they are thrown away.
+(benign ones and the six seen crimes only) and box the cars, the pet and the people who meet; a linear head on every
+patch says how much of each figure lies on it, so that the mean over patches counts people. The heads are thrown away.
 """
 
 import numpy as np
@@ -29,14 +30,16 @@ FACTS: dict[str, tuple] = {
     "event": KINDS,
 }  # fmt: skip
 PLACED = ("car", "parked_car", "animal", "hat", "bag", "guard")
+SPREAD = (*PLACED, "passer")  # every figure of the scene; all passers-by on one map
 FRAMES_A_SCENE = 3
 
 
 class Scenes(Dataset):
     """Item i: three frames of a scene that exists nowhere else, two of them of its event, and what they show."""
 
-    def __init__(self, n: int, *, first_seed: int, size: int):
-        self.n, self.first_seed, self.size = n, first_seed, size
+    def __init__(self, n: int, *, first_seed: int, size: int, patches: int):
+        """size: of a frame, pixels a side; patches: a side."""
+        self.n, self.first_seed, self.size, self.patches = n, first_seed, size, patches
 
     def __len__(self) -> int:
         return self.n
@@ -48,7 +51,10 @@ class Scenes(Dataset):
         at = [*rng.integers(plan.start, plan.end, FRAMES_A_SCENE - 1), rng.integers(plan.n_frames)]
         frames = np.stack([resize_and_crop(plan.draw(int(j)), self.size) for j in at])
         labels = [_labels(plan, kind if plan.start <= j < plan.end else None) for j in at]
-        return torch.from_numpy(frames), torch.tensor(labels), torch.tensor([_places(plan, int(j)) for j in at])
+        boxes = [plan.boxes(int(j)) for j in at]
+        places = torch.tensor([_places(found) for found in boxes])
+        maps = np.stack([density(found, self.patches) for found in boxes])
+        return torch.from_numpy(frames), torch.tensor(labels), places, torch.from_numpy(maps)
 
 
 def _labels(plan, event) -> list[int]:
@@ -56,16 +62,27 @@ def _labels(plan, event) -> list[int]:
     return [classes.index(facts[name]) for name, classes in FACTS.items()]
 
 
-def _places(plan, i: int) -> list[float]:
+def _places(boxes: dict) -> list[float]:
     """x0, y0, x1, y1 of each placed thing, from 0 to 1; NaN where it is out of view."""
-    boxes = plan.boxes(i)
     return [float(value) / SIZE for name in PLACED for value in boxes.get(name, (np.nan,) * 4)]
 
 
+def density(boxes: dict, patches: int) -> np.ndarray:
+    """Boxes of one frame → (patches², figures) float32: each figure weighs 1, spread evenly over its box."""
+    edges = np.arange(patches + 1) * SIZE / patches
+    maps = np.zeros((patches, patches, len(SPREAD)), np.float32)
+    for name, (x0, y0, x1, y1) in boxes.items():
+        figure = "passer" if name.startswith("passer_") else name
+        if figure in SPREAD:
+            on_x, on_y = np.diff(edges.clip(x0, x1)) / (x1 - x0), np.diff(edges.clip(y0, y1)) / (y1 - y0)
+            maps[:, :, SPREAD.index(figure)] += np.outer(on_y, on_x)
+    return maps.reshape(patches**2, len(SPREAD))
+
+
 def collate(items) -> dict:
-    """Items of `Scenes` → frames (F, s, s, 3) uint8, labels (F, facts), places (F, 24)."""
-    frames, labels, places = (torch.cat(field) for field in zip(*items, strict=True))
-    return {"frames": frames, "labels": labels, "places": places.float()}
+    """Items of `Scenes` → frames (F, s, s, 3) uint8, labels (F, facts), places (F, 24), maps (F, patches², figures)."""
+    frames, labels, places, maps = (torch.cat(field) for field in zip(*items, strict=True))
+    return {"frames": frames, "labels": labels, "places": places.float(), "maps": maps}
 
 
 class FactReader(nn.Module):
@@ -78,15 +95,18 @@ class FactReader(nn.Module):
         self.sizes = [len(classes) for classes in FACTS.values()]
         self.heads = nn.Linear(width, sum(self.sizes))
         self.place = nn.Linear(width, 4 * len(PLACED))
+        self.spread = nn.Linear(width, len(SPREAD))
         self._normalise = model.normalise
 
-    def forward(self, frames, labels, places):
+    def forward(self, frames, labels, places, maps):
         """frames (F, s, s, 3) uint8 → {"loss", "right"}; right (facts,) is the share of frames named right."""
-        features = self.tower(pixel_values=self._normalise(frames)).last_hidden_state
-        pooled = self.norm(features[:, 1:].mean(1))  # (F, C), what the content token will hold
+        patches = self.tower(pixel_values=self._normalise(frames)).last_hidden_state[:, 1:]
+        pooled = self.norm(patches.mean(1))  # (F, C), what the content token will hold
         named = self.heads(pooled).split(self.sizes, dim=1)
         loss = sum(F.cross_entropy(logits.float(), labels[:, k]) for k, logits in enumerate(named))
         seen = ~places.isnan()
         loss = loss + 20 * F.smooth_l1_loss(self.place(pooled).float()[seen], places[seen], beta=0.1)
+        on_patch = F.smooth_l1_loss(self.spread(patches).float(), maps, beta=0.1, reduction="none")
+        loss = loss + 2 * on_patch.sum(1).mean()
         right = torch.stack([(x.argmax(1) == labels[:, k]).float().mean() for k, x in enumerate(named)])
         return {"loss": loss, "right": right.detach()}

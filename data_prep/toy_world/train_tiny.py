@@ -42,7 +42,7 @@ WORLD = "the toy world: drawn street scenes with people, two cars and a pet; abo
 TOWER_SEEDS, STILL_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 5, 1, 2, 3))
 STILL = 0  # as a rate: one frame
 FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
-QUESTIONS_A_CLIP = 3
+QUESTIONS_A_CLIP = 4
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
 SHORT = 60  # characters of question and answer
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
@@ -236,7 +236,11 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
     done = out / "tower.safetensors"
     if not done.is_file():
         reader = read_facts.FactReader(model)
-        data = read_facts.Scenes(steps * scenes, first_seed=TOWER_SEEDS, size=model.config.image_size)
+        vision = model.config.vision_config
+        data = read_facts.Scenes(
+            steps * scenes, first_seed=TOWER_SEEDS, size=vision.image_size,
+            patches=vision.image_size // vision.patch_size,
+        )  # fmt: skip
         settings = TrainSettings(
             learning_rate=1.5e-3, batch_size=scenes, max_steps=steps, weight_decay=0.02, warmup_ratio=0.08,
             save_every=400, workers=workers,
@@ -266,18 +270,18 @@ def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1290, help="optimiser steps of the first stage")
+    parser.add_argument("--tower-steps", type=int, default=1400, help="optimiser steps of the first stage")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the first stage, three frames each")
-    parser.add_argument("--stills", type=int, default=16000, help="single frames of the second stage")
-    parser.add_argument("--still-steps", type=int, default=1000, help="steps of the second stage, 64 frames each")
-    parser.add_argument("--clips", type=int, default=2400, help="clips of the third stage")
-    parser.add_argument("--clip-steps", type=int, default=1000, help="steps of the third stage, 16 clips each")
+    parser.add_argument("--stills", type=int, default=32000, help="single frames of the second stage")
+    parser.add_argument("--still-steps", type=int, default=1000, help="steps of the second stage, 96 frames each")
+    parser.add_argument("--clips", type=int, default=4000, help="clips of the third stage")
+    parser.add_argument("--clip-steps", type=int, default=1000, help="steps of the third stage, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
     train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
-    for still, n, steps, clips in ((True, args.stills, args.still_steps, 64), (False, args.clips, args.clip_steps, 16)):
+    for still, n, steps, clips in ((True, args.stills, args.still_steps, 96), (False, args.clips, args.clip_steps, 24)):
         train_answers(model, args.out, still=still, n=n, steps=steps, clips=clips, workers=args.workers)
     model.requires_grad_(True)
     save(model, args.out / "model", dtype=torch.bfloat16)
