@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -147,20 +148,33 @@ def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> d
     path = out / "clips.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    kept, excluded = {"train": [], "test": []}, []
     longest = max(config.max_new_tokens, *(len(answer_ids(model, question, label)) for label in labels))
     prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + longest
-    wanted = [p for p in pairs if p.split == "test" or config.finetune]
-    for pair in tqdm(wanted, desc="clips", unit="clip"):
+
+    def look(pair: InstructionPair) -> str | Exception:
+        """The clip's content key, or why it cannot be used."""
         try:
             video = Video(pair.video_path(root))
             for rate in sorted(config.fps, reverse=True):
                 check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=prompt, fps=rate)
                 cache.tokens(video, question, fps=rate)
+            return video.content_key()
         except (VideoError, ValueError) as error:
-            excluded.append({"clip": pair.id, "split": pair.split, "reason": str(error).replace(f"{root}{os.sep}", "")})
-            continue
-        kept[pair.split].append(pair.to_dict() | {"content": video.content_key()})
+            return error
+
+    kept, excluded = {"train": [], "test": []}, []
+    wanted = [p for p in pairs if p.split == "test" or config.finetune]
+    threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # some decode while one's frames are in the model
+    try:
+        looks = tqdm(threads.map(look, wanted), desc="clips", unit="clip", total=len(wanted))
+        for pair, found in zip(wanted, looks, strict=True):
+            if isinstance(found, Exception):
+                reason = str(found).replace(f"{root}{os.sep}", "")
+                excluded.append({"clip": pair.id, "split": pair.split, "reason": reason})
+            else:
+                kept[pair.split].append(pair.to_dict() | {"content": found})
+    finally:
+        threads.shutdown(cancel_futures=True)
     if not kept["test"]:
         raise ValueError(f"none of {len(wanted)} clips can be used; the first reason: {excluded[0]['reason']}")
     if config.finetune and not kept["train"]:

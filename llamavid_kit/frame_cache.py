@@ -6,6 +6,7 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 """
 
 import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,15 @@ VISION_SIDE = ("vision_tower", "vision_norm", "text_decoder", "context_attention
 class FrameCache:
     """Frame tokens of one model, kept in `folder`; None keeps nothing.
 
-    The model's projectors and its language model play no part, so adapters of one base model share a cache.
+    The model's projectors and its language model play no part, so adapters of one base model share a cache. Threads
+    may ask at the same time.
     """
 
     def __init__(self, model: LlamaVid, folder: Path | str | None = None):
         self.model = model
         self.folder = None if folder is None else Path(folder)
         self._vision_key = vision_key(model)
+        self._model_in_use, self._writing = threading.Lock(), threading.Lock()  # only decoding runs side by side
 
     def tokens(
         self, video: Video, question: str, *, fps: float, rule: Rule = "time"
@@ -49,8 +52,9 @@ class FrameCache:
             stored = self._merge(stored, missing, self.compute(video, question, missing))
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save_file(stored, partial := path.with_suffix(".partial"))
-                partial.replace(path)
+                with self._writing:
+                    save_file(stored, partial := path.with_suffix(".partial"))
+                    partial.replace(path)
         at = torch.from_numpy(np.searchsorted(stored["indices"].numpy(), sample.indices))
         return VisualTokens(stored["context"][at], stored["content"][at]), sample.timestamps_s
 
@@ -62,7 +66,8 @@ class FrameCache:
         for k in range(0, len(indices), CHUNK):
             frames = video.frames(indices[k : k + CHUNK])
             pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
-            tokens = self.model.frame_tokens(self.model.encode_frames(pixels), question)
+            with self._model_in_use:
+                tokens = self.model.frame_tokens(self.model.encode_frames(pixels), question)
             parts.append((tokens.context.cpu(), tokens.content.cpu()))
         return VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True)))
 

@@ -1,6 +1,9 @@
 """Guards the frame cache: what it gives is what a direct computation gives, for this clip, question and model."""
 
 import copy
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +78,20 @@ def test_a_long_clip_is_decoded_in_pieces(model, tmp_path, decoded):
     video = Video(write_clip(tmp_path / "long.mp4", seconds=9))
     tokens, _ = FrameCache(model).tokens(video, QUESTION, fps=12)
     assert len(tokens) == 108 and [len(call) for call in decoded] == [48, 48, 12]
+
+
+def test_threads_get_what_one_caller_gets(model, tmp_path):
+    """Twelve clips and as many copies under other names, by eight threads into one folder."""
+    clips = [write_clip(tmp_path / f"{k}.mp4", seconds=1.0, seed=k) for k in range(12)]
+    copies = [Path(shutil.copy(clip, tmp_path / f"copy_{clip.name}")) for clip in clips]
+    alone, shared = FrameCache(model), FrameCache(model, tmp_path / "cache")
+    together = [clip for pair in zip(clips, copies, strict=True) for clip in pair]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda clip: shared.tokens(Video(clip), QUESTION, fps=6)[0], together))
+    for k, clip in enumerate(clips):
+        expected = alone.tokens(Video(clip), QUESTION, fps=6)[0]
+        assert same(found[2 * k], expected) and same(found[2 * k + 1], expected)
+    assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".safetensors"] * 12
 
 
 def test_content_is_the_key_and_not_the_name(model, clip, tmp_path, decoded):

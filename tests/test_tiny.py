@@ -10,7 +10,7 @@ import torch
 from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
 from data_prep.toy_world.check_tiny import true_answers
 from data_prep.toy_world.questions import questions
-from data_prep.toy_world.read_facts import KINDS
+from data_prep.toy_world.read_facts import KINDS, SPREAD, density
 from data_prep.toy_world.render import render_clip
 from data_prep.toy_world.train_tiny import CHECK_SEEDS, choose_questions, corpus, watch
 from llamavid_kit import checkpoints
@@ -82,6 +82,18 @@ def test_training_says_what_the_frames_show():
             assert visible == any(plan.start <= k * FPS < plan.end for k in range(8))
     turns = choose_questions(plan.twin(), np.random.default_rng(0), closed=False)
     assert turns and not any("ball of fire" in answer for _, answer in turns)
+
+
+def test_density_maps_count_figures():
+    """Each figure weighs one, on the patches that its box covers; all passers-by are on one map."""
+    maps = density({"hat": (0, 0, 56, 28), "passer_1": (14, 196, 42, 224), "passer_2": (0, 0, 224, 224)}, 8)
+    at = {name: k for k, name in enumerate(SPREAD)}
+    assert maps.shape == (64, len(SPREAD)) and maps.sum(0)[[at["hat"], at["passer"], at["car"]]].tolist() == [1, 2, 0]
+    assert maps[:3, at["hat"]].tolist() == [0.5, 0.5, 0]  # along the top row, left to right
+    assert maps[56:59, at["passer"]].tolist() == [0.5 + 1 / 64, 0.5 + 1 / 64, 1 / 64]
+    plan = plan_clip(CHECK_SEEDS + 4000, None)
+    figures = density(plan.boxes(60), 8).sum(0)
+    assert sum(figures[at[name]] for name in ("hat", "bag", "guard", "passer")) == pytest.approx(plan.facts["people"])
 
 
 def test_card_and_size():
