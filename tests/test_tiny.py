@@ -10,7 +10,7 @@ import torch
 from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
 from data_prep.toy_world.check_tiny import true_answers
 from data_prep.toy_world.questions import questions
-from data_prep.toy_world.read_facts import KINDS, SPREAD, density
+from data_prep.toy_world.read_facts import KINDS, SPREAD, Scenes, density
 from data_prep.toy_world.render import render_clip
 from data_prep.toy_world.train_tiny import CHECK_SEEDS, choose_questions, corpus, watch
 from llamavid_kit import checkpoints
@@ -82,6 +82,14 @@ def test_training_says_what_the_frames_show():
             assert visible == any(plan.start <= k * FPS < plan.end for k in range(8))
     turns = choose_questions(plan.twin(), np.random.default_rng(0), closed=False)
     assert turns and not any("ball of fire" in answer for _, answer in turns)
+
+
+def test_a_second_pass_shows_the_same_scenes_again():
+    """Kept, not drawn anew; and equal to what another process would draw."""
+    scenes, others = (Scenes(2, passes=2, first_seed=CHECK_SEEDS + 5000, size=56, patches=4) for _ in range(2))
+    assert len(scenes) == 4 and scenes[1] is scenes[3] and scenes[0] is not scenes[1]
+    assert all(torch.equal(a, b) for a, b in zip(scenes[0], others[2], strict=True) if not a.isnan().any())
+    assert not torch.equal(scenes[0][0], scenes[1][0])
 
 
 def test_density_maps_count_figures():

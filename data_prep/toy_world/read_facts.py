@@ -35,16 +35,29 @@ FRAMES_A_SCENE = 3
 
 
 class Scenes(Dataset):
-    """Item i: three frames of a scene that exists nowhere else, two of them of its event, and what they show."""
+    """Item i: three frames of a scene that exists nowhere else, two of them of its event, and what they show.
 
-    def __init__(self, n: int, *, first_seed: int, size: int, patches: int):
+    After `n` items the same come again. Drawing is what training waits for, so what a process drew it keeps in memory;
+    a batch comes back to the process that drew it where the number of batches is a multiple of the processes'.
+    """
+
+    def __init__(self, n: int, *, passes: int = 1, first_seed: int, size: int, patches: int):
         """size: of a frame, pixels a side; patches: a side."""
-        self.n, self.first_seed, self.size, self.patches = n, first_seed, size, patches
+        self.n, self.passes, self.first_seed, self.size, self.patches = n, passes, first_seed, size, patches
+        self._drawn: dict[int, tuple] = {}
 
     def __len__(self) -> int:
-        return self.n
+        return self.n * self.passes
 
     def __getitem__(self, i: int):
+        i = i % self.n
+        if self.passes == 1:
+            return self._draw(i)
+        if i not in self._drawn:
+            self._drawn[i] = self._draw(i)
+        return self._drawn[i]
+
+    def _draw(self, i: int):
         rng = np.random.default_rng([self.first_seed, i])
         kind = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)]
         plan = plan_clip(self.first_seed + i, kind, event_s=(0.5, 3.0))

@@ -174,7 +174,7 @@ class Collate:
         } | collate_text([text for _, _, texts in items for text in texts], self.pad_id)  # fmt: skip
 
 
-def corpus(n_clips: int = 4000) -> list[str]:
+def corpus(n_clips: int = 2000) -> list[str]:
     """Every text that the model can meet in training, from clips that are never drawn."""
     lines = []
     for i in range(n_clips):
@@ -232,13 +232,13 @@ def new_model(folder: Path, *, seed: int) -> LlamaVid:
 
 
 def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers: int) -> None:
-    """First stage, or its result from an earlier run; the tower is frozen afterwards."""
+    """First stage, every scene twice, or its result from an earlier run; the tower is frozen afterwards."""
     done = out / "tower.safetensors"
     if not done.is_file():
         reader = read_facts.FactReader(model)
         vision = model.config.vision_config
         data = read_facts.Scenes(
-            steps * scenes, first_seed=TOWER_SEEDS, size=vision.image_size,
+            steps * scenes // 2, passes=2, first_seed=TOWER_SEEDS, size=vision.image_size,
             patches=vision.image_size // vision.patch_size,
         )  # fmt: skip
         settings = TrainSettings(
@@ -270,12 +270,12 @@ def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1400, help="optimiser steps of the first stage")
+    parser.add_argument("--tower-steps", type=int, default=1600, help="optimiser steps of the first stage")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the first stage, three frames each")
-    parser.add_argument("--stills", type=int, default=32000, help="single frames of the second stage")
-    parser.add_argument("--still-steps", type=int, default=1000, help="steps of the second stage, 96 frames each")
-    parser.add_argument("--clips", type=int, default=4000, help="clips of the third stage")
-    parser.add_argument("--clip-steps", type=int, default=1000, help="steps of the third stage, 24 clips each")
+    parser.add_argument("--stills", type=int, default=24000, help="single frames of the second stage")
+    parser.add_argument("--still-steps", type=int, default=800, help="steps of the second stage, 96 frames each")
+    parser.add_argument("--clips", type=int, default=3200, help="clips of the third stage")
+    parser.add_argument("--clip-steps", type=int, default=750, help="steps of the third stage, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
