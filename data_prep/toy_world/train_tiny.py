@@ -15,6 +15,7 @@ import json
 import os
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from PIL import Image
@@ -31,9 +32,10 @@ from data_prep.toy_world.questions import questions
 from data_prep.toy_world.read_facts import KIND_WEIGHTS, KINDS
 from llamavid_kit.checkpoints import load_question_tokenizer, save
 from llamavid_kit.config import LlamaVidConfig
-from llamavid_kit.finetune import TrainSettings, collate_text, fit
+from llamavid_kit.finetune import LOSS_CURVE, TrainSettings, collate_text, fit
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import resize_and_crop
+from llamavid_kit.plots import training_curves
 from llamavid_kit.prompt import IGNORE, human_turn, supervised, template, tokenize
 from llamavid_kit.sampling import sample_times
 from llamavid_kit.text_decoder import tokenize_questions
@@ -267,6 +269,20 @@ def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int
     model.load_state_dict(load_file(done))
 
 
+def draw_losses(out: Path) -> None:
+    """The card's figure, OUT/model/loss.png."""
+    tower, *answers = (
+        [json.loads(line) for line in (out / stage / LOSS_CURVE).read_text(encoding="utf-8").splitlines()]
+        for stage in ("tower", "stills", "clips")
+    )
+    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    training_curves({"facts, boxes and density": tower}, title="1: the tower reads facts", ax=left)
+    left.set(ylabel="sum of losses", ylim=(1, None), yscale="log")
+    training_curves(dict(zip(("single frames", "clips"), answers, strict=True)), title="2 and 3: answers", ax=right)
+    right.set(ylim=(0, 1.5))
+    fig.savefig(out / "model" / "loss.png", dpi=80)
+
+
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
@@ -285,6 +301,7 @@ def main(argv=None) -> None:
         train_answers(model, args.out, still=still, n=n, steps=steps, clips=clips, workers=args.workers)
     model.requires_grad_(True)
     save(model, args.out / "model", dtype=torch.bfloat16)
+    draw_losses(args.out)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
 
 
