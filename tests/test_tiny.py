@@ -26,7 +26,6 @@ def tiny():
     return checkpoints.load("tiny")
 
 
-@pytest.mark.xfail(strict=True, reason="the interim weights answer 8 of 20 (see their card); the bar is 16")
 def test_twenty_open_questions(tiny):
     """At least 16 of 20 on clips that it never saw: five of each sort, three frames a second."""
     right, missed = 0, []
