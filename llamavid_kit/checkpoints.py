@@ -12,7 +12,8 @@ import torch
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
-from llamavid_kit.original import CheckpointError, ConversionReport, read_object, read_original
+from llamavid_kit.original import ConversionReport, read_object, read_original
+from llamavid_kit.original_config import CheckpointError
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
