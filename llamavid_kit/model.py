@@ -168,7 +168,8 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
 
         Slot k takes the k-th entry; where a sample has one entry and a slot for each of its T·(n+1) tokens (frames
-        interleaved with subtitles), slot k takes the k-th token. Shorter samples are padded on `side` with zero rows, mask False and label IGNORE.
+        interleaved with subtitles), slot k takes the k-th token. Shorter samples are padded on `side` with zero rows,
+        mask False and label IGNORE.
         Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
         entries and ignores those that are too many).
         """

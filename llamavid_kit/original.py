@@ -123,7 +123,8 @@ def read_original(
         depth = _depth(tower) if tower else _depth(eva) - 1  # the published file has one block more than the tower
         tower, prefix = eva, "eva:"
     state = _tower_state(tower, depth, prefix, report)
-    if side := _side(tensors.get(TOWER + "pos_embed")) or image_size and image_size // _patch(state):
+    own = _side(tensors.get(TOWER + "pos_embed"))
+    if side := own or (image_size and image_size // _patch(state)):
         _resize_positions(state, side, report)
     unknown = _renamed(rest, decoder_map, state, report)
     config = read_config(original, state, depth, bert_config or {}, vision_heads)

@@ -193,7 +193,7 @@ def test_several_faults_are_one_list(folder):
 
 @pytest.mark.parametrize(
     "name",
-    ["model.vlm_att_bert_proj.weight", "stranger", "model.vlm_att_encoder.cls.predictions.bias", "xlm_head.weight",
+    ["model.vlm_att_second.weight", "stranger", "model.vlm_att_encoder.cls.predictions.bias", "xlm_head.weight",
      "model.layers.7.self_attn.q_proj.weight", "model.vlm_att_encoder.bert.pooler.dense.weight"],
 )  # fmt: skip
 def test_an_unexpected_tensor(folder, name):
@@ -283,7 +283,8 @@ def test_a_file_that_is_no_weights(folder, content):
     ("values", "message"),
     [
         ({"num_query": 9}, "num_query=9, the tensor holds 8"),
-        ({"bert_type": "raw_bert_layer:2"}, "bert_type='raw_bert_layer:2'"),
+        ({"bert_type": "raw_bert_layer:2"}, "missing tensors: text_decoder.bert.*token_type"),
+        ({"bert_type": "clip"}, "bert_type='clip'.*expected"),
         ({"bert_type": ""}, "bert_type=''"),
         ({"vocab_size": 401}, r"misshapen language_model.*embed_tokens"),
         ({"num_hidden_layers": 1}, r"unexpected language_model.model.layers.1"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import outside_folder
 from safetensors.torch import load_file
 
 from llamavid_kit import checkpoints
@@ -19,24 +20,9 @@ from llamavid_kit.prompt import IMAGE, IMAGE_SLOT, tokenize
 from llamavid_kit.text_decoder import tokenize_questions
 
 SHIPPED = Path(__file__).parents[1] / "data" / "case01"
-CASES = (
-    "case01",
-    "case02_",
-    "case02b",
-    "case03",
-    "case04",
-    "case05",
-    "case06",
-    "case07",
-    "case08",
-    "case09",
-    "case11",
-    "case12",
-    "case13",
-    "case14",
-    "case15",
-    "case16",
-)
+REFERENCE = outside_folder("LLAMAVID_REFERENCE")
+WITHOUT_STAGES = ("case10_grad",)  # training: test_stages.py
+CASES = sorted(f.name for f in REFERENCE.glob("case*") if f.name not in WITHOUT_STAGES) if REFERENCE else ["cases"]
 
 
 @dataclass
@@ -64,10 +50,7 @@ def case(request) -> Case:
     """Case 01 as it ships with these tests, so that everybody can check it, and the cases of the reference folder."""
     if request.param == "shipped":
         return _open(SHIPPED)
-    reference = request.getfixturevalue("reference")
-    found = [f for f in reference.iterdir() if f.name.startswith(request.param)]
-    assert len(found) == 1, f"{reference} should hold one folder {request.param}*, has {found}"
-    return _open(found[0])
+    return _open(request.getfixturevalue("reference") / request.param)
 
 
 def close(actual, expected, *, what):
