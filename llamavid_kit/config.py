@@ -96,6 +96,26 @@ class LlamaVidConfig(PreTrainedConfig):
         return self.vision_config.image_size
 
     @property
+    def context(self) -> int:
+        """Longest sequence of the language model in tokens, stretched by linear RoPE scaling where it is set."""
+        rope = getattr(self.text_config, "rope_parameters", None) or {}
+        stretch = rope.get("factor", 1) if rope.get("rope_type") == "linear" else 1
+        return int(self.text_config.max_position_embeddings * stretch)
+
+    def extend_context(self, n_tokens: int) -> None:
+        """Stretch the context to at least `n_tokens` by linear RoPE scaling (paper section 3.3: 4k to 64k, factor 16).
+
+        The factor is whole, as in the original's `train()`; that takes the ratio to a context that is stretched
+        already, and forgets the old factor, where ours is always the ratio to the unstretched one.
+        """
+        if n_tokens < 1:
+            raise ValueError(f"context={n_tokens}: expected a number of tokens")
+        if n_tokens > self.context:
+            factor = -(-n_tokens // self.text_config.max_position_embeddings)
+            rope = dict(self.text_config.rope_parameters or {})
+            self.text_config.rope_parameters = rope | {"rope_type": "linear", "factor": float(factor)}
+
+    @property
     def plain_bert(self) -> bool:
         """Whether the text decoder is BERT itself instead of a Q-Former: no learned queries, M = question tokens."""
         return isinstance(self.qformer_config, BertConfig)

@@ -375,3 +375,17 @@ def test_a_lower_precision_keeps_the_rotary_frequencies(tmp_path):
     for folder, options in ((tmp_path / "ours", {}), (CASE / "checkpoint", {"vision_heads": HEADS})):
         model = load(folder, dtype=torch.bfloat16, **options)
         assert torch.equal(model.language_model.model.rotary_emb.inv_freq.float(), expected), folder
+
+
+def test_a_longer_context_is_set_before_the_weights_are_loaded(folder, tmp_path):
+    """The original's folder and ours: same angles, same weights, and `context` says how many tokens fit."""
+    plain, _ = from_original(folder, vision_heads=HEADS)
+    long = load(folder, vision_heads=HEADS, context=5000)
+    checkpoints.save(plain, tmp_path / "ours")
+    again = load(tmp_path / "ours", context=5000)
+    factor = -(-5000 // plain.config.context)
+    for model in (long, again):
+        assert model.config.context == factor * plain.config.context >= 5000
+        angles = model.language_model.model.rotary_emb.inv_freq
+        torch.testing.assert_close(angles * factor, plain.language_model.model.rotary_emb.inv_freq)
+    assert all(torch.equal(t, plain.state_dict()[name]) for name, t in again.state_dict().items())
