@@ -12,7 +12,8 @@ import torch
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
-from llamavid_kit.original import CheckpointError, ConversionReport, read_object, read_original
+from llamavid_kit.original import ConversionReport, read_object, read_original
+from llamavid_kit.original_config import CheckpointError
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
@@ -20,12 +21,15 @@ ASSETS = Path(__file__).parent / "assets"
 QUESTION_TOKENIZER = "question_tokenizer"  # sub-folder of a saved model
 
 
-def load(name: str | Path, *, device: str | torch.device | None = None, **kwargs) -> LlamaVid:
+def load(
+    name: str | Path, *, device: str | torch.device | None = None, context: int | None = None, **kwargs
+) -> LlamaVid:
     """A model by name or folder, in eval mode, with its tokenizers.
 
     Args:
         name: "tiny" (ships with the kit), a folder written by `save` or `convert`, or a folder of the original.
         device: where to put it; None leaves it to `device_map`, else CPU.
+        context: tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
         **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
             `vision_weights`, `bert_folder` and `vision_heads` go to `convert`. "tiny" computes in float32.
 
@@ -36,7 +40,7 @@ def load(name: str | Path, *, device: str | torch.device | None = None, **kwargs
         raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
     if read_object(folder / "config.json").get("model_type") != LlamaVidConfig.model_type:
         dtype = kwargs.pop("dtype", torch.float32)
-        model, report = from_original(folder, **kwargs)
+        model, report = from_original(folder, context=context, **kwargs)
         log.info("%s", report)
         for parameter in model.parameters():  # not model.to(dtype): the rotary frequencies stay float32
             parameter.data = parameter.data.to(dtype)
@@ -44,7 +48,9 @@ def load(name: str | Path, *, device: str | torch.device | None = None, **kwargs
         if name == "tiny":
             kwargs = {"dtype": torch.float32, **kwargs}
         try:
-            model, info = LlamaVid.from_pretrained(folder, output_loading_info=True, **kwargs)
+            config = LlamaVidConfig.from_pretrained(folder)
+            config.extend_context(context or 1)
+            model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
         except OSError as error:
             raise CheckpointError(f"{folder} holds no weights that can be read: {error}") from error
         problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
@@ -88,6 +94,8 @@ def from_original(
     vision_weights: Path | str | None = None,
     bert_folder: Path | str | None = None,
     vision_heads: int | None = None,
+    image_size: int | None = None,
+    context: int | None = None,
 ) -> tuple[LlamaVid, ConversionReport]:
     """The original's folder → our model with its tokenizers, and the report on every tensor.
 
@@ -102,9 +110,10 @@ def from_original(
     bert = Path(bert_folder) if bert_folder else _beside(folder, "bert-base-uncased", "--bert-tokenizer")
     bert_config = bert / "config.json"
     config, state, report = read_original(
-        folder, vision_weights=tower, vision_heads=vision_heads,
+        folder, vision_weights=tower, vision_heads=vision_heads, image_size=image_size,
         bert_config=read_object(bert_config) if bert_config.is_file() else None,
     )  # fmt: skip
+    config.extend_context(context or 1)
     with torch.device("meta"):
         model = LlamaVid(config)
     _check(model, state, folder)

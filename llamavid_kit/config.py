@@ -6,7 +6,7 @@ numbers that LLaMA-VID adds. It knows no weights and no files; presets are class
 
 from typing import Literal
 
-from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
+from transformers import AutoConfig, BertConfig, LlamaConfig, PreTrainedConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
 from llamavid_kit.pixels import CLIP_MEAN, CLIP_STD
@@ -34,11 +34,14 @@ class LlamaVidConfig(PreTrainedConfig):
 
     Args:
         vision_config: EVA-ViT tower, `InstructBlipVisionConfig`; width C, grid of N patches.
-        qformer_config: text decoder, `InstructBlipQFormerConfig`; width H. None takes the defaults.
+        qformer_config: text decoder, `InstructBlipQFormerConfig`, or `BertConfig` for the original's plain BERT
+            (`bert_type` "raw…"); width H. None takes the defaults of the former.
         text_config: any causal language model; width D.
         n_query: M, text-guided queries a frame (`num_query` of the original).
         content: content tokens a frame, see `parse_content` (`compress_type` of the original, None there = "all").
         vision_norm: LayerNorm between tower and Q-Former (`vlm_att_ln`; absent where bert_type lacks "pretrain").
+        feature_projector: a linear map from the tower's width to the text decoder's encoder width, before the norm
+            (`vlm_att_bert_proj`: where the two differ, and always with plain BERT).
         drop_cls: drop the class token before context attention and content pooling. Quirk: the original drops it
             when the token count is odd, not when a class token exists, so an odd number of patches keeps it.
         template: name of a conversation template of `prompt.py`.
@@ -62,6 +65,7 @@ class LlamaVidConfig(PreTrainedConfig):
         n_query: int = 32,
         content: str = "mean",
         vision_norm: bool = True,
+        feature_projector: bool = False,
         drop_cls: bool = True,
         template: str = "vicuna_v1",
         question_max_length: int = 256,
@@ -71,12 +75,13 @@ class LlamaVidConfig(PreTrainedConfig):
         **kwargs,
     ):
         self.vision_config = _sub_config(vision_config, InstructBlipVisionConfig)
-        self.qformer_config = _sub_config(qformer_config, InstructBlipQFormerConfig)
+        self.qformer_config = _text_decoder_config(qformer_config)
         self.text_config = _language_model_config(text_config)
         parse_content(content)
         self.n_query = n_query
         self.content = content
         self.vision_norm = vision_norm
+        self.feature_projector = feature_projector
         self.drop_cls = drop_cls
         self.template = template
         self.question_max_length = question_max_length
@@ -89,6 +94,37 @@ class LlamaVidConfig(PreTrainedConfig):
     def image_size(self) -> int:
         """Side of the square input image in pixels."""
         return self.vision_config.image_size
+
+    @property
+    def context(self) -> int:
+        """Longest sequence of the language model in tokens, stretched by linear RoPE scaling where it is set."""
+        rope = getattr(self.text_config, "rope_parameters", None) or {}
+        stretch = rope.get("factor", 1) if rope.get("rope_type") == "linear" else 1
+        return int(self.text_config.max_position_embeddings * stretch)
+
+    def extend_context(self, n_tokens: int) -> None:
+        """Stretch the context to at least `n_tokens` by linear RoPE scaling (paper section 3.3: 4k to 64k, factor 16).
+
+        The factor is whole, as in the original's `train()`; that takes the ratio to a context that is stretched
+        already, and forgets the old factor, where ours is always the ratio to the unstretched one.
+        """
+        if n_tokens < 1:
+            raise ValueError(f"context={n_tokens}: expected a number of tokens")
+        if n_tokens > self.context:
+            factor = -(-n_tokens // self.text_config.max_position_embeddings)
+            rope = dict(self.text_config.rope_parameters or {})
+            self.text_config.rope_parameters = rope | {"rope_type": "linear", "factor": float(factor)}
+
+    @property
+    def plain_bert(self) -> bool:
+        """Whether the text decoder is BERT itself instead of a Q-Former: no learned queries, M = question tokens."""
+        return isinstance(self.qformer_config, BertConfig)
+
+    @property
+    def feature_width(self) -> int:
+        """Width of the frame features that the text decoder attends to."""
+        decoder = self.qformer_config
+        return decoder.hidden_size if self.plain_bert else decoder.encoder_hidden_size
 
     @property
     def grid(self) -> int:
@@ -143,6 +179,11 @@ def _sub_config(value, config_class):
     if value is None:
         return config_class()
     return config_class(**value) if isinstance(value, dict) else value
+
+
+def _text_decoder_config(value):
+    kind = value.get("model_type") if isinstance(value, dict) else None
+    return _sub_config(value, BertConfig if kind == BertConfig.model_type else InstructBlipQFormerConfig)
 
 
 def _language_model_config(value):

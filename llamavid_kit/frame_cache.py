@@ -20,7 +20,7 @@ from llamavid_kit.sampling import Rule
 from llamavid_kit.video import Video
 
 CHUNK = 48  # frames decoded at a time
-VISION_SIDE = ("vision_tower", "vision_norm", "text_decoder", "context_attention")
+VISION_SIDE = ("vision_tower", "feature_projector", "vision_norm", "text_decoder", "context_attention")
 
 
 class FrameCache:
@@ -113,6 +113,7 @@ def _settings(model: LlamaVid) -> dict:
     vision, qformer = model.config.vision_config, model.config.qformer_config
     return (
         {name: getattr(model.config, name) for name in names}
-        | {"image_size": model.config.image_size, "cross_every": qformer.cross_attention_frequency}
+        | {"image_size": model.config.image_size, "decoder": qformer.model_type}
+        | {"cross_every": getattr(qformer, "cross_attention_frequency", 1)}
         | {f"{kind}.{name}": getattr(part, name) for kind, part in (("v", vision), ("q", qformer)) for name in parts}
     )

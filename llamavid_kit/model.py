@@ -10,6 +10,7 @@ Shapes, with the paper's symbols:
     L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ from transformers.models.instructblip import InstructBlipVisionModel
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.context_attention import ContextAttention, VisualTokens, content_tokens, interleave
 from llamavid_kit.prompt import IGNORE, IMAGE_SLOT
-from llamavid_kit.text_decoder import TextDecoder, tokenize_questions
+from llamavid_kit.text_decoder import BertTextDecoder, TextDecoder, tokenize_questions
 
 FRAMES_AT_ONCE = 64  # bound on the frames that the tower and the text decoder hold at a time
 
@@ -44,8 +45,13 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         width, llm_width = config.vision_config.hidden_size, config.text_config.hidden_size
         self.vision_tower = InstructBlipVisionModel(config.vision_config)
         self.vision_tower.post_layernorm = nn.Identity()  # the original tower has no final norm
-        self.vision_norm = nn.LayerNorm(width) if config.vision_norm else nn.Identity()
-        self.text_decoder = TextDecoder(config.qformer_config, config.n_query)
+        seen = config.feature_width
+        self.feature_projector = nn.Linear(width, seen) if config.feature_projector else nn.Identity()
+        self.vision_norm = nn.LayerNorm(seen) if config.vision_norm else nn.Identity()
+        if config.plain_bert:
+            self.text_decoder = BertTextDecoder(config.qformer_config)
+        else:
+            self.text_decoder = TextDecoder(config.qformer_config, config.n_query)
         self.context_attention = ContextAttention(config.qformer_config.hidden_size, width, llm_width)
         self.content_projector = nn.Sequential(nn.Linear(width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
@@ -78,17 +84,24 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
         return torch.cat([self.vision_tower(pixel_values=part).last_hidden_state for part in frames.split(chunk)])
 
     def frame_tokens(
-        self, features: Tensor, question: str, *, content: str | None = None, chunk: int = FRAMES_AT_ONCE
-    ) -> VisualTokens:
+        self, features: Tensor, question: str | Sequence[str], *, content: str | None = None,
+        chunk: int = FRAMES_AT_ONCE,
+    ) -> VisualTokens | list[VisualTokens]:  # fmt: skip
         """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
 
-        `content` overrides the configured content tokens, see `config.parse_content`.
+        Several questions give a list, one entry each. They are padded to one length, which only a plain BERT text
+        decoder notices (`text_decoder.BertTextDecoder`). Features without class token (T, N, C) are the original's
+        long-video form. `content` overrides the configured content tokens, see `config.parse_content`.
         """
-        ids, mask = self.question_ids([question])
-        parts = []
-        for part in features.split(chunk):
-            parts.append(self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content))
-        return VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True)))
+        questions = [question] if isinstance(question, str) else list(question)
+        seen = []
+        for ids, mask in zip(*self.question_ids(questions), strict=True):
+            parts = [
+                self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content)
+                for part in features.split(chunk)
+            ]
+            seen.append(VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True))))
+        return seen[0] if isinstance(question, str) else seen
 
     def generate(self, inputs=None, *, visual=None, attention_mask=None, **kwargs):
         """Prompt ids with slots and the frame tokens that fill them → new token ids (B, n_new) only.
@@ -118,10 +131,27 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
 
     def decode_tokens(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None):
         """One question for each frame: features (F, N+1, C), ids and mask (F, Lt) → context, content, attention."""
-        queries = self.text_decoder(self.vision_norm(features), ids, mask)  # (F, M, H); sees the class token
-        patches = features[:, 1:] if self.config.drop_cls else features  # (F, N, C), un-normalised
+        patches = self.patches(features)  # (F, N, C), un-normalised
+        seen = patches if self.config.plain_bert else features  # a Q-Former sees the class token
+        queries = self.text_decoder(self.vision_norm(self.feature_projector(seen)), ids, mask)  # (F, M, H)
         context, attention = self.context_attention(queries, patches)
         return context, content_tokens(patches, content or self.config.content), attention
+
+    def patches(self, features: Tensor) -> Tensor:
+        """features (F, N+1, C), or (F, N, C) without class token as the original stores long video → (F, N, C).
+
+        Quirk: with an odd number of patches the class token stays (`config.drop_cls`). There the original takes
+        features without class token for others and loses their first patch; here they raise ValueError.
+        """
+        n, drop = self.config.grid**2, self.config.drop_cls
+        if features.shape[1] == n + 1:
+            return features[:, 1:] if drop else features
+        if features.shape[1] == n and drop:
+            return features
+        raise ValueError(
+            f"{features.shape[1]} features a frame: expected {n + 1}, class token first"
+            + (f", or the {n} patches alone" if drop else "")
+        )
 
     def project(self, tokens: VisualTokens) -> Tensor:
         """`VisualTokens` → (T*(n+1), D) in the language model's width; per frame context first, then content."""
@@ -137,7 +167,9 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
     def splice(self, input_ids, visual, *, attention_mask=None, labels=None, side: Literal["left", "right"] = "right"):
         """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
 
-        Slot k takes the k-th entry. Shorter samples are padded on `side` with zero rows, mask False and label IGNORE.
+        Slot k takes the k-th entry; where a sample has one entry and a slot for each of its T·(n+1) tokens (frames
+        interleaved with subtitles), slot k takes the k-th token. Shorter samples are padded on `side` with zero rows,
+        mask False and label IGNORE.
         Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
         entries and ignores those that are too many).
         """
@@ -224,12 +256,14 @@ def _layout(ids: Tensor, visual, side: str) -> Tensor:
     rows, at = [], ids.numel()
     for i, row in enumerate(ids):
         slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
-        if len(slots) != len(visual[i]):
-            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(visual[i])} clips given")
+        filled = [len(tokens) * (1 + tokens.content.shape[1]) for tokens in visual[i]]  # rows for each slot
+        if len(filled) == 1 and filled[0] == len(slots):
+            filled = [1] * len(slots)
+        if len(slots) != len(filled):
+            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(filled)} clips given")
         start, pieces = i * len(row), []
         position, done = torch.arange(start, start + len(row)), 0
-        for slot, tokens in zip(slots, visual[i], strict=True):
-            n = len(tokens) * (1 + tokens.content.shape[1])
+        for slot, n in zip(slots, filled, strict=True):
             pieces += [position[done:slot], torch.arange(at, at + n)]
             at, done = at + n, slot + 1
         rows.append(torch.cat([*pieces, position[done:]]))

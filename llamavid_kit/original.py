@@ -13,12 +13,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import LlamaConfig
-from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
+from torch.nn import functional as F
 
 from llamavid_kit.config import LlamaVidConfig
+from llamavid_kit.original_config import CheckpointError, read_config, uses_plain_bert
 
-EVA_HEAD_WIDTH = 88  # EVA-ViT-G: 1408 channels, 16 heads
 TOWER = "model.vision_tower.vision_tower."
 
 # Original name → ours: the first pattern that matches the whole name decides. None: not used, with the reason.
@@ -30,6 +29,7 @@ KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
     (r"model\.mm_projector\.(.+)", r"content_projector.\1", ""),
     (r"model\.vlm_att_query", r"text_decoder.query_tokens", ""),
     (r"model\.vlm_att_ln\.(.+)", r"vision_norm.\1", ""),
+    (r"model\.vlm_att_bert_proj\.(.+)", r"feature_projector.\1", ""),
     (r"model\.vlm_att_projector\.(.+)", r"context_attention.text_projector.\1", ""),
     (r"model\.vlm_att_key_projector\.(.+)", r"context_attention.key_projector.\1", ""),
     (r"model\.vlm_att_val_projector\.(.+)", r"context_attention.value_projector.\1", ""),
@@ -41,6 +41,8 @@ KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
     ),
     (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.qformer.\1", ""),
 )
+# The same for checkpoints whose text decoder is plain BERT: its names are transformers' own.
+BERT_KEY_MAP = (*KEY_MAP[:-3], (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.bert.\1", ""))
 EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
     (r"(norm|head)\..+", None, "the tower has no final norm and no classifier"),
     (r"cls_token", r"vision_tower.embeddings.class_embedding", ""),
@@ -52,10 +54,6 @@ EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
     (r"blocks\.(\d+)\.attn\.proj\.(.+)", r"vision_tower.encoder.layers.\1.self_attn.projection.\2", ""),
     (r"blocks\.(\d+)\.mlp\.(.+)", r"vision_tower.encoder.layers.\1.mlp.\2", ""),
 )
-
-
-class CheckpointError(ValueError):
-    """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
 
 
 @dataclass
@@ -91,6 +89,7 @@ def read_original(
     vision_weights: Path | str | None = None,
     bert_config: dict | None = None,
     vision_heads: int | None = None,
+    image_size: int | None = None,
 ) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport]:
     """The original's folder → (configuration, state dict in our names, report).
 
@@ -99,6 +98,8 @@ def read_original(
             its own checkpoint. None takes that copy.
         bert_config: `config.json` of bert-base-uncased as a dict; None takes BERT-base's (12 heads).
         vision_heads: heads of the tower, which no file records; None takes channels / 88, EVA-ViT-G's.
+        image_size: side of the frames in pixels, for a checkpoint without a tower of its own, whose position grid
+            says it otherwise; None takes the EVA-ViT file's (224). Positions of another size are interpolated.
 
     Raises CheckpointError that lists unexpected, missing and misshapen tensors by name.
     """
@@ -107,6 +108,7 @@ def read_original(
     if not config_file.is_file():
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
     original = read_object(config_file)
+    decoder_map = BERT_KEY_MAP if uses_plain_bert(original) else KEY_MAP
     tensors = _read_shards(folder)
     tower = {name.removeprefix(TOWER): t for name, t in tensors.items() if name.startswith(TOWER)}
     rest = {name: t for name, t in tensors.items() if not name.startswith(TOWER)}
@@ -121,8 +123,11 @@ def read_original(
         depth = _depth(tower) if tower else _depth(eva) - 1  # the published file has one block more than the tower
         tower, prefix = eva, "eva:"
     state = _tower_state(tower, depth, prefix, report)
-    unknown = _renamed(rest, KEY_MAP, state, report)
-    config = _config(original, state, depth, bert_config or {}, vision_heads)
+    own = _side(tensors.get(TOWER + "pos_embed"))
+    if side := own or (image_size and image_size // _patch(state)):
+        _resize_positions(state, side, report)
+    unknown = _renamed(rest, decoder_map, state, report)
+    config = read_config(original, state, depth, bert_config or {}, vision_heads)
     if unknown:
         raise CheckpointError(f"{folder}: unexpected tensors: {', '.join(sorted(unknown))}")
     return config, state, report
@@ -161,61 +166,28 @@ def _tower_state(tower: dict[str, Tensor], depth: int, prefix: str, report: Conv
     return state
 
 
-def _config(original: dict, state: dict[str, Tensor], depth: int, bert: dict, heads: int | None) -> LlamaVidConfig:
-    """Everything that the original's files say, by its field names; sizes that no field gives come from shapes."""
-    kind = original.get("bert_type", "")
-    if not kind.startswith("qformer"):
-        raise CheckpointError(f"bert_type={kind!r}: only the Q-Former text decoder is supported so far")
-    needed = (
-        "vision_tower.embeddings.patch_embedding.weight", "vision_tower.embeddings.position_embedding",
-        "vision_tower.encoder.layers.0.mlp.fc1.weight", "text_decoder.query_tokens",
-        "text_decoder.qformer.embeddings.word_embeddings.weight", "content_projector.0.weight",
-        "text_decoder.qformer.embeddings.position_embeddings.weight",
-        "text_decoder.qformer.encoder.layer.0.intermediate_query.dense.weight",
-    )  # fmt: skip
-    if missing := [name for name in needed if name not in state]:
-        raise CheckpointError(f"missing tensors: {', '.join(missing)}")
-    patch = state["vision_tower.embeddings.patch_embedding.weight"]  # (C, 3, p, p)
-    side = round((state["vision_tower.embeddings.position_embedding"].shape[1] - 1) ** 0.5)
-    width = patch.shape[0]
-    if heads is None and width % EVA_HEAD_WIDTH:
-        raise CheckpointError(f"a tower of width {width} is not EVA-ViT-G: give its number of heads (vision_heads)")
-    vision = InstructBlipVisionConfig(
-        hidden_size=width, intermediate_size=state["vision_tower.encoder.layers.0.mlp.fc1.weight"].shape[0],
-        num_hidden_layers=depth, num_attention_heads=heads or width // EVA_HEAD_WIDTH,
-        image_size=side * patch.shape[-1], patch_size=patch.shape[-1], layer_norm_eps=1e-6, initializer_range=0.02,
-    )  # fmt: skip
-    words = state["text_decoder.qformer.embeddings.word_embeddings.weight"]
-    layer = "text_decoder.qformer.encoder.layer."
-    layers = {int(n.removeprefix(layer).split(".")[0]) for n in state if n.startswith(layer)}
-    qformer = InstructBlipQFormerConfig(
-        vocab_size=words.shape[0], hidden_size=words.shape[1], num_hidden_layers=max(layers) + 1,
-        num_attention_heads=bert.get("num_attention_heads", 12),
-        intermediate_size=state[f"{layer}0.intermediate_query.dense.weight"].shape[0],
-        max_position_embeddings=state["text_decoder.qformer.embeddings.position_embeddings.weight"].shape[0],
-        layer_norm_eps=bert.get("layer_norm_eps", 1e-12), encoder_hidden_size=width,
-        hidden_dropout_prob=bert.get("hidden_dropout_prob", 0.1),
-        attention_probs_dropout_prob=bert.get("attention_probs_dropout_prob", 0.1),
-    )  # fmt: skip
-    n_query = state["text_decoder.query_tokens"].shape[1]
-    if original.get("num_query", n_query) != n_query:
-        raise CheckpointError(f"config.json says num_query={original['num_query']}, the tensor holds {n_query}")
-    return LlamaVidConfig(
-        vision, qformer, _llm_config(original), n_query=n_query, content=original.get("compress_type") or "all",
-        vision_norm="pretrain" in kind, drop_cls=(side * side + 1) % 2 == 1,
-    )  # fmt: skip
+POSITIONS = "vision_tower.embeddings.position_embedding"
 
 
-def _llm_config(original: dict) -> LlamaConfig:
-    names = (
-        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-        "num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps",
-        "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings",
-    )  # fmt: skip
-    rope = {"rope_type": "default", "rope_theta": original.get("rope_theta", 10000.0)}
-    if scaling := original.get("rope_scaling"):
-        rope |= {"rope_type": scaling["type"], "factor": scaling["factor"]}
-    return LlamaConfig(**{n: original[n] for n in names if n in original}, rope_parameters=rope)
+def _side(positions: Tensor | None) -> int | None:
+    """Patches a side of a position embedding (1, side² + 1, C)."""
+    return None if positions is None else round((positions.shape[1] - 1) ** 0.5)
+
+
+def _patch(state: dict[str, Tensor]) -> int:
+    return state["vision_tower.embeddings.patch_embedding.weight"].shape[-1]
+
+
+def _resize_positions(state: dict[str, Tensor], side: int, report: ConversionReport) -> None:
+    """Position grid of another image size, as the original does it (`interpolate_pos_embed`): bicubic, class kept."""
+    positions = state.get(POSITIONS)
+    if positions is None or (had := _side(positions)) == side:
+        return
+    grid = positions[:, 1:].reshape(1, had, had, -1).permute(0, 3, 1, 2).float()
+    grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    resized = grid.flatten(2).transpose(1, 2).to(positions.dtype)
+    state[POSITIONS] = torch.cat([positions[:, :1], resized], dim=1)
+    report.used[POSITIONS] += f", interpolated from {had} x {had} to {side} x {side}"
 
 
 def _depth(tower: dict) -> int:

@@ -78,7 +78,7 @@ def _plan(config, duration_s, fps, n_frames, content, n_prompt, dtype) -> Plan:
     features = n_frames * (config.grid**2 + 1) * config.vision_config.hidden_size
     return Plan(
         duration_s=duration_s, fps=fps, n_frames=n_frames, tokens_per_frame=per_frame,
-        visual_tokens=n_frames * per_frame, total_tokens=total, context=llm.max_position_embeddings,
+        visual_tokens=n_frames * per_frame, total_tokens=total, context=config.context,
         kv_cache_bytes=2 * llm.num_hidden_layers * kv_heads * head * total * width,
         weight_bytes=count_parameters(config) * width, feature_bytes=features * width,
     )  # fmt: skip
@@ -102,15 +102,22 @@ def count_parameters(config: LlamaVidConfig) -> int:
     c, h, d = v.hidden_size, q.hidden_size, t.hidden_size
     tower_block = 4 * c * c + 2 * c * v.intermediate_size + 9 * c + v.intermediate_size
     tower = v.num_hidden_layers * tower_block + 3 * v.patch_size**2 * c + c + (config.grid**2 + 2) * c
-    decoder = (q.vocab_size + q.max_position_embeddings + 2 + config.n_query) * h
-    feed_forward = 2 * h * q.intermediate_size + 3 * h + q.intermediate_size  # one for queries, one for text
-    decoder += q.num_hidden_layers * (4 * h * h + 6 * h + 2 * feed_forward)
-    decoder += math.ceil(q.num_hidden_layers / q.cross_attention_frequency) * (2 * h * h + 2 * c * h + 6 * h)
+    seen = config.feature_width  # what the text decoder attends to
+    feed_forward = 2 * h * q.intermediate_size + 3 * h + q.intermediate_size
+    crossed = (2 * h * h + 2 * seen * h) + 6 * h
+    if config.plain_bert:
+        decoder = (q.vocab_size + q.max_position_embeddings + q.type_vocab_size + 2) * h
+        decoder += q.num_hidden_layers * (4 * h * h + 6 * h + feed_forward + crossed)
+    else:  # a feed-forward for queries and one for text; not every layer sees the frame
+        decoder = (q.vocab_size + q.max_position_embeddings + 2 + config.n_query) * h
+        decoder += q.num_hidden_layers * (4 * h * h + 6 * h + 2 * feed_forward)
+        decoder += math.ceil(q.num_hidden_layers / q.cross_attention_frequency) * crossed
     head = getattr(t, "head_dim", None) or d // t.num_attention_heads
     heads, kv_heads = t.num_attention_heads, getattr(t, "num_key_value_heads", None) or t.num_attention_heads
     llm = t.num_hidden_layers * (2 * d * head * (heads + kv_heads) + 3 * d * t.intermediate_size + 2 * d)
     llm += d + t.vocab_size * d * (1 if t.tie_word_embeddings else 2)
-    ours = (h * c + c) + (c * c + c) + 2 * (c * d + d) + (d * d + d) + (2 * c if config.vision_norm else 0)
+    ours = (h * c + c) + (c * c + c) + 2 * (c * d + d) + (d * d + d) + (2 * seen if config.vision_norm else 0)
+    ours += c * seen + seen if config.feature_projector else 0
     return tower + decoder + llm + ours
 
 

@@ -21,11 +21,13 @@ class Template:
     assistant: str = "ASSISTANT"
     turn_end: str = " "
     answer_end: str = "</s>"
+    image_mark: str = IMAGE  # how `<image>` is written; it holds IMAGE itself
 
     def render(self, turns: list[tuple[str, str | None]]) -> str:
         """(question, answer) turns → prompt; a last answer of None leaves the prompt open for the model."""
         text = self.system + self.turn_end if self.system else ""
         for question, answer in turns:
+            question = question.replace(IMAGE, self.image_mark)
             text += f"{self.human}: {question}{self.turn_end}{self.assistant}:"
             if answer is not None:
                 text += f" {answer}{self.answer_end}"
@@ -39,6 +41,8 @@ VICUNA_SYSTEM = (
 TEMPLATES = {
     "vicuna_v1": Template(system=VICUNA_SYSTEM),
     "imgsp_v1": Template(system=VICUNA_SYSTEM),  # the training name of the same string
+    # `mm_use_im_start_end`: two tokens of their own, which the checkpoint's tokenizer must hold
+    "vicuna_v1_im_start_end": Template(system=VICUNA_SYSTEM, image_mark=f"<im_start>{IMAGE}<im_end>"),
     "plain": Template(system=""),  # the shipped model's: short, because every token costs CPU time
 }
 

@@ -7,6 +7,7 @@ details (left truncation, the added [DEC]) belong to the decoder's checkpoint. W
 
 import torch
 from torch import Tensor, nn
+from transformers import BertConfig, BertModel
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
 
@@ -33,6 +34,25 @@ class TextDecoder(nn.Module):
             encoder_hidden_states=features,
         ).last_hidden_state  # (F, M + Lt, H)
         return decoded[:, :n_query]
+
+
+class BertTextDecoder(nn.Module):
+    """BERT as the original's `bert_type` "raw…" uses it: a causal decoder with cross-attention to the frame.
+
+    There are no learned queries: every position of the question is one, [CLS], [SEP] and *padding* too. Quirk, kept
+    because a checkpoint's numbers depend on it: the context token is their mean, so a question that was padded beside
+    a longer one gives another context token than alone.
+    """
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.bert = BertModel(config, add_pooling_layer=False)
+
+    def forward(self, features: Tensor, question_ids: Tensor, question_mask: Tensor) -> Tensor:
+        """features (F, N, H), question_ids and question_mask (F, Lt) → queries (F, Lt, H)."""
+        return self.bert(
+            input_ids=question_ids, attention_mask=question_mask, encoder_hidden_states=features, use_cache=False
+        ).last_hidden_state
 
 
 def tokenize_questions(tokenizer, questions: list[str], *, max_length: int = 256) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,8 @@ Knows how tokenizer files on disk become tokenizers that give the ids of the ori
 image slots are `prompt.py`.
 """
 
+import json
+import re
 from pathlib import Path
 
 from transformers import BertTokenizer, PreTrainedTokenizerFast
@@ -17,19 +19,26 @@ class LlamaSentencePiece(SentencePieceBackend):
 
     transformers 5 tokenizes leading blanks differently and adds no BOS to a bare SentencePiece model. With
     `legacy=True` SentencePiece prefixes every stretch of text between special tokens with a blank; with
-    `legacy=False` only the first one.
+    `legacy=False` only the first one. `marks` are added tokens that swallow the blanks around them
+    (`mm_use_im_start_end`), their ids following the SentencePiece vocabulary.
     """
 
     model_input_names = ("input_ids", "attention_mask")
 
-    def __init__(self, vocab_file=None, *, legacy=True, add_bos_token=True, add_eos_token=False, **kwargs):
+    def __init__(self, vocab_file=None, *, legacy=True, add_bos_token=True, add_eos_token=False, marks=(), **kwargs):
         special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
         super().__init__(vocab_file=vocab_file, legacy=True, special_tokens_pattern="none", **{**special, **kwargs})
         self.legacy = legacy  # only after the backend has loaded the SentencePiece model unchanged
         self.add_bos_token, self.add_eos_token = add_bos_token, add_eos_token
-        self.init_kwargs.update(legacy=legacy, add_bos_token=add_bos_token, add_eos_token=add_eos_token)
+        self.marks = tuple(marks)
+        self.add_tokens([mark for mark in self.marks if mark not in self.get_vocab()], special_tokens=True)
+        self.init_kwargs.update(
+            legacy=legacy, add_bos_token=add_bos_token, add_eos_token=add_eos_token, marks=list(self.marks)
+        )
 
     def tokenize(self, text, **kwargs):
+        for mark in self.marks:
+            text = re.sub(rf"\s*{re.escape(mark)}\s*", mark, text)
         if not self.legacy:
             text = PIECE_SPACE + text.replace(PIECE_SPACE, " ")
         return super().tokenize(text, **kwargs)
@@ -53,7 +62,10 @@ def load_llm_tokenizer(folder: Path | str):
     """The language model's tokenizer of a converted or original folder; it pads on the right, with <unk> if need be."""
     folder = Path(folder)
     if (folder / "tokenizer.model").is_file():
-        tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right")
+        added = folder / "added_tokens.json"
+        ids = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else {}
+        marks = {"marks": sorted(ids, key=ids.get)} if ids else {}
+        tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right", **marks)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.unk_token  # the original pads with <unk>, id 0
         return tokenizer

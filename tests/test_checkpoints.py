@@ -193,7 +193,7 @@ def test_several_faults_are_one_list(folder):
 
 @pytest.mark.parametrize(
     "name",
-    ["model.vlm_att_bert_proj.weight", "stranger", "model.vlm_att_encoder.cls.predictions.bias", "xlm_head.weight",
+    ["model.vlm_att_second.weight", "stranger", "model.vlm_att_encoder.cls.predictions.bias", "xlm_head.weight",
      "model.layers.7.self_attn.q_proj.weight", "model.vlm_att_encoder.bert.pooler.dense.weight"],
 )  # fmt: skip
 def test_an_unexpected_tensor(folder, name):
@@ -283,7 +283,8 @@ def test_a_file_that_is_no_weights(folder, content):
     ("values", "message"),
     [
         ({"num_query": 9}, "num_query=9, the tensor holds 8"),
-        ({"bert_type": "raw_bert_layer:2"}, "bert_type='raw_bert_layer:2'"),
+        ({"bert_type": "raw_bert_layer:2"}, "missing tensors: text_decoder.bert.*token_type"),
+        ({"bert_type": "clip"}, "bert_type='clip'.*expected"),
         ({"bert_type": ""}, "bert_type=''"),
         ({"vocab_size": 401}, r"misshapen language_model.*embed_tokens"),
         ({"num_hidden_layers": 1}, r"unexpected language_model.model.layers.1"),
@@ -374,3 +375,17 @@ def test_a_lower_precision_keeps_the_rotary_frequencies(tmp_path):
     for folder, options in ((tmp_path / "ours", {}), (CASE / "checkpoint", {"vision_heads": HEADS})):
         model = load(folder, dtype=torch.bfloat16, **options)
         assert torch.equal(model.language_model.model.rotary_emb.inv_freq.float(), expected), folder
+
+
+def test_a_longer_context_is_set_before_the_weights_are_loaded(folder, tmp_path):
+    """The original's folder and ours: same angles, same weights, and `context` says how many tokens fit."""
+    plain, _ = from_original(folder, vision_heads=HEADS)
+    long = load(folder, vision_heads=HEADS, context=5000)
+    checkpoints.save(plain, tmp_path / "ours")
+    again = load(tmp_path / "ours", context=5000)
+    factor = -(-5000 // plain.config.context)
+    for model in (long, again):
+        assert model.config.context == factor * plain.config.context >= 5000
+        angles = model.language_model.model.rotary_emb.inv_freq
+        torch.testing.assert_close(angles * factor, plain.language_model.model.rotary_emb.inv_freq)
+    assert all(torch.equal(t, plain.state_dict()[name]) for name, t in again.state_dict().items())

@@ -84,7 +84,39 @@ def test_splice_pads_on_the_right_and_masks_nothing_else_unless_told(model):
 def test_slots_and_clips_must_agree(model, n_slots, n_clips):
     ids = torch.tensor([[4, 5], [IMAGE_SLOT] * n_slots + [5] * (2 - n_slots)])
     with pytest.raises(ValueError, match=f"sample 1: {n_slots} image slots in the prompt, {n_clips} clips given"):
-        model.splice(ids, [[], [random_tokens(model, 1)] * n_clips])
+        model.splice(ids, [[], [random_tokens(model, 3)] * n_clips])
+
+
+@torch.no_grad()
+def test_one_slot_a_token(model):
+    """Frames and subtitles alternate: text keeps its place, labels stay with it, frame tokens come in order."""
+    tokens = random_tokens(model, 2)  # two tokens a frame
+    ids = torch.tensor([[5, IMAGE_SLOT, IMAGE_SLOT, 7, IMAGE_SLOT, IMAGE_SLOT, 9]])
+    supervised_ids = torch.tensor([[1, IGNORE, IGNORE, 2, IGNORE, IGNORE, 3]])
+    embeds, mask, labels = model.splice(ids, [[tokens]], labels=supervised_ids)
+    rows, text = model.project(tokens), model.get_input_embeddings()(torch.tensor([5, 7, 9]))
+    assert torch.equal(embeds[0], torch.stack([text[0], rows[0], rows[1], text[1], rows[2], rows[3], text[2]]))
+    assert mask.all() and torch.equal(labels, supervised_ids)
+
+
+@torch.no_grad()
+def test_features_without_class_token(model):
+    """The patches and the content are the same; only the text decoder sees one token less."""
+    features = model.encode_frames(random_frames(3))
+    whole, bare = model.frame_tokens(features, QUESTION), model.frame_tokens(features[:, 1:], QUESTION)
+    assert torch.equal(whole.content, bare.content) and not torch.equal(whole.context, bare.context)
+    with pytest.raises(ValueError, match="15 features a frame: expected 17, class token first, or the 16 patches"):
+        model.frame_tokens(features[:, 2:], QUESTION)
+
+
+@torch.no_grad()
+def test_several_questions_are_those_asked_alone(model):
+    features = model.encode_frames(random_frames(3))
+    asked = (QUESTION, "What happens?")
+    for together, question in zip(model.frame_tokens(features, asked), asked, strict=True):
+        alone = model.frame_tokens(features, question)
+        torch.testing.assert_close(together.context, alone.context, atol=1e-5, rtol=0)
+        assert torch.equal(together.content, alone.content)
 
 
 def test_only_the_slot_may_stand_outside_the_vocabulary(model):

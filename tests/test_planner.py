@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 from small import random_tokens, small_config, write_clip
-from transformers import LlamaConfig
+from transformers import BertConfig, LlamaConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig
 
 from llamavid_kit.config import LlamaVidConfig
@@ -31,7 +31,28 @@ def grouped() -> LlamaVidConfig:
     return LlamaVidConfig(LlamaVidConfig.tiny(**TINY).vision_config, qformer, llm, vision_norm=False, n_query=5)
 
 
+def plain_bert() -> LlamaVidConfig:
+    """BERT as text decoder, and features projected to its width."""
+    bert = BertConfig(
+        vocab_size=50, hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=30,
+        max_position_embeddings=77, is_decoder=True, add_cross_attention=True,
+    )  # fmt: skip
+    tiny = LlamaVidConfig.tiny(**TINY)
+    return LlamaVidConfig(
+        tiny.vision_config, bert, tiny.text_config, n_query=0, vision_norm=False, feature_projector=True
+    )
+
+
+def projected() -> LlamaVidConfig:
+    """A Q-Former that sees wider features than the tower's."""
+    tiny = LlamaVidConfig.tiny(**TINY)
+    tiny.qformer_config.encoder_hidden_size = 200
+    return LlamaVidConfig(tiny.vision_config, tiny.qformer_config, tiny.text_config, feature_projector=True)
+
+
 CONFIGS = {
+    "plain_bert": plain_bert,
+    "projected": projected,
     "tiny": lambda: LlamaVidConfig.tiny(**TINY),
     "7b": LlamaVidConfig.llama_vid_7b_224,
     "grouped": grouped,
@@ -127,3 +148,16 @@ def test_the_last_token_that_fits():
 def test_refusals(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
         plan(LlamaVidConfig.tiny(**TINY), **{"duration_s": 1, "fps": 1, **wrong})
+
+
+@pytest.mark.parametrize(("asked", "factor"), [(2048, None), (2049, 2), (4096, 2), (65536, 32)])
+def test_context_stretches_by_whole_factors(asked, factor):
+    """Linear RoPE scaling: what `plan` then allows, and the angle of a position."""
+    config = LlamaVidConfig.tiny(**TINY)
+    plain = LlamaVid(config).language_model.model.rotary_emb.inv_freq.clone()
+    config.extend_context(asked)
+    assert config.context == 2048 * (factor or 1) == plan(config, duration_s=1, fps=1).context
+    assert torch.allclose(LlamaVid(config).language_model.model.rotary_emb.inv_freq * (factor or 1), plain)
+    assert LlamaVidConfig.from_dict(config.to_dict()).context == config.context
+    with pytest.raises(ValueError, match="context=0"):
+        config.extend_context(0)

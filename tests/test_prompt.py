@@ -38,7 +38,7 @@ def test_plain_character_by_character():
 
 
 def test_an_unknown_template_names_the_known():
-    with pytest.raises(ValueError, match="'llava_v0': expected one of vicuna_v1, imgsp_v1, plain"):
+    with pytest.raises(ValueError, match="'llava_v0': expected one of vicuna_v1, .*, plain"):
         template("llava_v0")
 
 
@@ -70,7 +70,8 @@ def test_a_tokenizer_without_bos_loses_no_token():
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_open_prompt(tokenizers, name):
     tokenizer, _ = tokenizers
-    text = template(name).system + " " * bool(template(name).system) + "USER: <image>\nWhat happens? ASSISTANT:"
+    mark = "<im_start><image><im_end>" if name.endswith("_im_start_end") else "<image>"
+    text = template(name).system + " " * bool(template(name).system) + f"USER: {mark}\nWhat happens? ASSISTANT:"
     assert open_prompt(tokenizer, name, "What happens?") == tokenize(tokenizer, text)
 
 

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import outside_folder
 from safetensors.torch import load_file
 
 from llamavid_kit import checkpoints
 from llamavid_kit.context_attention import VisualTokens, content_tokens
-from llamavid_kit.prompt import IMAGE, tokenize
+from llamavid_kit.prompt import IMAGE, IMAGE_SLOT, tokenize
 from llamavid_kit.text_decoder import tokenize_questions
 
 SHIPPED = Path(__file__).parents[1] / "data" / "case01"
-CASES = ("case01", "case02_", "case02b", "case03", "case04", "case05")
+REFERENCE = outside_folder("LLAMAVID_REFERENCE")
+WITHOUT_STAGES = ("case10_grad",)  # training: test_stages.py
+CASES = sorted(f.name for f in REFERENCE.glob("case*") if f.name not in WITHOUT_STAGES) if REFERENCE else ["cases"]
 
 
 @dataclass
@@ -47,10 +50,7 @@ def case(request) -> Case:
     """Case 01 as it ships with these tests, so that everybody can check it, and the cases of the reference folder."""
     if request.param == "shipped":
         return _open(SHIPPED)
-    reference = request.getfixturevalue("reference")
-    found = [f for f in reference.iterdir() if f.name.startswith(request.param)]
-    assert len(found) == 1, f"{reference} should hold one folder {request.param}*, has {found}"
-    return _open(found[0])
+    return _open(request.getfixturevalue("reference") / request.param)
 
 
 def close(actual, expected, *, what):
@@ -68,11 +68,16 @@ def check(seen: set, case: Case, name: str, actual):
         seen.add(name)
 
 
+def features_of(case: Case, images):
+    """The tower's features; long video comes as features."""
+    return case.model.encode_frames(images) if images.ndim == 4 else images
+
+
 @torch.no_grad()
 def visual_of(case: Case, prompts: list[str], images, *, seen=None, prefix="") -> list[VisualTokens]:
     """Walk the stages for one sample; compare each with what the case stores."""
     model, seen = case.model, set() if seen is None else seen
-    features = model.encode_frames(images)
+    features = features_of(case, images)
     n = len(prompts)
     ids, mask = tokenize_questions(model.question_tokenizer, prompts)
     ids, mask = (x.repeat_interleave(len(features), 0) for x in (ids, mask))
@@ -80,12 +85,18 @@ def visual_of(case: Case, prompts: list[str], images, *, seen=None, prefix="") -
     queries_mask = torch.cat([mask.new_ones(len(mask), model.config.n_query), mask], 1)
     check(seen, case, prefix + "bert_attention_mask", queries_mask)
     repeated = features.repeat(n, 1, 1)
-    normed = model.vision_norm(repeated)
+    patches = model.patches(repeated)
+    asked_of = patches if model.config.plain_bert else repeated
+    check(seen, case, prefix + "bert_proj_in", asked_of)
+    projected = model.feature_projector(asked_of)
+    check(seen, case, prefix + "bert_proj_out", projected)
+    normed = model.vision_norm(projected)
     check(seen, case, prefix + "att_ln_out", normed)
+    check(seen, case, prefix + "bert_encoder_hidden_states", normed)
     queries = model.text_decoder(normed, ids, mask)
     check(seen, case, prefix + "bert_out", queries)
+    check(seen, case, prefix + "bert_out_full", queries)
     attention = model.context_attention
-    patches = repeated[:, 1:] if model.config.drop_cls else repeated
     check(seen, case, prefix + "text_q", attention.text_projector(queries))
     check(seen, case, prefix + "vis_embed", patches)
     keys = attention.key_projector(patches)
@@ -102,7 +113,7 @@ def visual_of(case: Case, prompts: list[str], images, *, seen=None, prefix="") -
     frames = len(features)
     stages = [VisualTokens(context[k : k + frames], content[k : k + frames]) for k in range(0, n * frames, frames)]
     check(seen, case, prefix + "visual_tokens", torch.stack([model.project(tokens) for tokens in stages]))
-    public = [model.frame_tokens(features, prompt) for prompt in prompts]
+    public = model.frame_tokens(features, prompts)
     for ours, walked in zip(public, stages, strict=True):
         close(ours.context, walked.context, what="frame_tokens.context")
         close(ours.content, walked.content, what="frame_tokens.content")
@@ -114,12 +125,14 @@ def test_every_stored_stage(case):
     """Tower, text decoder, context attention, content, splice, logits, loss: all the case stores."""
     model, io, seen = case.model, case.io, {n for n in case.io if n.startswith(("images", "generate"))}
     seen |= {"input_ids", "attention_mask_in", "labels_in"}
-    features = torch.cat([model.encode_frames(clip) for clip in case.images])
+    features = torch.cat([features_of(case, clip) for clip in case.images])
     check(seen, case, "vision_features", features)
     visual = [
         visual_of(case, prompts, clip, seen=seen, prefix=f"sample{i}.")
         for i, (prompts, clip) in enumerate(zip(case.about["prompts"], case.images, strict=True))
     ]
+    slots = (io["input_ids"] == IMAGE_SLOT).sum(1)
+    visual = [tokens if n else [] for tokens, n in zip(visual, slots.tolist(), strict=True)]  # a text-only sample
     embeds, mask, labels = model.splice(
         io["input_ids"], visual, attention_mask=io.get("attention_mask_in"), labels=io.get("labels_in")
     )
