@@ -36,7 +36,7 @@ class TrainSettings:
     """How long and how fast. The defaults fine-tune the shipped model on a CPU; the study's are in `study.py`."""
 
     learning_rate: float = 2e-3
-    batch_size: int = 16
+    batch_size: int = 8
     epochs: float = 6.0
     max_steps: int = -1  # where positive, replaces `epochs`
     warmup_ratio: float = 0.03
