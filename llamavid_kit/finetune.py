@@ -73,10 +73,17 @@ class TokenPairs(Dataset):
         return (*self.text[i], self.tokens[i])
 
 
-def collate_text(texts: Sequence[tuple[list[int], list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
-    """(ids, labels) of each sample → right-padded input_ids, labels, attention_mask, all (B, L)."""
-    ids = [torch.tensor(i) for i, _ in texts]
-    labels = [torch.tensor(target) for _, target in texts]
+def collate_text(
+    texts: Sequence[tuple[list[int], list[int]]], pad_id: int, *, max_length: int | None = None
+) -> dict[str, torch.Tensor]:
+    """(ids, labels) of each sample → right-padded input_ids, labels, attention_mask, all (B, L).
+
+    Samples longer than `max_length` tokens lose their end, wherever that is, as in the original's
+    `DataCollatorForSupervisedDataset`. The mask is 1 on every token of a sample; the original's is 0 on a real <unk>,
+    too, because it pads with that id.
+    """
+    ids = [torch.tensor(i[:max_length]) for i, _ in texts]
+    labels = [torch.tensor(target[:max_length]) for _, target in texts]
     mask = [torch.ones_like(i) for i in ids]
     return {
         "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_id),
