@@ -52,7 +52,7 @@ def finetune(args) -> None:
     from llamavid_kit.finetune import finetune
     from llamavid_kit.frame_cache import FrameCache
     from llamavid_kit.pairs import read_jsonl
-    from llamavid_kit.stages import LoraSettings, TrainSettings, stage
+    from llamavid_kit.stages import LoraSettings, TrainSettings, stage_named
     from llamavid_kit.training import train_stage
     from llamavid_kit.video import Video
 
@@ -61,9 +61,9 @@ def finetune(args) -> None:
     asked = {"learning_rate": args.learning_rate, "epochs": args.epochs, "seed": args.seed}
     given = {name: value for name, value in asked.items() if value is not None}
     if args.stage:
-        settings = replace(stage(args.stage).settings, **given)
+        settings = replace(stage_named(args.stage).settings, **given)
         where = {"root": args.root, "fps": args.fps, "out": args.out}
-        print(train_stage(model, pairs, stage_name=args.stage, settings=settings, **where))
+        print(train_stage(model, pairs, stage=args.stage, settings=settings, **where))
         return
     cache = FrameCache(model, args.out / "frame_tokens")
     tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]

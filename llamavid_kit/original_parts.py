@@ -89,7 +89,7 @@ def read_parts(
         _add(state, _named(_load(Path(adapter)), KEY_MAP, report, "adapter:"))
     original = read_object(Path(llm) / "config.json")
     state |= _new_projectors(state, original.get("hidden_size", 0), seed, report)
-    kind = "qformer_pretrain" if "vision_norm.weight" in state else "qformer"
+    kind = "qformer_pretrain" if any(name.startswith("vision_norm.") for name in state) else "qformer"
     original |= {"bert_type": kind, "compress_type": content}
     return _config(original, state, depth, bert_config or {}, vision_heads), state, report
 

@@ -130,7 +130,7 @@ STAGES: dict[str, Stage] = {
 }  # fmt: skip
 
 
-def stage(name: str) -> Stage:
+def stage_named(name: str) -> Stage:
     """The stage called `name`; ValueError lists the known names."""
     if name not in STAGES:
         raise ValueError(f"unknown stage {name!r}: expected one of {', '.join(STAGES)}")

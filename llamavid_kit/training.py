@@ -21,7 +21,7 @@ from llamavid_kit.finetune import TokenCollate, TokenPairs, collate_text, fit, p
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
-from llamavid_kit.stages import TrainSettings, add_lora, keeps_frame_tokens, lora_config, set_trainable, stage
+from llamavid_kit.stages import TrainSettings, add_lora, keeps_frame_tokens, lora_config, set_trainable, stage_named
 from llamavid_kit.text_decoder import tokenize_questions
 from llamavid_kit.video import Video
 
@@ -33,16 +33,17 @@ def train_stage(
     model: LlamaVid,
     pairs: Sequence,
     *,
-    stage_name: str,
+    stage: str,
     root: Path | str = ".",
     fps: float = 1.0,
     out: Path | str,
     settings: TrainSettings | None = None,
 ) -> Path:
-    """Train `model`, in place, as one of `stages.STAGES` says → the folder of the trained model, for `load`.
+    """Train `model`, in place, as the stage says → the folder of the trained model, for `load`.
 
     Args:
         pairs: instruction pairs of the training split; their clips lie at `root` and are sampled at `fps`.
+        stage: a name of `stages.STAGES`.
         out: gets `model/`, `training.jsonl` (the loss curve), `settings.json`, and, while running, a checkpoint. A run
             that was killed goes on when it is called again with the model that it began with.
         settings: None takes the stage's published ones.
@@ -53,7 +54,7 @@ def train_stage(
     with its line breaks; where frame tokens do not change they are computed once, in eval mode, while the original
     leaves the frozen text decoder's dropout on; the tower stays in the model's dtype.
     """
-    recipe, out = stage(stage_name), Path(out)
+    recipe, out = stage_named(stage), Path(out)
     if (out / TRAINED / "config.json").is_file():
         return out / TRAINED
     if not pairs:
@@ -63,7 +64,7 @@ def train_stage(
     torch.manual_seed(settings.seed)
     handle = add_lora(model, lora_config(recipe.lora)) if recipe.lora else None
     trained = set_trainable(model, recipe)
-    log.info("%s: %d parameters train, %s", stage_name, len(trained), recipe.about)
+    log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
     if keeps_frame_tokens(trained):
         cache = FrameCache(model, out / "frame_tokens")
         tokens = [cache.tokens(Video(p.video_path(root)), p.question, fps=fps)[0] for p in pairs]
@@ -75,7 +76,7 @@ def train_stage(
     fit(model, dataset, collate, out=out, settings=settings)
     if handle is not None:
         handle.merge_and_unload()
-    record = {"stage": stage_name, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
+    record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
     (out / "settings.json").write_text(json.dumps(record, indent=1))
     save(model, out / f"{TRAINED}.partial")
     return (out / f"{TRAINED}.partial").rename(out / TRAINED)
