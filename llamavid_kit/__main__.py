@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 VIDEO_HELP = "a video file"
@@ -48,17 +49,26 @@ def convert(args) -> None:
 
 def finetune(args) -> None:
     from llamavid_kit.checkpoints import default_device, load
-    from llamavid_kit.finetune import LoraSettings, TrainSettings, finetune
+    from llamavid_kit.finetune import finetune
     from llamavid_kit.frame_cache import FrameCache
     from llamavid_kit.pairs import read_jsonl
+    from llamavid_kit.stages import LoraSettings, TrainSettings, stage_named
+    from llamavid_kit.training import train_stage
     from llamavid_kit.video import Video
 
     model = load(args.model, device=default_device())
-    cache = FrameCache(model, args.out / "frame_tokens")
     pairs = [p for p in read_jsonl(args.pairs) if p.split == "train"]
+    asked = {"learning_rate": args.learning_rate, "epochs": args.epochs, "seed": args.seed}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if args.stage:
+        settings = replace(stage_named(args.stage).settings, **given)
+        where = {"root": args.root, "fps": args.fps, "out": args.out}
+        print(train_stage(model, pairs, stage=args.stage, settings=settings, **where))
+        return
+    cache = FrameCache(model, args.out / "frame_tokens")
     tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]
-    settings = TrainSettings(learning_rate=args.learning_rate, epochs=args.epochs, seed=args.seed)
-    print(finetune(model, pairs, tokens, out=args.out, settings=settings, lora=LoraSettings(r=args.lora_rank)))
+    lora = LoraSettings(r=args.lora_rank)
+    print(finetune(model, pairs, tokens, out=args.out, settings=TrainSettings(**given), lora=lora))
 
 
 def ablate(args) -> None:
@@ -133,14 +143,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
     sub.add_argument("--out", type=Path, required=True)
 
-    sub = command(finetune, "LoRA on instruction pairs at one fps")
+    sub = command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
     sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")
     sub.add_argument("--root", type=Path, required=True, help="folder of the clips")
     sub.add_argument("--fps", type=float, default=1.0)
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
-    sub.add_argument("--epochs", type=float, default=6.0)
-    sub.add_argument("--learning-rate", type=float, default=2e-3)
-    sub.add_argument("--lora-rank", type=int, default=16)
+    sub.add_argument("--stage", help="align, instruct, long_video, freeze_all (the study's) … (default: LoRA alone)")
+    sub.add_argument("--epochs", type=float, help="default: 6, or the stage's")
+    sub.add_argument("--learning-rate", type=float, help="default: 0.002, or the stage's")
+    sub.add_argument("--lora-rank", type=int, default=16, help="without --stage (default: 16)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, required=True)
 

@@ -18,7 +18,7 @@ from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
 from llamavid_kit.planner import check_fits
-from llamavid_kit.prompt import human_turn, open_prompt, template, tokenize
+from llamavid_kit.prompt import human_turn, open_prompt, stop_ids, template, tokenize
 from llamavid_kit.video import Video
 
 
@@ -85,7 +85,7 @@ def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens
     ids = torch.tensor([open_prompt(model.tokenizer, model.config.template, question)] * len(tokens))
     new = model.generate(
         ids.to(model.device), visual=[[_to(model, t)] for t in tokens], do_sample=False, max_new_tokens=max_new_tokens,
-        eos_token_id=model.tokenizer.eos_token_id, pad_token_id=model.tokenizer.pad_token_id,
+        eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1], pad_token_id=model.tokenizer.pad_token_id,
     )  # fmt: skip
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
 

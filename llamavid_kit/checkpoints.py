@@ -14,6 +14,8 @@ from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.original import ConversionReport, read_object, read_original
 from llamavid_kit.original_config import CheckpointError
+from llamavid_kit.original_parts import read_lora, read_parts
+from llamavid_kit.stages import add_lora, lora_config
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
@@ -107,21 +109,91 @@ def from_original(
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
     original = read_object(folder / "config.json")
     tower = vision_weights or _beside(folder, Path(original.get("mm_vision_tower", "")).name, "--vision-weights")
-    bert = Path(bert_folder) if bert_folder else _beside(folder, "bert-base-uncased", "--bert-tokenizer")
-    bert_config = bert / "config.json"
+    bert, bert_config = _bert(folder, bert_folder)
     config, state, report = read_original(
-        folder, vision_weights=tower, vision_heads=vision_heads, image_size=image_size,
-        bert_config=read_object(bert_config) if bert_config.is_file() else None,
+        folder, vision_weights=tower, vision_heads=vision_heads, image_size=image_size, bert_config=bert_config
     )  # fmt: skip
     config.extend_context(context or 1)
+    return _build(config, state, folder=folder, bert=bert), report
+
+
+def from_parts(
+    llm: Path | str,
+    *,
+    vision_weights: Path | str,
+    text_decoder: Path | str | None = None,
+    adapter: Path | str | None = None,
+    bert_folder: Path | str | None = None,
+    content: str = "mean",
+    vision_heads: int | None = None,
+    seed: int = 0,
+) -> tuple[LlamaVid, ConversionReport]:
+    """A bare language model with new parts → our model and the report: where stages 1 and 2 begin.
+
+    Stage 1 begins from `text_decoder` (InstructBLIP's file), with new projectors drawn from `seed`; stage 2 from
+    `adapter`, the `mm_projector.bin` that stage 1 saved. See `original_parts.read_parts` for the files.
+    """
+    llm = Path(llm)
+    if not (llm / "config.json").is_file():
+        raise CheckpointError(f"{llm} is no language model: it holds no config.json")
+    bert, bert_config = _bert(llm, bert_folder)
+    config, state, report = read_parts(
+        llm, vision_weights=vision_weights, text_decoder=text_decoder, adapter=adapter, content=content,
+        bert_config=bert_config, vision_heads=vision_heads, seed=seed,
+    )  # fmt: skip
+    return _build(config, state, folder=llm, bert=bert), report
+
+
+def from_lora(
+    folder: Path | str,
+    *,
+    base: Path | str,
+    vision_weights: Path | str | None = None,
+    bert_folder: Path | str | None = None,
+    vision_heads: int | None = None,
+    merge: bool = True,
+) -> tuple[LlamaVid, ConversionReport]:
+    """A LoRA folder that the original trained on `base` (a folder of the original) → our model and the report.
+
+    `merge` adds the adapters to the language model's weights, as the original does before it answers; without it they
+    stay beside them, to be trained on (`stages.set_trainable`). The other arguments are those of `from_original`.
+    """
+    folder, base = Path(folder), Path(base)
+    for place in (folder, base):
+        if not (place / "config.json").is_file():
+            raise CheckpointError(f"{place} is no checkpoint of the original: it holds no config.json")
+    tower = Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
+    bert, bert_config = _bert(base, bert_folder)
+    config, state, report, adapters = read_lora(
+        folder, base=base, vision_weights=vision_weights or _beside(base, tower, "--vision-weights"),
+        vision_heads=vision_heads, bert_config=bert_config,
+    )  # fmt: skip
+    model = _build(config, state, folder=base, bert=bert)
+    handle = add_lora(model, lora_config(adapters.settings, adapters.linears))
+    own = {name: p for name, p in model.named_parameters() if ".lora_" in name}
+    _check(own, adapters.tensors, folder)
+    for name, parameter in own.items():
+        parameter.data.copy_(adapters.tensors[name])
+    return (handle.merge_and_unload() if merge else model).eval(), report
+
+
+def _bert(folder: Path, bert_folder: Path | str | None) -> tuple[Path, dict | None]:
+    """BERT's folder, given or beside the checkpoint, and what its config.json says, if there is one."""
+    bert = Path(bert_folder) if bert_folder else _beside(folder, "bert-base-uncased", "--bert-tokenizer")
+    config = bert / "config.json"
+    return bert, read_object(config) if config.is_file() else None
+
+
+def _build(config: LlamaVidConfig, state: dict, *, folder: Path, bert: Path) -> LlamaVid:
+    """The model in eval mode, if `state` fits it, with the tokenizers of `folder` and `bert`."""
     with torch.device("meta"):
         model = LlamaVid(config)
-    _check(model, state, folder)
+    _check(model.state_dict(), state, folder)
     model = LlamaVid(config)
     model.load_state_dict(state, strict=True)
     model.tokenizer = load_llm_tokenizer(folder)
     model.question_tokenizer = load_question_tokenizer(bert)
-    return model.eval(), report
+    return model.eval()
 
 
 def convert(folder: Path | str, *, out: Path | str, **kwargs) -> ConversionReport:
@@ -131,9 +203,9 @@ def convert(folder: Path | str, *, out: Path | str, **kwargs) -> ConversionRepor
     return report
 
 
-def _check(model: LlamaVid, state: dict, folder: Path) -> None:
+def _check(ours: dict, state: dict, folder: Path) -> None:
     """Every tensor of ours is there, none is left over, every shape fits: else one error that names them all."""
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    expected = {name: tuple(t.shape) for name, t in ours.items()}
     problems = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in expected]
     problems += [

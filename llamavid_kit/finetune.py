@@ -2,12 +2,13 @@
 
 `finetune` teaches a model instruction pairs from cached frame tokens with LoRA, the study's setting: tower, text
 decoder and context attention stay frozen, so the frame tokens of a question never change and no vision runs after the
-first pass. `fit` is the loop underneath, used for the shipped model too. Where frames come from is left to
-`frame_cache.py`, how answers are judged to `answering.py` and `scoring.py`.
+first pass. `fit` is the loop underneath, used for the shipped model and the paper's stages (`training.py`) too. Where
+frames come from is left to `frame_cache.py`, how answers are judged to `answering.py` and `scoring.py`.
 """
 
 import json
 import logging
+import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,56 +16,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from llamavid_kit.context_attention import VisualTokens
+from llamavid_kit.conversation import TrainingText, training_text
 from llamavid_kit.model import LlamaVid
-from llamavid_kit.prompt import IGNORE, human_turn, supervised
+from llamavid_kit.prompt import IGNORE
+from llamavid_kit.stages import LoraSettings, TrainSettings, lora_config
 
 log = logging.getLogger(__name__)
 ADAPTER = "adapter"
 LOSS_CURVE = "training.jsonl"
-LORA_TARGETS = r"language_model\..*\.(q|k|v|o|gate|up|down)_proj"  # the original's LoRA: every linear of the LLM
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How long and how fast. The defaults fine-tune the shipped model on a CPU; the study's are in `study.py`."""
-
-    learning_rate: float = 2e-3
-    batch_size: int = 8
-    epochs: float = 6.0
-    max_steps: int = -1  # where positive, replaces `epochs`
-    warmup_ratio: float = 0.03
-    scheduler: str = "cosine"
-    weight_decay: float = 0.0
-    seed: int = 0
-    save_every: int = 200
-    workers: int = 0
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """Adapter size. `r`, `alpha`, `dropout` as in peft; the original's are 64, 16, 0.05 on the 7B model."""
-
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
 
 
 class TokenPairs(Dataset):
     """Instruction pairs with their frame tokens: item i is (ids, labels, VisualTokens)."""
 
-    def __init__(self, model: LlamaVid, pairs: Sequence, tokens: Sequence[VisualTokens]):
+    def __init__(
+        self, model: LlamaVid, pairs: Sequence, tokens: Sequence[VisualTokens], *, max_length: int | None = None
+    ):
         if len(pairs) != len(tokens):
             raise ValueError(f"{len(pairs)} pairs but frame tokens of {len(tokens)} clips")
         self.tokens = tokens
-        name = model.config.template
-        self.text = [supervised(model.tokenizer, name, [(human_turn(p.question), p.answer)]) for p in pairs]
+        self.text = [(text.ids, text.labels) for text in pair_texts(model, pairs, max_length=max_length)]
 
     def __len__(self) -> int:
         return len(self.text)
@@ -73,16 +51,51 @@ class TokenPairs(Dataset):
         return (*self.text[i], self.tokens[i])
 
 
-def collate_text(texts: Sequence[tuple[list[int], list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
-    """(ids, labels) of each sample → right-padded input_ids, labels, attention_mask, all (B, L)."""
-    ids = [torch.tensor(i) for i, _ in texts]
-    labels = [torch.tensor(target) for _, target in texts]
+def pair_texts(model: LlamaVid, pairs: Sequence, *, max_length: int | None = None) -> list[TrainingText]:
+    """Each pair as one turn under the model's template; ValueError where `max_length` would cut its whole answer."""
+    texts = []
+    for pair in pairs:
+        text = training_text(
+            model.tokenizer, model.config.template, pair.messages(), rng=random.Random(0), move_image=False
+        )  # fmt: skip
+        if all(label == IGNORE for label in text.labels[:max_length]):
+            raise ValueError(
+                f"pair {pair.id!r}: nothing of its answer is within the first {max_length} of {len(text.ids)} tokens; "
+                "raise max_length or leave the pair out"
+            )
+        texts.append(text)
+    return texts
+
+
+def collate_text(
+    texts: Sequence[tuple[list[int], list[int]]], pad_id: int, *, max_length: int | None = None
+) -> dict[str, torch.Tensor]:
+    """(ids, labels) of each sample → right-padded input_ids, labels, attention_mask, all (B, L).
+
+    Samples longer than `max_length` tokens lose their end, wherever that is, as in the original's
+    `DataCollatorForSupervisedDataset`. The mask is 1 on every token of a sample; the original's is 0 on a real <unk>,
+    too, because it pads with that id.
+    """
+    ids = [torch.tensor(i[:max_length]) for i, _ in texts]
+    labels = [torch.tensor(target[:max_length]) for _, target in texts]
     mask = [torch.ones_like(i) for i in ids]
     return {
         "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_id),
         "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORE),
         "attention_mask": pad_sequence(mask, batch_first=True, padding_value=0),
     }
+
+
+@dataclass(frozen=True)
+class TokenCollate:
+    """Items of `TokenPairs` → the arguments of `LlamaVid.forward`."""
+
+    pad_id: int
+    max_length: int | None = None
+
+    def __call__(self, samples) -> dict:
+        batch = collate_text([sample[:2] for sample in samples], self.pad_id, max_length=self.max_length)
+        return batch | {"visual": [[(t.context, t.content)] for _, _, t in samples]}
 
 
 def finetune(
@@ -110,18 +123,10 @@ def finetune(
         return out / ADAPTER
     if not pairs:
         raise ValueError("no training pairs: fine-tuning needs a train split")
-    dataset = TokenPairs(model, pairs, tokens)
+    dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     torch.manual_seed(settings.seed)
-    config = LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=LORA_TARGETS,
-        modules_to_save=["content_projector"],
-    )  # fmt: skip
-    pad_id = model.tokenizer.pad_token_id
-
-    def collate(samples):
-        batch = collate_text([(ids, labels) for ids, labels, _ in samples], pad_id)
-        return batch | {"visual": [[(t.context, t.content)] for _, _, t in samples]}
-
+    config = lora_config(lora, modules_to_save=["content_projector"])
+    collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
     with _left_as_it_was(model):
         adapted = get_peft_model(model, config)
         try:
@@ -202,6 +207,7 @@ def fit(
     on_gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"), per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
         num_train_epochs=settings.epochs, max_steps=settings.max_steps, learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler, warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay,
         seed=settings.seed, bf16=on_gpu, use_cpu=not on_gpu, save_steps=settings.save_every, save_total_limit=1,

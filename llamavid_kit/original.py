@@ -58,10 +58,14 @@ EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
 
 @dataclass
 class ConversionReport:
-    """What happened to every tensor that was read: `used` ours → original, `unused` original → reason."""
+    """What happened to every tensor that was read: `used` ours → original, `unused` original → reason.
+
+    `drawn`: tensors of ours that no file holds, drawn at random to be trained.
+    """
 
     used: dict[str, str] = field(default_factory=dict)
     unused: dict[str, str] = field(default_factory=dict)
+    drawn: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         reasons: dict[str, list[str]] = {}
@@ -72,6 +76,7 @@ class ConversionReport:
             f"  {reason}: {len(names)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
             for reason, names in reasons.items()
         ]
+        lines += [f"  drawn at random: {len(self.drawn)} ({', '.join(self.drawn)})"] if self.drawn else []
         return "\n".join(lines)
 
 
@@ -222,7 +227,8 @@ def _read_shards(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _load(path: Path) -> dict[str, Tensor]:
+def _load(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a file by name; where they lie `inside` an entry of the file, that entry's."""
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     try:
@@ -231,6 +237,8 @@ def _load(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read as PyTorch weights: {error}") from error
     except Exception as error:  # pickle.UnpicklingError: the file asks for more than tensors
         raise CheckpointError(f"{path} holds more than tensors and is not loaded: {error}") from error
+    if inside and isinstance(loaded, dict):
+        loaded = loaded.get(inside)
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, expected tensors by name")
     if others := sorted(str(name) for name, value in loaded.items() if not isinstance(value, Tensor)):

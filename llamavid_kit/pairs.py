@@ -75,6 +75,10 @@ class InstructionPair:
         """Where the clip lies if the data set lies at `root`; an absolute `video` ignores `root`."""
         return Path(root) / self.video
 
+    def messages(self) -> list[dict[str, str]]:
+        """The pair as a conversation of one turn, in the original's words."""
+        return [{"from": "human", "value": human_turn(self.question)}, {"from": "gpt", "value": self.answer}]
+
     def to_dict(self) -> dict[str, Any]:
         """A dict of JSON values; `InstructionPair(**d)` gives the pair back."""
         return json.loads(json.dumps(asdict(self)))
@@ -201,10 +205,7 @@ def write_llava(pairs: Sequence[InstructionPair], path: str | Path) -> Path:
         {
             "id": pair.id,
             "video": pair.video,
-            "conversations": [
-                {"from": "human", "value": human_turn(pair.question)},
-                {"from": "gpt", "value": pair.answer},
-            ],
+            "conversations": pair.messages(),
         }
         for pair in pairs
     ]

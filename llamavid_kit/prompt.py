@@ -2,7 +2,7 @@
 
 Input: turns of text in which `<image>` marks where the frame tokens go. Output: ids in which each `<image>` is one
 `IMAGE_SLOT`, and labels that keep only the answers. What fills a slot is `model.py`; the tokenizers are
-`tokenizers.py`.
+`tokenizers.py`; how a recorded conversation becomes turns is `conversation.py`.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ IGNORE = -100  # label of a token that is not supervised
 
 @dataclass(frozen=True)
 class Template:
-    """How turns become one string (`Conversation` of the original, separator style TWO)."""
+    """How turns become one string (`Conversation` of the original, separator style TWO).
+
+    image_each_turn: training shows the image in every turn after the first that has it (`conversation.py`).
+    """
 
     system: str
     human: str = "USER"
@@ -22,27 +25,65 @@ class Template:
     turn_end: str = " "
     answer_end: str = "</s>"
     image_mark: str = IMAGE  # how `<image>` is written; it holds IMAGE itself
+    image_each_turn: bool = False
 
     def render(self, turns: list[tuple[str, str | None]]) -> str:
-        """(question, answer) turns → prompt; a last answer of None leaves the prompt open for the model."""
+        """(question, answer) turns → prompt; an answer of None, or an empty one, stays open for the model."""
         text = self.system + self.turn_end if self.system else ""
         for question, answer in turns:
             question = question.replace(IMAGE, self.image_mark)
             text += f"{self.human}: {question}{self.turn_end}{self.assistant}:"
-            if answer is not None:
+            if answer:
                 text += f" {answer}{self.answer_end}"
         return text
+
+    def before_answer(self, turns: list[tuple[str, str]], k: int) -> str:
+        """What stands before the answer of turn k."""
+        return self.render([*turns[:k], (turns[k][0], None)])
+
+    def reads_back(self, turns: list[tuple[str, str]]) -> bool:
+        """Whether the turns can be told apart again by their separators, which is how the original finds answers.
+
+        Not so where an answer is empty, or a text holds `</s>` or " ASSISTANT: ".
+        """
+        *rounds, rest = self.render(turns).split(self.answer_end)
+        asks = f"{self.turn_end}{self.assistant}: "
+        return not rest and len(rounds) == len(turns) and all(text.count(asks) == 1 for text in rounds)
+
+
+@dataclass(frozen=True)
+class CaptionTemplate:
+    """The image and its caption, one turn: the question reaches the text decoder only (`plain_guided`, stage 1)."""
+
+    answer_end: str = "\n"
+    image_each_turn: bool = False
+
+    def render(self, turns: list[tuple[str, str | None]]) -> str:
+        """One turn → text. Open (answer None) the question is shown, as the original's prompts for answering do."""
+        if len(turns) != 1 or IMAGE not in turns[0][0]:
+            raise ValueError(f"plain_guided describes one {IMAGE} in one turn, got {turns}")
+        question, answer = turns[0]
+        return f"{question}{self.answer_end}" if answer is None else f"{IMAGE}{answer}{self.answer_end}"
+
+    def before_answer(self, turns: list[tuple[str, str]], k: int) -> str:
+        """Trained on, the answer follows the image at once."""
+        return IMAGE
+
+    def reads_back(self, turns: list[tuple[str, str]]) -> bool:
+        """Always: nothing is looked for in the text."""
+        return True
 
 
 VICUNA_SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the user's questions."
 )
-TEMPLATES = {
+TEMPLATES: dict[str, Template | CaptionTemplate] = {
     "vicuna_v1": Template(system=VICUNA_SYSTEM),
-    "imgsp_v1": Template(system=VICUNA_SYSTEM),  # the training name of the same string
+    "imgsp_v1": Template(system=VICUNA_SYSTEM, image_each_turn=True),  # the same words; stages 2 and 3 train with it
     # `mm_use_im_start_end`: two tokens of their own, which the checkpoint's tokenizer must hold
     "vicuna_v1_im_start_end": Template(system=VICUNA_SYSTEM, image_mark=f"<im_start>{IMAGE}<im_end>"),
+    "plain_guided": CaptionTemplate(),  # stage 1
     "plain": Template(system=""),  # the shipped model's: short, because every token costs CPU time
 }
 
@@ -52,7 +93,7 @@ def human_turn(question: str) -> str:
     return f"{IMAGE}\n{question}"
 
 
-def template(name: str) -> Template:
+def template(name: str) -> Template | CaptionTemplate:
     """The template called `name`; ValueError lists the known names."""
     if name not in TEMPLATES:
         raise ValueError(f"unknown conversation template {name!r}: expected one of {', '.join(TEMPLATES)}")
@@ -80,22 +121,34 @@ def open_prompt(tokenizer, name: str, question: str) -> list[int]:
     return tokenize(tokenizer, template(name).render([(human_turn(question), None)]))
 
 
-def supervised(tokenizer, name: str, turns: list[tuple[str, str]]) -> tuple[list[int], list[int]]:
-    """Ids and labels of a finished conversation: labels are IGNORE except on each answer and its `</s>`.
+def stop_ids(tokenizer, name: str) -> list[int]:
+    """Ids of what ends an answer; the original's scripts stop a reply there (`KeywordsStoppingCriteria`)."""
+    ids = tokenizer(template(name).answer_end).input_ids
+    return ids[1:] if len(ids) > 1 and ids[0] == tokenizer.bos_token_id else ids
 
-    The same tokens are supervised as by `preprocess_imgsp_v1` of the original: from the first token after
-    "ASSISTANT:" to the answer's end. Raises ValueError where an answer is empty, holds `</s>` or `<image>`, or changes
-    the tokens before it: the original drops such a sample from the loss. It also drops one whose *question* says
-    " ASSISTANT: "; that one is trained on here.
+
+def supervised(
+    tokenizer, name: str, turns: list[tuple[str, str]], *, give_up_silently: bool = False
+) -> tuple[list[int], list[int]]:
+    """Ids and labels of a finished conversation: labels are IGNORE except on each answer and its end.
+
+    The same tokens are supervised as by `preprocess_imgsp_v1`, `preprocess_v1` and `preprocess_plain_guided` of the
+    original `llamavid/train/train.py`: from the first token after "ASSISTANT:" (after the image, for a caption) to the
+    answer's end. Raises ValueError where an answer is empty, holds `</s>` or `<image>`, or changes the tokens before
+    it. The original drops such a sample from the loss, with nothing but a printed "tokenization mismatch". It also
+    drops one whose *text* says " ASSISTANT: " or whose question holds `</s>`; that one is trained on here.
+    `give_up_silently` does as the original: all labels are IGNORE where it would give up.
     """
     form = template(name)
     ids = tokenize(tokenizer, form.render(turns))
     labels = [IGNORE] * len(ids)
+    if give_up_silently and not form.reads_back(turns):
+        return ids, labels
     for k, (_, answer) in enumerate(turns):
-        asked = tokenize(tokenizer, form.render([*turns[:k], (turns[k][0], None)]))
+        asked = tokenize(tokenizer, form.before_answer(turns, k))
         answered = tokenize(tokenizer, form.render(turns[: k + 1]))
-        separates = form.answer_end in answer or IMAGE in answer
-        if not answer.strip() or separates or ids[: len(asked)] != asked or ids[: len(answered)] != answered:
+        unclear = isinstance(form, Template) and (not answer.strip() or form.answer_end in answer)
+        if unclear or IMAGE in answer or ids[: len(asked)] != asked or ids[: len(answered)] != answered:
             raise ValueError(f"answer {answer!r} cannot be supervised: it is empty or contains a separator")
         labels[len(asked) : len(answered)] = ids[len(asked) : len(answered)]
     return ids, labels

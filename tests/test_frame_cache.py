@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from small import QUESTION, small_model, write_clip
 
-from llamavid_kit.finetune import LORA_TARGETS
 from llamavid_kit.frame_cache import FrameCache, vision_key
 from llamavid_kit.pixels import pixel_values
+from llamavid_kit.stages import LoraSettings, lora_config
 from llamavid_kit.video import Video
 
 OTHER = "What happens in the video?"
@@ -168,7 +168,7 @@ def test_an_adapter_and_the_projectors_change_no_key(tokenizers):
         model.content_projector[0].weight += 1
         model.language_model.lm_head.weight += 1
     assert vision_key(model) == before
-    adapted = get_peft_model(model, LoraConfig(target_modules=LORA_TARGETS, modules_to_save=["content_projector"]))
+    adapted = get_peft_model(model, lora_config(LoraSettings(), modules_to_save=["content_projector"]))
     assert vision_key(adapted.get_base_model()) == before
 
 

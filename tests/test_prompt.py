@@ -6,8 +6,10 @@ from llamavid_kit.prompt import (
     IGNORE,
     IMAGE_SLOT,
     TEMPLATES,
+    Template,
     human_turn,
     open_prompt,
+    stop_ids,
     supervised,
     template,
     tokenize,
@@ -17,6 +19,7 @@ SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the user's questions. "
 )
+CHATS = sorted(name for name, form in TEMPLATES.items() if isinstance(form, Template))
 TURNS = [("<image>\nWhat happens?", "A car."), ("Where?", "At a house.")]
 
 
@@ -38,7 +41,7 @@ def test_plain_character_by_character():
 
 
 def test_an_unknown_template_names_the_known():
-    with pytest.raises(ValueError, match="'llava_v0': expected one of vicuna_v1, .*, plain"):
+    with pytest.raises(ValueError, match="'llava_v0': expected one of vicuna_v1, .*plain_guided, plain"):
         template("llava_v0")
 
 
@@ -67,7 +70,7 @@ def test_a_tokenizer_without_bos_loses_no_token():
     assert tokenize(Letters(), "ab<image>cd") == [97, 98, IMAGE_SLOT, 99, 100]
 
 
-@pytest.mark.parametrize("name", sorted(TEMPLATES))
+@pytest.mark.parametrize("name", CHATS)
 def test_open_prompt(tokenizers, name):
     tokenizer, _ = tokenizers
     mark = "<im_start><image><im_end>" if name.endswith("_im_start_end") else "<image>"
@@ -75,7 +78,7 @@ def test_open_prompt(tokenizers, name):
     assert open_prompt(tokenizer, name, "What happens?") == tokenize(tokenizer, text)
 
 
-@pytest.mark.parametrize("name", sorted(TEMPLATES))
+@pytest.mark.parametrize("name", CHATS)
 def test_exactly_the_answers_and_their_ends_are_supervised(tokenizers, name):
     tokenizer, _ = tokenizers
     ids, labels = supervised(tokenizer, name, TURNS)
@@ -105,3 +108,40 @@ def test_an_answer_may_speak_of_the_assistant(tokenizers):
     """Roles are only words; the original gives up where a human says " ASSISTANT: "."""
     ids, labels = supervised(tokenizers[0], "plain", [("<image>\nRepeat: ASSISTANT: hello", "hello")])
     assert tokenizers[0].decode([x for x in labels if x != IGNORE]) == "hello</s>" and ids[-1] == labels[-1] == 2
+
+
+def test_a_caption_follows_its_image(tokenizers):
+    """Stage 1 shows the language model no question; everything after the image is supervised."""
+    tokenizer, form = tokenizers[0], template("plain_guided")
+    turns = [("<image>\nWhat happens?", "A car.")]
+    assert form.render(turns) == "<image>A car.\n" and form.render([(turns[0][0], None)]) == "<image>\nWhat happens?\n"
+    ids, labels = supervised(tokenizer, "plain_guided", turns)
+    assert ids == tokenize(tokenizer, "<image>A car.\n") and ids[1] == IMAGE_SLOT
+    assert labels == [IGNORE, IGNORE, *ids[2:]]
+    for wrong in ([("What happens?", "A car.")], TURNS, []):
+        with pytest.raises(ValueError, match="one <image> in one turn"):
+            form.render(wrong)
+
+
+def test_where_answers_stop(tokenizers):
+    tokenizer = tokenizers[0]
+    assert stop_ids(tokenizer, "vicuna_v1") == stop_ids(tokenizer, "plain") == [tokenizer.eos_token_id]
+    assert tokenizer.decode(stop_ids(tokenizer, "plain_guided")).endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [("<image>\nWhat?", "")],
+        [("<image>\nWhat?", "A car.</s>A bus.")],
+        [("<image>\nRepeat: ASSISTANT: hello", "hello")],
+        [("<image>\nWhat is </s>?", "An end.")],
+        [*TURNS, ("Why?", "")],
+    ],
+)
+def test_the_original_gives_up_silently(tokenizers, turns):
+    """Asked to do as the original, a conversation that its separators do not cut into turns is masked as a whole."""
+    ids, labels = supervised(tokenizers[0], "vicuna_v1", turns, give_up_silently=True)
+    assert ids == tokenize(tokenizers[0], template("vicuna_v1").render(turns)) and set(labels) == {IGNORE}
+    clear = supervised(tokenizers[0], "vicuna_v1", TURNS, give_up_silently=True)
+    assert clear == supervised(tokenizers[0], "vicuna_v1", TURNS)

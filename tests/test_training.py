@@ -1,0 +1,155 @@
+"""Guards real stage training on small clips: what moves, what it saw, that it resumes, and the command line."""
+
+import json
+import random
+
+import pytest
+import torch
+from small import COLOURS, assert_same, pair, small_model, snapshot, write_clip
+from transformers import Trainer, TrainerCallback
+
+from llamavid_kit import checkpoints, training
+from llamavid_kit.__main__ import main
+from llamavid_kit.conversation import training_text
+from llamavid_kit.finetune import TokenPairs
+from llamavid_kit.pairs import write_jsonl
+from llamavid_kit.stages import STAGES, TrainSettings, part_of
+from llamavid_kit.text_decoder import tokenize_questions
+from llamavid_kit.training import ClipCollate, ClipPairs, train_stage
+from llamavid_kit.video import Video
+
+SETTINGS = TrainSettings(learning_rate=1e-2, batch_size=2, accumulate=2, max_steps=4, save_every=1, max_length=400)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Three clips of unequal length, one of each colour."""
+    root = tmp_path_factory.mktemp("clips")
+    for k, label in enumerate(COLOURS):
+        write_clip(root / f"c{k}.mp4", seconds=1 + k, label=label, seed=k)
+    return root
+
+
+@pytest.fixture
+def pairs():
+    return [pair(f"c{k}", label, split="train") for k, label in enumerate(COLOURS)]
+
+
+@pytest.fixture
+def own_model(tokenizers):
+    return small_model(*tokenizers)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_trains_its_parts_and_nothing_else(own_model, pairs, clips, tmp_path, name):
+    before = snapshot(own_model)
+    folder = train_stage(own_model, pairs, stage=name, root=clips, fps=2, out=tmp_path, settings=SETTINGS)
+    after = checkpoints.load(folder)
+    assert_same(snapshot(own_model), after)  # what is saved is what trained, adapters merged
+    assert after.config.template == STAGES[name].template and not own_model.training
+    assert set(before) == set(snapshot(after))
+    trains = {*STAGES[name].trains, *(["language_model"] if STAGES[name].lora else [])}
+    moved = {n for n, t in after.named_parameters() if not torch.equal(t, before[n])}
+    assert {part_of(n) for n in moved} == trains - {"feature_projector"}
+    record = json.loads((tmp_path / "settings.json").read_text())
+    assert record["stage"] == name and record["fps"] == 2 and record["train"]["max_steps"] == 4
+    assert len((tmp_path / "training.jsonl").read_text().splitlines()) >= 1
+
+
+def test_done_already(own_model, pairs, clips, tmp_path, monkeypatch):
+    where = {"stage": "freeze_all", "root": clips, "out": tmp_path, "settings": SETTINGS}
+    folder = train_stage(own_model, pairs, **where)
+    monkeypatch.setattr(training, "fit", None)
+    assert train_stage(own_model, pairs, **where) == folder
+
+
+@pytest.mark.parametrize("name", ["align", "freeze_all", "lora"])
+def test_interrupted_and_started_again(tokenizers, pairs, clips, tmp_path, monkeypatch, name):
+    """Killed after step 2: the same weights, bit for bit, as an undisturbed run."""
+    where = {"stage": name, "root": clips, "fps": 2, "settings": SETTINGS}
+    whole = checkpoints.load(train_stage(small_model(*tokenizers), pairs, out=tmp_path / "whole", **where))
+
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 3:
+                raise KeyboardInterrupt
+
+    real = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer, "__init__", lambda self, *a, **k: real(self, *a, **k | {"callbacks": [*k["callbacks"], Stop()]})
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(small_model(*tokenizers), pairs, out=tmp_path / "cut", **where)
+    assert not (tmp_path / "cut" / "model").exists() and list((tmp_path / "cut" / "checkpoints").iterdir())
+    monkeypatch.setattr(Trainer, "__init__", real)
+    again = checkpoints.load(train_stage(small_model(*tokenizers), pairs, out=tmp_path / "cut", **where))
+    assert_same(snapshot(whole), again)
+
+
+def test_frames_and_cached_tokens_give_the_same_loss(own_model, pairs, clips, tmp_path):
+    """Both ways to feed a clip are one computation; the batch holds each clip's own frames and question."""
+    own_model.config.template = "imgsp_v1"
+    dataset = ClipPairs(own_model, pairs, root=clips, fps=2)
+    batch = ClipCollate(own_model)([dataset[k] for k in range(3)])
+    frames = [len(Video(p.video_path(clips)).sample(2).indices) for p in pairs]
+    assert [len(f) for f in batch["frames"]] == frames == [2, 4, 6]
+    ids, mask = tokenize_questions(own_model.question_tokenizer, [p.question for p in pairs])
+    assert torch.equal(batch["question_ids"], ids) and torch.equal(batch["question_mask"], mask)
+    with torch.no_grad():
+        through_tower = own_model(**batch).loss
+        tokens = [
+            own_model.frame_tokens(own_model.encode_frames(f), p.question)
+            for f, p in zip(batch["frames"], pairs, strict=True)
+        ]
+        text = {n: batch[n] for n in ("input_ids", "labels", "attention_mask")}
+        cached = own_model(**text, visual=[[t] for t in tokens]).loss
+    assert through_tower.item() == pytest.approx(cached.item(), abs=1e-5)
+    token_items = TokenPairs(own_model, pairs, tokens)
+    assert [token_items[k][:2] for k in range(3)] == [dataset[k][:2] for k in range(3)]
+
+
+def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):
+    own_model.config.template = "plain_guided"
+    ids, labels, question, _ = ClipPairs(own_model, pairs, root=clips, fps=1)[1]
+    text = training_text(own_model.tokenizer, "plain_guided", pairs[1].messages(), rng=random.Random(0))
+    assert (ids, labels, (question,)) == (text.ids, text.labels, text.questions)
+
+
+def test_a_cut_that_leaves_no_answer_is_refused(own_model, pairs, clips, tmp_path):
+    """The original trains on such a sample: its loss is not a number when it is alone."""
+    settings = TrainSettings(max_length=20, max_steps=1)
+    with pytest.raises(ValueError, match="'c0': nothing of its answer is within the first 20 of"):
+        train_stage(own_model, pairs, stage="instruct", root=clips, out=tmp_path, settings=settings)
+    own_model.config.template = "plain"
+    longest = max(len(ids) for ids, *_ in ClipPairs(own_model, pairs, root=clips, fps=1))
+    kept = ClipCollate(own_model, longest - 1)([ClipPairs(own_model, pairs, root=clips, fps=1)[1]])
+    assert kept["input_ids"].shape[1] == kept["labels"].shape[1] <= longest - 1
+
+
+def test_no_pairs_and_no_such_stage(own_model, pairs, tmp_path):
+    with pytest.raises(ValueError, match="no training pairs"):
+        train_stage(own_model, [], stage="align", out=tmp_path)
+    with pytest.raises(ValueError, match="unknown stage 'stage3'"):
+        train_stage(own_model, pairs, stage="stage3", out=tmp_path)
+
+
+def test_command_line(tokenizers, pairs, clips, tmp_path, monkeypatch, capsys):
+    """--stage takes the published settings where no option says otherwise."""
+    checkpoints.save(small_model(*tokenizers), tmp_path / "base")
+    write_jsonl(pairs, tmp_path / "pairs.jsonl")
+    seen = {}
+
+    def look(model, found, **kwargs):
+        seen.update(kwargs, pairs=found)
+        return tmp_path
+
+    monkeypatch.setattr(training, "train_stage", look)
+    command = ["finetune", "--pairs", tmp_path / "pairs.jsonl", "--root", clips, "--model", tmp_path / "base"]
+    command = [*map(str, command), "--out", str(tmp_path / "run"), "--fps", "2", "--stage", "instruct", "--seed", "3"]
+    assert main(command) == 0 and str(tmp_path) in capsys.readouterr().out
+    assert seen["stage"] == "instruct" and seen["fps"] == 2 and seen["root"] == clips and seen["pairs"] == pairs
+    assert seen["settings"].learning_rate == 2e-5 and seen["settings"].epochs == 1 and seen["settings"].seed == 3
+    assert main([*command, "--epochs", "2", "--learning-rate", "0.5"]) == 0
+    assert (seen["settings"].epochs, seen["settings"].learning_rate) == (2, 0.5)
+    assert seen["settings"].accumulate == STAGES["instruct"].settings.accumulate
+    assert main([*command[:-4], "--stage", "stage9"]) == 2
