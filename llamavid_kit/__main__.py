@@ -38,7 +38,7 @@ def attention(args) -> None:
 
 
 def convert(args) -> None:
-    from llamavid_kit.checkpoints import convert
+    from llamavid_kit.conversion import convert
 
     report = convert(
         args.original, out=args.out, vision_weights=args.vision_weights, bert_folder=args.bert_tokenizer,

@@ -1,11 +1,12 @@
-"""Names and folders become models: `load`, `convert`.
+"""Names and folders become models: `load`, and the ways to open a checkpoint of the original.
 
-Knows the shipped model, our own folders (safetensors) and the original's (through `original.py`). What the tensors
-mean is left to the model.
+Knows the shipped model, our own folders (safetensors) and the original's (through `original.py` and
+`original_parts.py`). What the tensors mean is left to the model, writing our folder or theirs to `conversion.py`.
 """
 
 import copy
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.original import ConversionReport, read_object, read_original
 from llamavid_kit.original_config import CheckpointError
-from llamavid_kit.original_parts import read_lora, read_parts
+from llamavid_kit.original_parts import Adapters, read_lora, read_parts
 from llamavid_kit.stages import add_lora, lora_config
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
@@ -33,7 +34,7 @@ def load(
         device: where to put it; None leaves it to `device_map`, else CPU.
         context: tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
         **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
-            `vision_weights`, `bert_folder` and `vision_heads` go to `convert`. "tiny" computes in float32.
+            the others go to `from_original`. "tiny" computes in float32.
 
     Raises CheckpointError where the folder is no checkpoint.
     """
@@ -41,11 +42,8 @@ def load(
     if not (folder / "config.json").is_file():
         raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
     if read_object(folder / "config.json").get("model_type") != LlamaVidConfig.model_type:
-        dtype = kwargs.pop("dtype", torch.float32)
         model, report = from_original(folder, context=context, **kwargs)
         log.info("%s", report)
-        for parameter in model.parameters():  # not model.to(dtype): the rotary frequencies stay float32
-            parameter.data = parameter.data.to(dtype)
     else:
         if name == "tiny":
             kwargs = {"dtype": torch.float32, **kwargs}
@@ -90,34 +88,67 @@ def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = Non
         model.question_tokenizer.save_pretrained(folder / QUESTION_TOKENIZER)
 
 
-def from_original(
+def from_original(folder: Path | str, *, context: int | None = None, **kwargs) -> tuple[LlamaVid, ConversionReport]:
+    """The original's folder → our model with its tokenizers, and the report on every tensor.
+
+    Args:
+        context: as in `load`.
+        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` as in `open_original`; the others go to
+            `from_pretrained`.
+
+    Raises CheckpointError that lists every tensor that does not fit.
+    """
+    names = ("vision_weights", "bert_folder", "vision_heads", "image_size")
+    opened = open_original(folder, **{name: kwargs.pop(name) for name in names if name in kwargs})
+    opened.config.extend_context(context or 1)
+    return build(opened, **{"dtype": torch.float32, **kwargs}), opened.report
+
+
+@dataclass
+class Opened:
+    """A checkpoint of the original, read but not yet a model: tensors are mapped from their files, not in memory.
+
+    state: our name → tensor.                       llm, bert: folders of the two tokenizers
+    adapters: LoRA to be merged into the language model; None where there is none.
+    """
+
+    config: LlamaVidConfig
+    state: dict[str, torch.Tensor]
+    report: ConversionReport
+    llm: Path
+    bert: Path
+    adapters: Adapters | None = None
+
+
+def open_original(
     folder: Path | str,
     *,
     vision_weights: Path | str | None = None,
     bert_folder: Path | str | None = None,
     vision_heads: int | None = None,
     image_size: int | None = None,
-    context: int | None = None,
-) -> tuple[LlamaVid, ConversionReport]:
-    """The original's folder → our model with its tokenizers, and the report on every tensor.
-
-    `vision_weights` (EVA-ViT file) and `bert_folder` (bert-base-uncased: vocab.txt, config.json) are looked for beside
-    the checkpoint where they are not given. Raises CheckpointError that lists every tensor that does not fit.
-    """
+) -> Opened:
+    """A full model of the original. `vision_weights` (EVA-ViT file) and `bert_folder` (bert-base-uncased: vocab.txt,
+    config.json) are looked for beside the checkpoint where they are not given; the others are `read_original`'s."""
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
     original = read_object(folder / "config.json")
-    tower = vision_weights or _beside(folder, Path(original.get("mm_vision_tower", "")).name, "--vision-weights")
+    tower = vision_weights or beside(folder, Path(original.get("mm_vision_tower", "")).name, "--vision-weights")
     bert, bert_config = _bert(folder, bert_folder)
     config, state, report = read_original(
         folder, vision_weights=tower, vision_heads=vision_heads, image_size=image_size, bert_config=bert_config
     )  # fmt: skip
-    config.extend_context(context or 1)
-    return _build(config, state, folder=folder, bert=bert), report
+    return Opened(config, state, report, folder, bert)
 
 
-def from_parts(
+def from_parts(llm: Path | str, **kwargs) -> tuple[LlamaVid, ConversionReport]:
+    """A bare language model with new parts → our model and the report: where stages 1 and 2 begin; see `open_parts`."""
+    opened = open_parts(llm, **kwargs)
+    return build(opened), opened.report
+
+
+def open_parts(
     llm: Path | str,
     *,
     vision_weights: Path | str,
@@ -127,8 +158,8 @@ def from_parts(
     content: str = "mean",
     vision_heads: int | None = None,
     seed: int = 0,
-) -> tuple[LlamaVid, ConversionReport]:
-    """A bare language model with new parts → our model and the report: where stages 1 and 2 begin.
+) -> Opened:
+    """A bare language model with new parts.
 
     Stage 1 begins from `text_decoder` (InstructBLIP's file), with new projectors drawn from `seed`; stage 2 from
     `adapter`, the `mm_projector.bin` that stage 1 saved. See `original_parts.read_parts` for the files.
@@ -141,23 +172,36 @@ def from_parts(
         llm, vision_weights=vision_weights, text_decoder=text_decoder, adapter=adapter, content=content,
         bert_config=bert_config, vision_heads=vision_heads, seed=seed,
     )  # fmt: skip
-    return _build(config, state, folder=llm, bert=bert), report
+    return Opened(config, state, report, llm, bert)
 
 
 def from_lora(
+    folder: Path | str, *, base: Path | str, merge: bool = True, **kwargs
+) -> tuple[LlamaVid, ConversionReport]:
+    """A LoRA folder that the original trained on `base` (a folder of the original) → our model and the report.
+
+    `merge` adds the adapters to the language model's weights, as the original does before it answers; without it they
+    stay beside them, to be trained on (`stages.set_trainable`). The other arguments are those of `open_lora`.
+    """
+    opened = open_lora(folder, base=base, **kwargs)
+    model, adapters = build(opened), opened.adapters
+    handle = add_lora(model, lora_config(adapters.settings, adapters.linears))
+    own = {name: p for name, p in model.named_parameters() if ".lora_" in name}
+    check_fits_model(own, adapters.tensors, Path(folder))
+    for name, parameter in own.items():
+        parameter.data.copy_(adapters.tensors[name])
+    return (handle.merge_and_unload() if merge else model).eval(), opened.report
+
+
+def open_lora(
     folder: Path | str,
     *,
     base: Path | str,
     vision_weights: Path | str | None = None,
     bert_folder: Path | str | None = None,
     vision_heads: int | None = None,
-    merge: bool = True,
-) -> tuple[LlamaVid, ConversionReport]:
-    """A LoRA folder that the original trained on `base` (a folder of the original) → our model and the report.
-
-    `merge` adds the adapters to the language model's weights, as the original does before it answers; without it they
-    stay beside them, to be trained on (`stages.set_trainable`). The other arguments are those of `from_original`.
-    """
+) -> Opened:
+    """A LoRA folder of the original on `base`; the arguments are those of `open_original`."""
     folder, base = Path(folder), Path(base)
     for place in (folder, base):
         if not (place / "config.json").is_file():
@@ -165,45 +209,39 @@ def from_lora(
     tower = Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
     bert, bert_config = _bert(base, bert_folder)
     config, state, report, adapters = read_lora(
-        folder, base=base, vision_weights=vision_weights or _beside(base, tower, "--vision-weights"),
+        folder, base=base, vision_weights=vision_weights or beside(base, tower, "--vision-weights"),
         vision_heads=vision_heads, bert_config=bert_config,
     )  # fmt: skip
-    model = _build(config, state, folder=base, bert=bert)
-    handle = add_lora(model, lora_config(adapters.settings, adapters.linears))
-    own = {name: p for name, p in model.named_parameters() if ".lora_" in name}
-    _check(own, adapters.tensors, folder)
-    for name, parameter in own.items():
-        parameter.data.copy_(adapters.tensors[name])
-    return (handle.merge_and_unload() if merge else model).eval(), report
+    return Opened(config, state, report, base, bert, adapters)
 
 
 def _bert(folder: Path, bert_folder: Path | str | None) -> tuple[Path, dict | None]:
     """BERT's folder, given or beside the checkpoint, and what its config.json says, if there is one."""
-    bert = Path(bert_folder) if bert_folder else _beside(folder, "bert-base-uncased", "--bert-tokenizer")
+    bert = Path(bert_folder) if bert_folder else beside(folder, "bert-base-uncased", "--bert-tokenizer")
     config = bert / "config.json"
     return bert, read_object(config) if config.is_file() else None
 
 
-def _build(config: LlamaVidConfig, state: dict, *, folder: Path, bert: Path) -> LlamaVid:
-    """The model in eval mode, if `state` fits it, with the tokenizers of `folder` and `bert`."""
-    with torch.device("meta"):
-        model = LlamaVid(config)
-    _check(model.state_dict(), state, folder)
-    model = LlamaVid(config)
-    model.load_state_dict(state, strict=True)
-    model.tokenizer = load_llm_tokenizer(folder)
-    model.question_tokenizer = load_question_tokenizer(bert)
+def build(opened: Opened, **kwargs) -> LlamaVid:
+    """The model in eval mode with its tokenizers, without adapters. kwargs go to `from_pretrained`.
+
+    Raises CheckpointError where the tensors do not fit the configuration.
+    """
+    check_opened(opened)
+    model = LlamaVid.from_pretrained(None, config=opened.config, state_dict=opened.state, **kwargs)
+    model.tokenizer = load_llm_tokenizer(opened.llm)
+    model.question_tokenizer = load_question_tokenizer(opened.bert)
     return model.eval()
 
 
-def convert(folder: Path | str, *, out: Path | str, **kwargs) -> ConversionReport:
-    """`from_original`, written to `out` as our own folder (safetensors)."""
-    model, report = from_original(folder, **kwargs)
-    save(model, out)
-    return report
+def check_opened(opened: Opened) -> None:
+    """CheckpointError that lists every missing, unexpected and misshapen tensor."""
+    with torch.device("meta"):
+        model = LlamaVid(opened.config)
+    check_fits_model(model.state_dict(), opened.state, opened.llm)
 
 
-def _check(ours: dict, state: dict, folder: Path) -> None:
+def check_fits_model(ours: dict, state: dict, folder: Path) -> None:
     """Every tensor of ours is there, none is left over, every shape fits: else one error that names them all."""
     expected = {name: tuple(t.shape) for name, t in ours.items()}
     problems = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
@@ -217,7 +255,7 @@ def _check(ours: dict, state: dict, folder: Path) -> None:
         raise CheckpointError(f"{folder} does not fit its config.json: " + "; ".join(problems))
 
 
-def _beside(folder: Path, name: str, option: str) -> Path:
+def beside(folder: Path, name: str, option: str) -> Path:
     """A part that the original keeps outside the checkpoint; only its file name is taken from the configuration."""
     places = (folder / name, folder.parent / name, folder.parent / "model_zoo" / "LAVIS" / name)
     for place in places:

@@ -7,7 +7,7 @@ fails and lists it. Files are read with `torch.load(weights_only=True)`.
 """
 
 import json
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,43 +17,9 @@ from torch.nn import functional as F
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.original_config import CheckpointError, read_config, uses_plain_bert
+from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename
 
-TOWER = "model.vision_tower.vision_tower."
-
-# Original name → ours: the first pattern that matches the whole name decides. None: not used, with the reason.
-KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
-    (r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq", None, "buffer, rebuilt from the configuration"),
-    (r"model\.vlm_att_encoder\.bert\.embeddings\.position_ids", None, "buffer, rebuilt from the configuration"),
-    (r"model\.(embed_tokens|layers|norm)\.(.+)", r"language_model.model.\1.\2", ""),
-    (r"lm_head\.weight", r"language_model.lm_head.weight", ""),
-    (r"model\.mm_projector\.(.+)", r"content_projector.\1", ""),
-    (r"model\.vlm_att_query", r"text_decoder.query_tokens", ""),
-    (r"model\.vlm_att_ln\.(.+)", r"vision_norm.\1", ""),
-    (r"model\.vlm_att_bert_proj\.(.+)", r"feature_projector.\1", ""),
-    (r"model\.vlm_att_projector\.(.+)", r"context_attention.text_projector.\1", ""),
-    (r"model\.vlm_att_key_projector\.(.+)", r"context_attention.key_projector.\1", ""),
-    (r"model\.vlm_att_val_projector\.(.+)", r"context_attention.value_projector.\1", ""),
-    (r"model\.vlm_att_encoder\.bert\.embeddings\.LayerNorm\.(.+)", r"text_decoder.qformer.embeddings.layernorm.\1", ""),
-    (
-        r"model\.vlm_att_encoder\.bert\.(.+?)\.(attention|crossattention)\.self\.(.+)",
-        r"text_decoder.qformer.\1.\2.attention.\3",
-        "",
-    ),
-    (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.qformer.\1", ""),
-)
-# The same for checkpoints whose text decoder is plain BERT: its names are transformers' own.
-BERT_KEY_MAP = (*KEY_MAP[:-3], (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.bert.\1", ""))
-EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
-    (r"(norm|head)\..+", None, "the tower has no final norm and no classifier"),
-    (r"cls_token", r"vision_tower.embeddings.class_embedding", ""),
-    (r"pos_embed", r"vision_tower.embeddings.position_embedding", ""),
-    (r"patch_embed\.proj\.(.+)", r"vision_tower.embeddings.patch_embedding.\1", ""),
-    (r"blocks\.(\d+)\.norm([12])\.(.+)", r"vision_tower.encoder.layers.\1.layer_norm\2.\3", ""),
-    (r"blocks\.(\d+)\.attn\.qkv\.weight", r"vision_tower.encoder.layers.\1.self_attn.qkv.weight", ""),
-    (r"blocks\.(\d+)\.attn\.([qv])_bias", r"vision_tower.encoder.layers.\1.self_attn.\2_bias", ""),
-    (r"blocks\.(\d+)\.attn\.proj\.(.+)", r"vision_tower.encoder.layers.\1.self_attn.projection.\2", ""),
-    (r"blocks\.(\d+)\.mlp\.(.+)", r"vision_tower.encoder.layers.\1.mlp.\2", ""),
-)
+INDEX = "pytorch_model.bin.index.json"
 
 
 @dataclass
@@ -78,14 +44,6 @@ class ConversionReport:
         ]
         lines += [f"  drawn at random: {len(self.drawn)} ({', '.join(self.drawn)})"] if self.drawn else []
         return "\n".join(lines)
-
-
-def rename(name: str, table=KEY_MAP) -> tuple[str | None, str] | None:
-    """Original tensor name → (our name or None, reason), or None where the table knows no such name."""
-    for pattern, ours, reason in table:
-        if match := re.fullmatch(pattern, name):
-            return (match.expand(ours) if ours else None), reason
-    return None
 
 
 def read_original(
@@ -204,27 +162,39 @@ def _depth(tower: dict) -> int:
 
 def _read_shards(folder: Path) -> dict[str, Tensor]:
     """All tensors of the folder; a shard that is missing, or disagrees with the index, is an error."""
-    index_file, single = folder / "pytorch_model.bin.index.json", folder / "pytorch_model.bin"
-    if not index_file.is_file():
-        if single.is_file():
-            return _load(single)
-        raise CheckpointError(f"{folder} holds neither pytorch_model.bin.index.json nor pytorch_model.bin")
-    index = read_object(index_file).get("weight_map")
-    if not isinstance(index, dict) or not index:
-        raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
     tensors: dict[str, Tensor] = {}
-    for shard in sorted(set(map(str, index.values()))):
-        if shard in ("", "..") or Path(shard).name != shard:
-            raise CheckpointError(f"{index_file}: shard {shard!r} is not a file name in this folder")
-        loaded = _load(folder / shard)
+    for shard, loaded in original_tensors(folder):
         if twice := sorted(set(tensors) & set(loaded)):
             raise CheckpointError(f"{folder}: {', '.join(twice)} in two shards, the second is {shard}")
         tensors |= loaded
+    index = _weight_map(folder) or tensors
     problems = [f"missing {n}" for n in sorted(set(index) - set(tensors))]
     problems += [f"unexpected {n}" for n in sorted(set(tensors) - set(index))]
     if problems:
         raise CheckpointError(f"{folder}: shards and index disagree: {', '.join(problems)}")
     return tensors
+
+
+def original_tensors(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """(file name, tensors by name) of each shard of a folder, mapped from the file and not yet in memory."""
+    index = _weight_map(folder)
+    for shard in sorted(set(map(str, index.values()))) if index else ["pytorch_model.bin"]:
+        if shard in ("", "..") or Path(shard).name != shard:
+            raise CheckpointError(f"{folder / INDEX}: shard {shard!r} is not a file name in this folder")
+        yield shard, _load(folder / shard)
+
+
+def _weight_map(folder: Path) -> dict | None:
+    """The index's tensor name → file name; None where the folder holds one `pytorch_model.bin`."""
+    index_file = folder / INDEX
+    if not index_file.is_file():
+        if (folder / "pytorch_model.bin").is_file():
+            return None
+        raise CheckpointError(f"{folder} holds neither {INDEX} nor pytorch_model.bin")
+    index = read_object(index_file).get("weight_map")
+    if not isinstance(index, dict) or not index:
+        raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
+    return index
 
 
 def _load(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:

@@ -10,6 +10,11 @@ from transformers.models.instructblip import InstructBlipQFormerConfig, Instruct
 
 from llamavid_kit.config import LlamaVidConfig
 
+LLM_FIELDS = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps",
+    "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings",
+)  # fmt: skip
 EVA_HEAD_WIDTH = 88  # EVA-ViT-G: 1408 channels, 16 heads
 
 
@@ -52,6 +57,30 @@ def read_config(original: dict, state: dict[str, Tensor], depth: int, bert: dict
         vision_norm="pretrain" in original["bert_type"], feature_projector=projector,
         drop_cls=((vision.image_size // vision.patch_size) ** 2 + 1) % 2 == 1, template=f"vicuna_v1{marked}",
     )  # fmt: skip
+
+
+def write_config(config: LlamaVidConfig, stored: dict | None = None) -> dict:
+    """Our configuration in the original's field names. `stored`, the `config.json` that a model came with, keeps its
+    other fields; what this kit lets one change (content tokens, context) is updated."""
+    text, decoder = config.text_config, config.qformer_config
+    rope = text.rope_parameters or {}
+    linear = rope.get("rope_type") == "linear"
+    ours = {
+        "compress_type": None if config.content == "all" else config.content,
+        "rope_scaling": {"type": "linear", "factor": rope["factor"]} if linear else None,
+    }
+    if stored is not None:
+        return stored | {name: value for name, value in ours.items() if name in stored or value is not None}
+    pretrained = "_pretrain" if config.vision_norm else ""
+    kind = f"raw_bert_layer:{decoder.num_hidden_layers}" if config.plain_bert else f"qformer{pretrained}"
+    return ours | {name: getattr(text, name) for name in LLM_FIELDS} | {
+        "model_type": "llava", "architectures": ["LlavaLlamaAttForCausalLM"], "bert_type": kind,
+        "num_query": config.n_query, "mm_hidden_size": config.vision_config.hidden_size,
+        "mm_projector_type": "mlp2x_gelu", "mm_use_im_start_end": config.template.endswith("_im_start_end"),
+        "mm_use_im_patch_token": False, "mm_vision_select_layer": -2, "mm_vision_select_feature": "patch",
+        "mm_vision_tower": "./model_zoo/LAVIS/eva_vit_g.pth", "use_mm_proj": True,
+        "image_processor": f"./llamavid/processor/clip-patch14-{config.image_size}",
+    }  # fmt: skip
 
 
 def _tensor(state: dict[str, Tensor], name: str) -> Tensor:
@@ -109,12 +138,7 @@ def _bert_sizes(state, bert: dict, prefix: str) -> dict:
 
 
 def _llm_config(original: dict) -> LlamaConfig:
-    names = (
-        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-        "num_key_value_heads", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps",
-        "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings",
-    )  # fmt: skip
     rope = {"rope_type": "default", "rope_theta": original.get("rope_theta", 10000.0)}
     if scaling := original.get("rope_scaling"):
         rope |= {"rope_type": scaling["type"], "factor": scaling["factor"]}
-    return LlamaConfig(**{n: original[n] for n in names if n in original}, rope_parameters=rope)
+    return LlamaConfig(**{n: original[n] for n in LLM_FIELDS if n in original}, rope_parameters=rope)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.original import (
-    KEY_MAP,
     ConversionReport,
     _depth,
     _load,
@@ -25,6 +24,7 @@ from llamavid_kit.original import (
     read_original,
 )
 from llamavid_kit.original_config import CheckpointError, read_config
+from llamavid_kit.original_names import KEY_MAP
 from llamavid_kit.stages import LORA_LINEARS, LoraSettings
 
 # InstructBLIP's names → ours; its Q-Former is renamed to the original's names first, so that KEY_MAP does the rest.

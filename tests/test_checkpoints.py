@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from llamavid_kit import checkpoints
-from llamavid_kit.checkpoints import CheckpointError, convert, from_original, load
-from llamavid_kit.original import TOWER, read_original
+from llamavid_kit.checkpoints import CheckpointError, from_original, load
+from llamavid_kit.conversion import convert
+from llamavid_kit.original import read_original
+from llamavid_kit.original_names import TOWER
 
 CASE = Path(__file__).parent / "data" / "case01"
 HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]

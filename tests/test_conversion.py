@@ -1,0 +1,144 @@
+"""Guards `convert` and `export`: original → ours → original gives every tensor back, bit for bit, and every kind of folder
+converts to what loading it in memory gives."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from llamavid_kit import conversion
+from llamavid_kit.checkpoints import from_lora, from_parts, load, save
+from llamavid_kit.conversion import convert, export
+from llamavid_kit.original import original_tensors
+from llamavid_kit.original_config import CheckpointError
+from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
+
+CASE = Path(__file__).parent / "data" / "case01"
+HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
+
+
+@pytest.fixture(params=["float32", "float16", "bfloat16"])
+def original(request, tmp_path) -> Path:
+    """Case 01 with its checkpoint in another precision; the projectors stay float32, as mixed files exist."""
+    shutil.copytree(CASE, tmp_path / "case")
+    folder = tmp_path / "case" / "checkpoint"
+    for file, tensors in original_tensors(folder):
+        cast = {n: t.clone() if "proj" in n else t.to(getattr(torch, request.param)) for n, t in tensors.items()}
+        (folder / file).unlink()
+        torch.save({n: t if t.is_floating_point() else tensors[n] for n, t in cast.items()}, folder / file)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, tuple[str, torch.Tensor]]:
+    return {name: (file, tensor) for file, tensors in original_tensors(folder) for name, tensor in tensors.items()}
+
+
+def test_there_and_back_is_bit_for_bit(original, tmp_path, monkeypatch):
+    """Same files, names, dtypes, bits, configuration and tokenizer; what the original recomputes is listed."""
+    monkeypatch.setattr(conversion, "PIECE_BYTES", 20_000)  # many pieces
+    convert(original, out=tmp_path / "ours", vision_heads=HEADS)
+    assert len(list((tmp_path / "ours").glob("*.safetensors"))) > 5
+    report = export(tmp_path / "ours", out=tmp_path / "back")
+    before, after = contents(original), contents(tmp_path / "back")
+    assert {n: f for n, (f, _) in before.items()} == {n: f for n, (f, _) in after.items()}
+    for name, (_, tensor) in before.items():
+        assert after[name][1].dtype == tensor.dtype, name
+        if name in report.exact:
+            assert torch.equal(after[name][1], tensor), name
+        else:
+            torch.testing.assert_close(after[name][1].float(), tensor.float(), atol=1e-6, rtol=1e-2, msg=name)
+    assert sorted([*report.exact, *report.rebuilt]) == sorted(before)
+    assert all(n.startswith(TOWER) or n.endswith(("inv_freq", "position_ids")) for n in report.rebuilt)
+    assert "rebuilt model.layers.0.self_attn.rotary_emb.inv_freq" in str(report)
+    for name in ("config.json", "tokenizer_config.json", "special_tokens_map.json"):
+        assert json.loads((tmp_path / "back" / name).read_text()) == json.loads((original / name).read_text())
+    assert (tmp_path / "back/tokenizer.model").read_bytes() == (original / "tokenizer.model").read_bytes()
+
+
+def test_a_model_that_was_never_the_originals(tmp_path):
+    """The shipped model in the original's layout, and converted again: the same tensors, with its own tower."""
+    model = load("tiny")
+    save(model, tmp_path / "ours")
+    report = export(tmp_path / "ours", out=tmp_path / "theirs")
+    assert not report.rebuilt and len(report.exact) == len(model.state_dict()) + model.config.vision_config.num_hidden_layers
+    config = json.loads((tmp_path / "theirs/config.json").read_text())
+    assert (config["bert_type"], config["compress_type"], config["num_query"]) == ("qformer_pretrain", "mean", 8)
+    found = {name: tensor for _, tensors in original_tensors(tmp_path / "theirs") for name, tensor in tensors.items()}
+    for name, tensor in model.state_dict().items():
+        for original, (_, part) in shard_names([name]):
+            assert torch.equal(found[original], tensor if part is None else tensor.chunk(3)[part])
+
+
+def test_names_go_both_ways(reference):
+    """Every tensor of every case's checkpoint, and of the EVA file."""
+    n = 0
+    for folder in sorted(reference.glob("case*/checkpoint")):
+        plain_bert = json.loads((folder / "config.json").read_text())["bert_type"].startswith("raw")
+        for name in contents(folder):
+            if name.startswith(TOWER):
+                eva = name.removeprefix(TOWER)
+                if eva.endswith(("q_bias", "v_bias")):
+                    continue
+                ours, _ = rename(eva, EVA_MAP)
+            else:
+                ours, _ = rename(name, BERT_KEY_MAP if plain_bert else KEY_MAP)
+            if ours is not None:
+                assert [original for original, _ in shard_names([ours])] == [name]
+                n += 1
+    assert n > 1000
+    with pytest.raises(KeyError):
+        list(shard_names(["text_encoder.weight"]))
+
+
+def test_a_lora_folder_is_merged_as_in_memory(reference, tmp_path):
+    case = reference / "case10_grad"
+    base, options = reference / "case01_video_mean/checkpoint", {"vision_heads": HEADS}
+    with pytest.raises(CheckpointError, match="--base"):
+        convert(case / "lora", out=tmp_path / "ours", **options)
+    convert(case / "lora", base=base, out=tmp_path / "ours", **options)
+    expected, _ = from_lora(case / "lora", base=base, **options)
+    ours = load(tmp_path / "ours").state_dict()
+    for name, tensor in expected.state_dict().items():
+        torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=0, msg=name)
+    untouched = load(base, **options).state_dict()
+    changed = {n for n in ours if not torch.equal(ours[n], untouched[n])}
+    assert any(".q_proj." in n for n in changed) and any(".down_proj." in n for n in changed)
+
+
+def test_pieces_of_stage_1_and_2(reference, tmp_path):
+    case, parts = reference / "case10_grad", reference / "case01_video_mean"
+    zoo = parts / "model_zoo/LAVIS"
+    options = {"vision_weights": zoo / "eva_vit_g.pth", "bert_folder": parts / "bert-base-uncased", "vision_heads": HEADS}
+    stage1 = tmp_path / "stage1"
+    stage1.mkdir()
+    shutil.copy(case / "mm_projector.bin", stage1)
+    decoder = zoo / "instruct_blip_vicuna7b_trimmed.pth"
+    convert(stage1, base=case / "vicuna_base", text_decoder=decoder, out=tmp_path / "two", **options)
+    convert(case / "vicuna_base", text_decoder=decoder, out=tmp_path / "one", **options)
+    for out, extra in (("one", {}), ("two", {"adapter": case / "mm_projector.bin"})):
+        expected, _ = from_parts(case / "vicuna_base", text_decoder=decoder, **extra, **options)
+        ours = load(tmp_path / out).state_dict()
+        assert all(torch.equal(ours[name], tensor) for name, tensor in expected.state_dict().items())
+    with pytest.raises(CheckpointError, match="--base is for those"):
+        convert(case / "vicuna_base", base=case / "vicuna_base", out=tmp_path / "three", **options)
+
+
+def test_what_is_refused(original, tmp_path):
+    """An interrupted conversion is no model; a model is not overwritten; changed weights are not passed off."""
+    convert(original, out=tmp_path / "ours", vision_heads=HEADS)
+    with pytest.raises(CheckpointError, match="holds a model already"):
+        convert(original, out=tmp_path / "ours", vision_heads=HEADS)
+    with pytest.raises(CheckpointError, match="no folder of this kit"):
+        export(original, out=tmp_path / "back")
+    export(tmp_path / "ours", out=tmp_path / "back")
+    with pytest.raises(CheckpointError, match="holds a model already"):
+        export(tmp_path / "ours", out=tmp_path / "back")
+    kept = tmp_path / "ours/original/tensors.json"
+    kept.write_text(kept.read_text().replace('"float16"', '"float64"').replace('"float32"', '"float64"'))
+    with pytest.raises(CheckpointError, match=r"changed since; remove the folder `original`"):
+        export(tmp_path / "ours", out=tmp_path / "changed")
+    (tmp_path / "ours/config.json").unlink()
+    with pytest.raises(CheckpointError, match="is no model"):
+        load(tmp_path / "ours")
