@@ -40,11 +40,26 @@ def attention(args) -> None:
 def convert(args) -> None:
     from llamavid_kit.conversion import convert
 
+    given = {
+        "vision_weights": args.vision_weights, "bert_folder": args.bert_tokenizer, "vision_heads": args.vision_heads,
+    }  # fmt: skip
     report = convert(
-        args.original, out=args.out, vision_weights=args.vision_weights, bert_folder=args.bert_tokenizer,
-        vision_heads=args.vision_heads,
+        args.original, out=args.out, base=args.base, text_decoder=args.text_decoder,
+        **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     print(f"{report}\nwritten to {args.out}")
+
+
+def export(args) -> None:
+    from llamavid_kit.conversion import export
+
+    print(f"{export(args.folder, out=args.out)}\nwritten to {args.out}")
+
+
+def doctor(args) -> None:
+    from llamavid_kit.doctor import examine
+
+    print(examine(args.folder))
 
 
 def finetune(args) -> None:
@@ -137,11 +152,20 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
 
     sub = command(convert, "convert a checkpoint of the original code")
-    sub.add_argument("original", type=Path, help="folder with config.json and pytorch_model*.bin")
+    sub.add_argument("original", type=Path, help="full model, LoRA folder, stage-1 folder, or bare language model")
+    sub.add_argument("--base", type=Path, help="the model that a LoRA or stage-1 folder belongs to")
+    sub.add_argument("--text-decoder", type=Path, help="InstructBLIP's file: begins stage 1 on a bare language model")
     sub.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
     sub.add_argument("--bert-tokenizer", type=Path, help="bert-base-uncased folder (default: looked for likewise)")
     sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
     sub.add_argument("--out", type=Path, required=True)
+
+    sub = command(export, "write a converted or trained model in the original's layout")
+    sub.add_argument("folder", type=Path, help="a folder of this kit")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command(doctor, "what a folder holds, what is missing, where to get it, whether it fits this machine")
+    sub.add_argument("folder", type=Path)
 
     sub = command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
     sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")

@@ -115,10 +115,10 @@ def test_pieces_of_stage_1_and_2(reference, tmp_path):
     stage1.mkdir()
     shutil.copy(case / "mm_projector.bin", stage1)
     decoder = zoo / "instruct_blip_vicuna7b_trimmed.pth"
-    convert(stage1, base=case / "vicuna_base", text_decoder=decoder, out=tmp_path / "two", **options)
+    convert(stage1, base=case / "vicuna_base", out=tmp_path / "two", **options)  # stage 1 saved its text decoder too
     convert(case / "vicuna_base", text_decoder=decoder, out=tmp_path / "one", **options)
-    for out, extra in (("one", {}), ("two", {"adapter": case / "mm_projector.bin"})):
-        expected, _ = from_parts(case / "vicuna_base", text_decoder=decoder, **extra, **options)
+    for out, extra in (("one", {"text_decoder": decoder}), ("two", {"adapter": case / "mm_projector.bin"})):
+        expected, _ = from_parts(case / "vicuna_base", **extra, **options)
         ours = load(tmp_path / out).state_dict()
         assert all(torch.equal(ours[name], tensor) for name, tensor in expected.state_dict().items())
     with pytest.raises(CheckpointError, match="--base is for those"):
