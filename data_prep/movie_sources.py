@@ -75,7 +75,8 @@ def _read_film(folder: Path) -> Film:
     for source, names in NAMES.items():
         found = [name for name in names if (folder / name).is_file()]
         if len(found) != 1:
-            film.missing[source] = f"{' and '.join(found)} are both there, keep one" if found else f"no {names[0]}"
+            several = f"{' and '.join(found)} are both there, keep one"
+            film.missing[source] = several if found else f"no {' or '.join(names)}"
             continue
         try:
             film.texts[source] = (f"{folder.name}/{found[0]}", _text(folder / found[0]))

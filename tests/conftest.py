@@ -60,6 +60,14 @@ def model(tokenizers):
     return small.small_model(*tokenizers)
 
 
+@pytest.fixture
+def films(tmp_path):
+    """Folder of made-up films, each test's own."""
+    from made_up_films import make_films
+
+    return make_films(tmp_path / "films")
+
+
 @pytest.fixture(scope="session")
 def chat_model(tmp_path_factory, tokenizers):
     """Folder of a small random chat model."""

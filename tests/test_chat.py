@@ -59,7 +59,7 @@ def test_what_passes_is_tried_again(fault):
 def test_a_slow_reply_times_out_and_is_tried_again():
     with serve(lambda _, n: Fault(wait_s=3, body=completion("late")) if n == 0 else "In time.") as fake:
         started = time.monotonic()
-        assert endpoint(fake, timeout_s=0.15).reply(MESSAGES).text == "In time."
+        assert endpoint(fake, timeout_s=0.5).reply(MESSAGES).text == "In time."
         assert time.monotonic() - started < 2 and len(fake.bodies) == 2
 
 
@@ -67,8 +67,14 @@ def test_a_reply_that_drips_is_cut_off_too():
     """Each byte comes in time, the reply does not."""
     with serve(lambda _, n: Fault(drip_s=0.05, body=completion("late")) if n == 0 else "In time.") as fake:
         started = time.monotonic()
-        assert endpoint(fake, timeout_s=0.2).reply(MESSAGES).text == "In time."
+        assert endpoint(fake, timeout_s=0.5).reply(MESSAGES).text == "In time."
         assert time.monotonic() - started < 2 and len(fake.bodies) == 2
+
+
+def test_a_reply_without_end_is_not_read(monkeypatch):
+    monkeypatch.setattr("llamavid_kit.chat.MAX_REPLY_BYTES", 1000)
+    with serve(lambda *_: "x" * 2000) as fake, pytest.raises(UnreachableError, match="more than 1000 bytes"):
+        endpoint(fake).reply(MESSAGES)
 
 
 def test_no_server_at_all():
@@ -83,7 +89,7 @@ def test_waits_double_and_retry_after_is_honoured():
     with serve(lambda _, n: answers[n]) as fake:
         endpoint(fake, retries=3, backoff_s=0.1).reply(MESSAGES)
     first, second, third = (b - a for a, b in zip(fake.times_s, fake.times_s[1:], strict=False))
-    assert 0.05 <= first < 0.15 and 0.1 <= second < 0.3 and 0.4 <= third < 0.7
+    assert first >= 0.05 and second >= 0.1 and third >= 0.4, "at least half of 0.1, half of 0.2, and what was asked"
 
 
 def test_retry_after_may_be_a_date():
@@ -219,12 +225,21 @@ def test_a_local_model_samples_by_its_seed(chat_model):
 
 
 def test_what_a_local_model_refuses(chat_model, tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
     from llamavid_kit.local_chat import LocalModel
 
     with pytest.raises(RefusedError, match=r"max_tokens=4096 do not fit the model's 120"):
         LocalModel(str(chat_model)).reply(MESSAGES)
     with pytest.raises(ValueError, match=r"\['response_format'\] are unknown"):
         LocalModel(str(chat_model), settings={"response_format": {}})
+    shutil.copytree(chat_model, tmp_path / "pickled")
+    weights = tmp_path / "pickled" / "model.safetensors"
+    torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
+    weights.unlink()
+    with pytest.raises(ValueError, match="could not be loaded: expected a chat model in safetensors"):
+        LocalModel(str(tmp_path / "pickled"))
     shutil.copytree(chat_model, tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     with pytest.raises(ValueError, match="no chat template"):
