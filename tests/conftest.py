@@ -60,6 +60,22 @@ def model(tokenizers):
     return small.small_model(*tokenizers)
 
 
+@pytest.fixture
+def films(tmp_path):
+    """Folder of made-up films, each test's own."""
+    from made_up_films import make_films
+
+    return make_films(tmp_path / "films")
+
+
+@pytest.fixture(scope="session")
+def chat_model(tmp_path_factory, tokenizers):
+    """Folder of a small random chat model."""
+    import small
+
+    return small.chat_model(tokenizers[0], tmp_path_factory.mktemp("chat_model"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where a reference folder is named, a skip of a test that uses it is a failure."""

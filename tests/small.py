@@ -3,12 +3,13 @@
 Weights are drawn wide enough that every part changes the output: a test on this model notices a part that is left out.
 """
 
+import copy
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
-from transformers import LlamaConfig
+from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
 from data_prep.toy_world.train_tiny import make_tokenizers
@@ -32,6 +33,23 @@ SENTENCES = (
 def tokenizers(folder: Path):
     """A byte-level BPE and a WordPiece tokenizer trained on a few sentences."""
     return make_tokenizers(list(SENTENCES) * 25, folder)
+
+
+def chat_model(tokenizer, folder: Path) -> Path:
+    """A random language model of 120 positions with a chat template, as transformers saves it."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=120, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant:{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def small_config(tokenizer, question_tokenizer, **kwargs) -> LlamaVidConfig:

@@ -1,0 +1,62 @@
+"""The prompt of a long video: frames and subtitles in the order of time, inside the movie wrapper.
+
+Input: the texts of the frames (`subtitles.frame_texts`) and a question. Output: human turns in which each `<image>` is
+the slot of one visual token, to be tokenized by `prompt.tokenize` and `prompt.supervised` like any other turn.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from llamavid_kit.prompt import IMAGE, human_turn
+
+MOVIE_START = "Below is a movie. Memorize the content and answer my question after watching this movie."
+MOVIE_END = "Now the movie end."  # both as in run_llamavid_movie.py of the original
+START_MARK, END_MARK = "<im_start>", "<im_end>"
+
+
+def interleave(
+    texts: Sequence[str], *, tokens_per_frame: int = 1, ellipses: Literal["delete", "keep"] = "delete"
+) -> str:
+    """One text a frame → the frames' slots, each frame followed by what is said: "<image><image>Hello.<image>".
+
+    tokens_per_frame: slots of a frame, n content tokens + 1 context token; 1 gives the `inputs` of the original's
+    feature files. ellipses: "delete" takes each "..." out, as the original's training does ("wait...what" becomes
+    "waitwhat"); "keep" leaves them, as its `run_llamavid_movie.py` does. Raises ValueError for a text that holds
+    `<image>`, for it would be taken for a frame.
+    """
+    if tokens_per_frame < 1:
+        raise ValueError(f"{tokens_per_frame=}, expected at least 1")
+    if ellipses not in ("delete", "keep"):
+        raise ValueError(f'{ellipses=}, expected "delete" or "keep"')
+    if marked := [text for text in texts if IMAGE in text]:
+        raise ValueError(f"subtitle {marked[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
+    frames = "".join(IMAGE * tokens_per_frame + text for text in texts)
+    return frames.replace("...", "") if ellipses == "delete" else frames
+
+
+def movie_turn(question: str, *, wrapped: bool = True) -> str:
+    """The human turn about a film, with one `<image>` where its frames go; `wrapped` tells the model that it is one."""
+    return f"{MOVIE_START}{IMAGE}{MOVIE_END}\n{question}" if wrapped else human_turn(question)
+
+
+def show_frames(turn: str, frames: str, *, marks: bool = False) -> str:
+    """`turn` with its one `<image>` replaced by `frames` (`preprocess_multimodal_movie` of the original).
+
+    marks: puts <im_start> and <im_end> around the frames (`mm_use_im_start_end`).
+    """
+    _check_one_slot(turn)
+    return turn.replace(IMAGE, f"{START_MARK}{frames}{END_MARK}" if marks else frames)
+
+
+def query_of(turn: str) -> str:
+    """What the text decoder is asked in the original's training: `turn` without `<image>`, wrapper and all.
+
+    Its inference asks the bare question instead.
+    """
+    _check_one_slot(turn)
+    return turn.replace(IMAGE, "").strip()
+
+
+def _check_one_slot(turn: str) -> None:
+    if turn.count(IMAGE) != 1:
+        raise ValueError(f"{turn.count(IMAGE)} times {IMAGE} in {turn[:80]!r}, expected one; see movie_turn")
