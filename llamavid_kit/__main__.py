@@ -59,7 +59,7 @@ def export(args) -> None:
 def doctor(args) -> None:
     from llamavid_kit.doctor import examine
 
-    print(examine(args.folder))
+    print(examine(args.folder, vision_heads=args.vision_heads))
 
 
 def finetune(args) -> None:
@@ -166,6 +166,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command(doctor, "what a folder holds, what is missing, where to get it, whether it fits this machine")
     sub.add_argument("folder", type=Path)
+    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
 
     sub = command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
     sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")

@@ -1,7 +1,9 @@
-"""Guards `convert` and `export`: original → ours → original gives every tensor back, bit for bit, and every kind of folder
-converts to what loading it in memory gives."""
+"""Guards `convert` and `export`: original → ours → original gives every tensor back, bit for bit, and every kind of
+folder converts to what loading it in memory gives. And `doctor`, which tells the kinds apart.
+"""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from llamavid_kit import conversion
 from llamavid_kit.checkpoints import from_lora, from_parts, load, save
 from llamavid_kit.conversion import convert, export
+from llamavid_kit.doctor import examine
 from llamavid_kit.original import original_tensors
 from llamavid_kit.original_config import CheckpointError
 from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
@@ -62,7 +65,10 @@ def test_a_model_that_was_never_the_originals(tmp_path):
     model = load("tiny")
     save(model, tmp_path / "ours")
     report = export(tmp_path / "ours", out=tmp_path / "theirs")
-    assert not report.rebuilt and len(report.exact) == len(model.state_dict()) + model.config.vision_config.num_hidden_layers
+    assert (
+        not report.rebuilt
+        and len(report.exact) == len(model.state_dict()) + model.config.vision_config.num_hidden_layers
+    )
     config = json.loads((tmp_path / "theirs/config.json").read_text())
     assert (config["bert_type"], config["compress_type"], config["num_query"]) == ("qformer_pretrain", "mean", 8)
     found = {name: tensor for _, tensors in original_tensors(tmp_path / "theirs") for name, tensor in tensors.items()}
@@ -110,7 +116,11 @@ def test_a_lora_folder_is_merged_as_in_memory(reference, tmp_path):
 def test_pieces_of_stage_1_and_2(reference, tmp_path):
     case, parts = reference / "case10_grad", reference / "case01_video_mean"
     zoo = parts / "model_zoo/LAVIS"
-    options = {"vision_weights": zoo / "eva_vit_g.pth", "bert_folder": parts / "bert-base-uncased", "vision_heads": HEADS}
+    options = {
+        "vision_weights": zoo / "eva_vit_g.pth",
+        "bert_folder": parts / "bert-base-uncased",
+        "vision_heads": HEADS,
+    }
     stage1 = tmp_path / "stage1"
     stage1.mkdir()
     shutil.copy(case / "mm_projector.bin", stage1)
@@ -142,3 +152,60 @@ def test_what_is_refused(original, tmp_path):
     (tmp_path / "ours/config.json").unlink()
     with pytest.raises(CheckpointError, match="is no model"):
         load(tmp_path / "ours")
+
+
+def test_doctor_on_a_whole_model(original, tmp_path):
+    """Files with their bytes, the memory to convert and to run; the same model as ours."""
+    found = examine(original, vision_heads=HEADS)
+    text = str(found)
+    assert found.kind == "full" and not found.problems and text.endswith("no problem found")
+    shard = original / "pytorch_model-00001-of-00002.bin"
+    assert f"{shard.name}  there  {shard.stat().st_size / 1024:.1f} KiB" in text
+    assert "to convert: 2.0 GiB of memory" in text and "frames of 56 px, 2 tokens each" in text
+    convert(original, out=tmp_path / "ours", vision_heads=HEADS)
+    ours = examine(tmp_path / "ours")
+    assert ours.kind == "ours" and not ours.problems and ours.machine[-2:] == found.machine[-2:]
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"),
+    [
+        ("checkpoint/pytorch_model-00002-of-00002.bin", r"pytorch_model-00002.*copy the folder again"),
+        ("model_zoo/LAVIS/eva_vit_g.pth", r"eva_vit_g.pth is missing: get it from https://.*--vision-weights"),
+        ("bert-base-uncased", r"bert-base-uncased is missing: get it from https://.*--bert-tokenizer"),
+        ("checkpoint/tokenizer.model", "tokenizer.model is missing"),
+        ("checkpoint/config.json", "no config.json"),
+    ],
+)
+def test_doctor_names_what_is_missing(tmp_path, gone, expected):
+    shutil.copytree(CASE, tmp_path / "case")
+    path = tmp_path / "case" / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = examine(tmp_path / "case/checkpoint", vision_heads=HEADS)
+    assert len(found.problems) == 1 and re.search(expected, found.problems[0]), found.problems
+    assert "MISSING" in str(found) or found.kind == "nothing"
+
+
+def test_doctor_looks_into_the_files(tmp_path):
+    """A tensor that does not fit, in the original's folder and in ours; a torn file; no folder at all."""
+    shutil.copytree(CASE, tmp_path / "case")
+    config = tmp_path / "case/checkpoint/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 401}))
+    assert "misshapen" in examine(config.parent, vision_heads=HEADS).problems[0]
+    save(load("tiny"), tmp_path / "ours")
+    config = tmp_path / "ours/config.json"
+    config.write_text(config.read_text().replace('"vocab_size": 1200', '"vocab_size": 1201'))
+    assert "misshapen language_model" in examine(config.parent).problems[0]
+    weights = tmp_path / "ours/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert examine(config.parent).problems
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
+        examine(tmp_path / "nowhere")
+
+
+def test_doctor_tells_the_kinds_apart(reference):
+    case = reference / "case10_grad"
+    for name, kind in (("lora", "lora"), ("vicuna_base", "llm")):
+        found = examine(case / name)
+        assert found.kind == kind and not found.problems
+    assert "base model" in str(examine(case / "lora")) and "vicuna" in str(examine(case / "lora"))
