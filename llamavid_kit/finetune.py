@@ -41,7 +41,7 @@ class TokenPairs(Dataset):
     ):
         if len(pairs) != len(tokens):
             raise ValueError(f"{len(pairs)} pairs but frame tokens of {len(tokens)} clips")
-        self.tokens = tokens
+        self.tokens = [VisualTokens(t.context.cpu(), t.content.cpu()) for t in tokens]  # the loader pins CPU memory
         self.text = [(text.ids, text.labels) for text in pair_texts(model, pairs, max_length=max_length)]
 
     def __len__(self) -> int:
