@@ -41,7 +41,7 @@ class TokenPairs(Dataset):
     ):
         if len(pairs) != len(tokens):
             raise ValueError(f"{len(pairs)} pairs but frame tokens of {len(tokens)} clips")
-        self.tokens = [VisualTokens(t.context.cpu(), t.content.cpu()) for t in tokens]  # the loader pins CPU memory
+        self.tokens = tokens
         self.text = [(text.ids, text.labels) for text in pair_texts(model, pairs, max_length=max_length)]
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class TokenCollate:
 
     def __call__(self, samples) -> dict:
         batch = collate_text([sample[:2] for sample in samples], self.pad_id, max_length=self.max_length)
-        return batch | {"visual": [[(t.context, t.content)] for _, _, t in samples]}
+        return batch | {"visual": [[(t.context.cpu(), t.content.cpu())] for _, _, t in samples]}
 
 
 def finetune(
