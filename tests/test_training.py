@@ -108,6 +108,20 @@ def test_frames_and_cached_tokens_give_the_same_loss(own_model, pairs, clips, tm
     assert [token_items[k][:2] for k in range(3)] == [dataset[k][:2] for k in range(3)]
 
 
+def test_accumulated_samples_are_one_step(tokenizers, pairs, clips, tmp_path):
+    """Three samples in one batch or one after the other: as many steps, and the same loss, a mean over tokens."""
+    losses = []
+    for batch_size, accumulate in ((3, 1), (1, 3)):
+        settings = TrainSettings(batch_size=batch_size, accumulate=accumulate, epochs=2, save_every=1)
+        out = tmp_path / str(batch_size)
+        train_stage(small_model(*tokenizers), pairs, stage="align", root=clips, out=out, settings=settings)
+        assert [p.name for p in (out / "checkpoints").iterdir()] == ["checkpoint-2"]
+        losses.append(json.loads((out / "training.jsonl").read_text().splitlines()[0])["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    items = [TokenPairs(small_model(*tokenizers), [p], [None])[0][1] for p in pairs]
+    assert len({sum(label >= 0 for label in labels) for labels in items}) > 1  # answers of unequal length
+
+
 def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):
     own_model.config.template = "plain_guided"
     ids, labels, question, _ = ClipPairs(own_model, pairs, root=clips, fps=1)[1]
