@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback
 from llamavid_kit import checkpoints, training
 from llamavid_kit.__main__ import main
 from llamavid_kit.conversation import training_text
-from llamavid_kit.finetune import TokenPairs
+from llamavid_kit.finetune import TokenPairs, pair_texts
 from llamavid_kit.pairs import write_jsonl
 from llamavid_kit.stages import STAGES, TrainSettings, part_of
 from llamavid_kit.text_decoder import tokenize_questions
@@ -118,8 +118,8 @@ def test_accumulated_samples_are_one_step(tokenizers, pairs, clips, tmp_path):
         assert [p.name for p in (out / "checkpoints").iterdir()] == ["checkpoint-2"]
         losses.append(json.loads((out / "training.jsonl").read_text().splitlines()[0])["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-    items = [TokenPairs(small_model(*tokenizers), [p], [None])[0][1] for p in pairs]
-    assert len({sum(label >= 0 for label in labels) for labels in items}) > 1  # answers of unequal length
+    texts = pair_texts(small_model(*tokenizers), pairs)
+    assert len({sum(label >= 0 for label in text.labels) for text in texts}) > 1  # answers of unequal length
 
 
 def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):
