@@ -78,7 +78,8 @@ class Stage:
 
     trains: names of `PARTS`; all others are frozen.
     template: conversation template of `prompt.py`.
-    settings: as published; `accumulate` stands for the GPUs as well, so that one process takes the same steps.
+    settings: as published (stage 2's, for its variants); `accumulate` stands for the GPUs as well, so that one
+        process takes the same steps.
     lora: adapters on the language model's linears train beside `trains`; None for a stage without.
     about: whose stage it is, and what for.
     """
@@ -120,7 +121,7 @@ STAGES: dict[str, Stage] = {
     "freeze_content": Stage(
         ("feature_projector", "text_projector", "key_projector", "value_projector", "language_model"), "imgsp_v1",
         _published(2e-5, 4, 4 * 8, 2048),
-        about="the original with --freeze_mm_mlp_adapter: context attention learns, content projector does not",
+        about="stage 2 with bert_type …freeze and --freeze_mm_mlp_adapter: language model and context attention only",
     ),
     "lora": Stage(
         tuple(part for part in _ALL_BUT_TOWER if part != "language_model"), "imgsp_v1",

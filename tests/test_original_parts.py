@@ -213,7 +213,7 @@ def test_a_part_given_twice_or_never(pieces):
     both = {"adapter": pieces / "mm_projector.bin", "text_decoder": pieces / "instruct_blip.pth"}
     with pytest.raises(CheckpointError, match=r"given by two files: .*text_decoder\.query_tokens"):
         parts(pieces, **both)
-    with pytest.raises(CheckpointError, match=r"missing tensors: text_decoder\.query_tokens"):
+    with pytest.raises(CheckpointError, match=r"missing tensors: .*text_decoder\."):
         parts(pieces)
     with pytest.raises(CheckpointError, match="expected tensors by name"):
         parts(pieces, text_decoder=pieces / "mm_projector.bin")  # it has no "model" inside

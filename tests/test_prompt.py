@@ -137,6 +137,7 @@ def test_where_answers_stop(tokenizers):
         [("<image>\nRepeat: ASSISTANT: hello", "hello")],
         [("<image>\nWhat is </s>?", "An end.")],
         [*TURNS, ("Why?", "")],
+        [("<image>\nWhy? ASSISTANT: x</s>", "")],
     ],
 )
 def test_the_original_gives_up_silently(tokenizers, turns):

@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback
 from llamavid_kit import checkpoints, training
 from llamavid_kit.__main__ import main
 from llamavid_kit.conversation import training_text
-from llamavid_kit.finetune import TokenPairs
+from llamavid_kit.finetune import TokenPairs, pair_texts
 from llamavid_kit.pairs import write_jsonl
 from llamavid_kit.stages import STAGES, TrainSettings, part_of
 from llamavid_kit.text_decoder import tokenize_questions
@@ -106,6 +106,20 @@ def test_frames_and_cached_tokens_give_the_same_loss(own_model, pairs, clips, tm
     assert through_tower.item() == pytest.approx(cached.item(), abs=1e-5)
     token_items = TokenPairs(own_model, pairs, tokens)
     assert [token_items[k][:2] for k in range(3)] == [dataset[k][:2] for k in range(3)]
+
+
+def test_accumulated_samples_are_one_step(tokenizers, pairs, clips, tmp_path):
+    """Three samples in one batch or one after the other: as many steps, and the same loss, a mean over tokens."""
+    losses = []
+    for batch_size, accumulate in ((3, 1), (1, 3)):
+        settings = TrainSettings(batch_size=batch_size, accumulate=accumulate, epochs=2, save_every=1)
+        out = tmp_path / str(batch_size)
+        train_stage(small_model(*tokenizers), pairs, stage="align", root=clips, out=out, settings=settings)
+        assert [p.name for p in (out / "checkpoints").iterdir()] == ["checkpoint-2"]
+        losses.append(json.loads((out / "training.jsonl").read_text().splitlines()[0])["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    texts = pair_texts(small_model(*tokenizers), pairs)
+    assert len({sum(label >= 0 for label in text.labels) for text in texts}) > 1  # answers of unequal length
 
 
 def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):

@@ -215,7 +215,8 @@ def test_merged_adapters_compute_the_same(reference):
     tokens = merged.frame_tokens(merged.encode_frames(run.io["images.0"]), run.about["prompts"][0][0])
     out = merged(input_ids=run.io["input_ids"], attention_mask=run.io["attention_mask"], visual=[[tokens]])
     close(out.logits, run.io["logits"], "merged logits")
-    read = {n for f in ("adapter_model.bin", "non_lora_trainables.bin") for n in torch.load(run.folder / "lora" / f)}
+    files = [run.folder / "lora" / name for name in ("adapter_model.bin", "non_lora_trainables.bin")]
+    read = {name for file in files for name in torch.load(file, weights_only=True)}
     buffers = {f"lora:{n.removeprefix(PEFT_PREFIX)}" for n in read if n.endswith("position_ids")}
     assert buffers <= set(report.unused)
     used = {source.removeprefix("lora:") for source in report.used.values() if source.startswith("lora:")}

@@ -62,6 +62,14 @@ def test_the_next_stage_forgets_the_last(own_model):
     assert set_trainable(own_model, STAGES["align"]) == alone
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_what_frame_tokens_depend_on(part):
+    """Whatever comes before a `VisualTokens` changes it; the projectors after it do not."""
+    after = part in ("value_projector", "content_projector", "language_model")
+    assert keeps_frame_tokens([f"{PARTS[part]}weight"]) == after
+    assert not keeps_frame_tokens(["language_model.x", "vision_norm.weight", "content_projector.0.bias"])
+
+
 def test_adapters_train_only_in_a_stage_with_lora(own_model):
     add_lora(own_model, lora_config(LoraSettings(r=2, alpha=4)))
     adapters = {n for n, _ in own_model.named_parameters() if ".lora_" in n}
