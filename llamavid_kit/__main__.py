@@ -151,23 +151,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
 
-    sub = command(convert, "convert a checkpoint of the original code")
-    sub.add_argument("original", type=Path, help="full model, LoRA folder, stage-1 folder, or bare language model")
-    sub.add_argument("--base", type=Path, help="the model that a LoRA or stage-1 folder belongs to")
-    sub.add_argument("--text-decoder", type=Path, help="InstructBLIP's file: begins stage 1 on a bare language model")
-    sub.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
-    sub.add_argument("--bert-tokenizer", type=Path, help="bert-base-uncased folder (default: looked for likewise)")
-    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command(export, "write a converted or trained model in the original's layout")
-    sub.add_argument("folder", type=Path, help="a folder of this kit")
-    sub.add_argument("--out", type=Path, required=True)
-
-    sub = command(doctor, "what a folder holds, what is missing, where to get it, whether it fits this machine")
-    sub.add_argument("folder", type=Path)
-    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
-
+    _checkpoint_commands(command)
     sub = command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
     sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")
     sub.add_argument("--root", type=Path, required=True, help="folder of the clips")
@@ -184,6 +168,25 @@ def parser() -> argparse.ArgumentParser:
     sub = command(bench, "measure speed against baselines in the same run")
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
     return top
+
+
+def _checkpoint_commands(command) -> None:
+    sub = command(convert, "convert a checkpoint of the original code")
+    sub.add_argument("original", type=Path, help="full model, LoRA folder, stage-1 folder, or bare language model")
+    sub.add_argument("--base", type=Path, help="the model that a LoRA or stage-1 folder belongs to")
+    sub.add_argument("--text-decoder", type=Path, help="InstructBLIP's file: begins stage 1 on a bare language model")
+    sub.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
+    sub.add_argument("--bert-tokenizer", type=Path, help="bert-base-uncased folder (default: looked for likewise)")
+    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command(export, "write a converted or trained model in the original's layout")
+    sub.add_argument("folder", type=Path, help="a folder of this kit")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command(doctor, "what a folder holds, what is missing, where to get it, whether it fits this machine")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
 
 
 def _ablate_arguments(sub) -> None:

@@ -13,24 +13,22 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from llamavid_kit.answering import LlamaVidAnswerer, VideoModel, answer_ids
+from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
 from llamavid_kit.checkpoints import default_device, load
+from llamavid_kit.clip_list import closed_question, fix_clip_list, write_whole
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
 from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
-from llamavid_kit.pairs import InstructionPair, check_disjoint, check_unique
-from llamavid_kit.planner import check_fits
-from llamavid_kit.prompt import open_prompt
+from llamavid_kit.pairs import InstructionPair
 from llamavid_kit.scoring import RULES, label_of
 from llamavid_kit.summary import write_summary
-from llamavid_kit.video import Video, VideoError
+from llamavid_kit.video import Video
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +117,7 @@ def ablate(
     Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
     """
     config, root, out = config or AblationConfig(), Path(root), Path(out)
-    question, labels = _closed_question(pairs)
+    question, labels = closed_question(pairs)
     if config.finetune and not any(p.split == "train" for p in pairs):
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
     seconds: dict[str, float] = {}
@@ -138,50 +136,6 @@ def ablate(
             answerer = LlamaVidAnswerer(adapted, cache, config.max_new_tokens)
             answer_arm(answerer, arm, test, root, out, config, question, labels, videos)
     return write_summary(out, config, clips, seconds, world=model.config.world)
-
-
-def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> dict:
-    """Look at every clip at every rate, largest first, and write the list that all arms answer: `clips.json`.
-
-    A clip that cannot be read, or does not fit the model at the largest rate, is excluded with its reason.
-    """
-    path = out / "clips.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    longest = max(config.max_new_tokens, *(len(answer_ids(model, question, label)) for label in labels))
-    prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + longest
-
-    def look(pair: InstructionPair) -> str | Exception:
-        """The clip's content key, or why it cannot be used."""
-        try:
-            video = Video(pair.video_path(root))
-            for rate in sorted(config.fps, reverse=True):
-                check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=prompt, fps=rate)
-                cache.tokens(video, question, fps=rate)
-            return video.content_key()
-        except (VideoError, ValueError) as error:
-            return error
-
-    kept, excluded = {"train": [], "test": []}, []
-    wanted = [p for p in pairs if p.split == "test" or config.finetune]
-    threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # some decode while one's frames are in the model
-    try:
-        looks = tqdm(threads.map(look, wanted), desc="clips", unit="clip", total=len(wanted))
-        for pair, found in zip(wanted, looks, strict=True):
-            if isinstance(found, Exception):
-                reason = str(found).replace(f"{root}{os.sep}", "")
-                excluded.append({"clip": pair.id, "split": pair.split, "reason": reason})
-            else:
-                kept[pair.split].append(pair.to_dict() | {"content": found})
-    finally:
-        threads.shutdown(cancel_futures=True)
-    if not kept["test"]:
-        raise ValueError(f"none of {len(wanted)} clips can be used; the first reason: {excluded[0]['reason']}")
-    if config.finetune and not kept["train"]:
-        raise ValueError(f"no training clip can be used; the first reason: {excluded[0]['reason']}")
-    clips = {"question": question, "labels": list(labels), "source": config.source, **kept, "excluded": excluded}
-    _write_whole(path, json.dumps(clips, indent=1))
-    return clips
 
 
 def answer_arm(
@@ -209,7 +163,7 @@ def answer_arm(
     done = len(test) if n_lines == len(test) else n_lines // config.batch * config.batch
     kept = "".join([header, *whole[1 : 1 + done]])
     if found != kept.encode():
-        _write_whole(path, kept)
+        write_whole(path, kept)
     starts = range(done, len(test), config.batch)
     for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
         batch = test[at : at + config.batch]
@@ -266,18 +220,6 @@ def _split(clips: dict, split: str) -> list[InstructionPair]:
     return [InstructionPair(**(row | {"extra": row["extra"] | {"content": row.pop("content")}})) for row in rows]
 
 
-def _closed_question(pairs: Sequence[InstructionPair]) -> tuple[str, tuple[str, ...]]:
-    """The one question and label set of all pairs; ValueError where there is none, or more than one."""
-    if not any(p.split == "test" for p in pairs):
-        raise ValueError("no test pairs: an ablation needs clips to answer")
-    check_unique(pairs)
-    check_disjoint(pairs)
-    questions = {(p.question, p.choices) for p in pairs}
-    if len(questions) != 1 or not pairs[0].choices:
-        raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one closed question")
-    return questions.pop()
-
-
 def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], weights: str) -> None:
     """Make `out` this run's folder, or check that it is; ValueError names what differs."""
     record = json.dumps([p.to_dict() for p in pairs], sort_keys=True)
@@ -293,14 +235,7 @@ def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], 
     if out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
     out.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, json.dumps(ours, indent=1))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of the file or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(ours, indent=1))
 
 
 class _timed:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from small import LABELS, pair, small_model, write_clip
 
-from llamavid_kit import ablation
+from llamavid_kit import ablation, clip_list
 from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.answering import LlamaVidAnswerer, Reply
 from llamavid_kit.finetune import LoraSettings, TrainSettings
@@ -104,10 +104,10 @@ def test_all_arms_answer_the_same_clips_in_the_same_order(run):
 def test_room_is_kept_for_the_longest_choice(clips, tokenizers, tmp_path, monkeypatch):
     """A choice may be longer than the longest reply allowed."""
     model, asked = small_model(*tokenizers), []
-    monkeypatch.setattr(ablation, "check_fits", lambda *_, n_prompt, **__: asked.append(n_prompt))
+    monkeypatch.setattr(clip_list, "check_fits", lambda *_, n_prompt, **__: asked.append(n_prompt))
     config = replace(ZERO_SHOT, fps=(1,), max_new_tokens=1)
     ablate(clips[1][:2], root=clips[0], out=tmp_path / "run", config=config, model=model)
-    opened = ablation.open_prompt(model.tokenizer, "plain", clips[1][0].question)
+    opened = clip_list.open_prompt(model.tokenizer, "plain", clips[1][0].question)
     assert asked[0] == len(opened) + max(len(model.tokenizer(f"{label}</s>").input_ids) - 1 for label in LABELS)
     assert asked[0] > len(opened) + 2
 

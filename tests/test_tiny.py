@@ -12,7 +12,8 @@ from data_prep.toy_world.check_tiny import true_answers
 from data_prep.toy_world.questions import questions
 from data_prep.toy_world.read_facts import KINDS, SPREAD, Scenes, density
 from data_prep.toy_world.render import render_clip
-from data_prep.toy_world.train_tiny import CHECK_SEEDS, choose_questions, corpus, watch
+from data_prep.toy_world.train_tiny import corpus
+from data_prep.toy_world.training_clips import CHECK_SEEDS, choose_questions, watch
 from llamavid_kit import checkpoints
 from llamavid_kit.answering import generate_texts
 from llamavid_kit.study import CRIME

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from data_prep.toy_world import plan_clip
 from data_prep.toy_world.questions import questions
 from data_prep.toy_world.read_facts import KIND_WEIGHTS, KINDS
-from data_prep.toy_world.train_tiny import CHECK_SEEDS, watch
+from data_prep.toy_world.training_clips import CHECK_SEEDS, watch
 from data_prep.toy_world.wording import EVENT_WORDS, NOTHING
 from llamavid_kit.answering import generate_texts
 from llamavid_kit.checkpoints import load

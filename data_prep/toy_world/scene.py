@@ -183,39 +183,13 @@ def _cast(seed, light, start_s, end_s, seconds):
 
     side = 1 if move.random() < 0.5 else -1
     centre = move.uniform(94, 126)
-    people = {
-        "hat": ({**_person(rng, light), "shirt": colour(shirt_a), "hat": colour(hat)}, -15, move.uniform(16, 44)),
-        "bag": ({**_person(rng, light), "shirt": colour(shirt_b), "bag": colour(bag)}, 15, move.uniform(6, 34)),
-        "guard": (
-            {**_person(rng, light), "shirt": tone(UNIFORM, light), "trousers": tone((44, 50, 70), light), "vest": True},
-            47,
-            move.uniform(4, 26),
-        ),
+    shirts = {
+        "hat": {"shirt": colour(shirt_a), "hat": colour(hat)},
+        "bag": {"shirt": colour(shirt_b), "bag": colour(bag)},
     }
-    cast = {}
-    for name, (style, offset, way) in people.items():
-        track = _meeting(move, centre + side * offset, side * way * (1 if offset > 0 else -1), start_s, end_s)
-        cast[name] = Figure(
-            "person",
-            track,
-            move.uniform(155, 159),
-            move.uniform(55, 60),
-            style,
-            side if offset < 0 else -side,
-            move.uniform(0, 6.28),
-        )
+    cast = _who_meet(rng, move, light, side, centre, shirts, start_s, end_s)
     cast["animal"] = _animal(move, centre - side * 40, light, species, coat, action, seconds)
-    for k, x in enumerate(move.permutation([32.0, 84.0, 140.0, 190.0])[:n_behind]):
-        style = {**_person(rng, light), "shirt": tone(COATS[rng.integers(len(COATS))], light)}
-        cast[f"passer_{k + 1}"] = Figure(
-            "person",
-            _pacing(move, x, 16, seconds),
-            move.uniform(129, 134),
-            move.uniform(42, 46),
-            style,
-            1,
-            move.uniform(0, 6.28),
-        )
+    cast |= _passers(rng, move, light, n_behind, seconds)
     cast.update(_cars(move, light, colour(car), colour(parked), drives, start_s, end_s))
     chosen = {
         "hat_shirt": str(shirt_a),
@@ -232,6 +206,31 @@ def _cast(seed, light, start_s, end_s, seconds):
         "hat_first": side > 0,
     }
     return cast, chosen
+
+
+def _who_meet(rng, move, light, side, centre, shirts, start_s, end_s) -> dict[str, Figure]:
+    """The person with the hat, the one with the bag, and the guard, who comes by."""
+    uniform = {"shirt": tone(UNIFORM, light), "trousers": tone((44, 50, 70), light), "vest": True}
+    people = {
+        "hat": ({**_person(rng, light), **shirts["hat"]}, -15, move.uniform(16, 44)),
+        "bag": ({**_person(rng, light), **shirts["bag"]}, 15, move.uniform(6, 34)),
+        "guard": ({**_person(rng, light), **uniform}, 47, move.uniform(4, 26)),
+    }
+    cast = {}
+    for name, (style, offset, way) in people.items():
+        track = _meeting(move, centre + side * offset, side * way * (1 if offset > 0 else -1), start_s, end_s)
+        y, height, facing = move.uniform(155, 159), move.uniform(55, 60), side if offset < 0 else -side
+        cast[name] = Figure("person", track, y, height, style, facing, move.uniform(0, 6.28))
+    return cast
+
+
+def _passers(rng, move, light, n, seconds) -> dict[str, Figure]:
+    cast = {}
+    for k, x in enumerate(move.permutation([32.0, 84.0, 140.0, 190.0])[:n]):
+        style = {**_person(rng, light), "shirt": tone(COATS[rng.integers(len(COATS))], light)}
+        track, y, height = _pacing(move, x, 16, seconds), move.uniform(129, 134), move.uniform(42, 46)
+        cast[f"passer_{k + 1}"] = Figure("person", track, y, height, style, 1, move.uniform(0, 6.28))
+    return cast
 
 
 def _person(rng, light):
