@@ -21,8 +21,9 @@ def ask(args) -> None:
     from llamavid_kit.video import Video
 
     video = Video(args.video)
-    model = load(args.model, device=default_device())
-    reply = model.ask(video, args.question, fps=args.fps, max_new_tokens=args.max_new_tokens)
+    model = load(args.model, device=default_device(), context=args.context)
+    options = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
+    reply = model.ask(video, args.question, fps=args.fps, **options)
     print(reply)
     print(f"seen: {len(reply.timestamps_s)} frames, {reply.timestamps_s[0]:.2f} to {reply.timestamps_s[-1]:.2f} s")
     if args.attention:
@@ -33,7 +34,7 @@ def ask(args) -> None:
 
 
 def attention(args) -> None:
-    args.attention, args.max_new_tokens = args.out, 64
+    args.attention, args.max_new_tokens, args.subtitles, args.context = args.out, 64, None, None
     ask(args)
 
 
@@ -147,6 +148,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--fps", type=float, default=1.0, help="frames a second (default: 1)")
         if function is ask:
             sub.add_argument("--max-new-tokens", type=int, default=64)
+            sub.add_argument("--subtitles", type=Path, help=".srt or .vtt: each frame is followed by what is said")
+            sub.add_argument("--context", type=int, help="tokens that must fit, by linear RoPE scaling if need be")
             sub.add_argument("--attention", type=Path, help="save the context-attention overlay to this PNG")
         else:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")

@@ -6,7 +6,7 @@ one clip. Which label a reply means is decided in `scoring.py`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +15,12 @@ import torch
 
 from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.long_video import interleave, movie_turn, show_frames
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
 from llamavid_kit.planner import check_fits
-from llamavid_kit.prompt import human_turn, open_prompt, stop_ids, template, tokenize
+from llamavid_kit.prompt import IMAGE, human_turn, open_prompt, stop_ids, template, tokenize
+from llamavid_kit.subtitles import frame_texts, read_subtitles
 from llamavid_kit.video import Video
 
 
@@ -82,7 +84,12 @@ class LlamaVidAnswerer:
 @torch.inference_mode()
 def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:
     """Greedy replies to one question about several clips, as one batch."""
-    ids = torch.tensor([open_prompt(model.tokenizer, model.config.template, question)] * len(tokens))
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
+    return _generate(model, prompt, tokens, max_new_tokens)
+
+
+def _generate(model: LlamaVid, prompt: list[int], tokens: Sequence[VisualTokens], max_new_tokens: int) -> list[str]:
+    ids = torch.tensor([prompt] * len(tokens))
     new = model.generate(
         ids.to(model.device), visual=[[_to(model, t)] for t in tokens], do_sample=False, max_new_tokens=max_new_tokens,
         eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1], pad_token_id=model.tokenizer.pad_token_id,
@@ -125,22 +132,33 @@ def choice_log_likelihood(
 
 
 def ask(
-    model: LlamaVid, video: Video | Path | str, question: str, *, fps: float = 1.0, max_new_tokens: int = 64
-) -> Reply:
+    model: LlamaVid, video: Video | Path | str, question: str, *, fps: float = 1.0, max_new_tokens: int = 64,
+    subtitles: Path | str | None = None,
+) -> Reply:  # fmt: skip
     """One question about one clip; the reply holds the frame tokens with the attention map.
 
+    Args:
+        subtitles: .srt or .vtt of the clip: each frame is followed by what is said, in the original's movie prompt
+            (`run_llamavid_movie.py`). The text decoder is asked the bare question, as there.
+
+    Frames are decoded and encoded in chunks and only their tokens are kept, so a clip of any length passes.
     Raises VideoError for a clip that cannot be read, and ValueError, with the way out, for one too long for the model.
     """
     video = video if isinstance(video, Video) else Video(video)
-    sample = video.sample(fps)
-    check_fits(model.config, n_frames=len(sample), n_prompt=_prompt_length(model, question) + max_new_tokens, fps=fps)
-    config, parts = model.config, []
+    sample, config = video.sample(fps), model.config
+    if subtitles is None:
+        prompt, n_slots = open_prompt(model.tokenizer, config.template, question), 1
+    else:
+        texts = frame_texts(read_subtitles(subtitles), sample.timestamps_s, end_s=video.duration_s)
+        prompt, n_slots = _movie_prompt(model, question, texts), len(sample) * config.tokens_per_frame()
+    check_fits(config, n_frames=len(sample), n_prompt=len(prompt) - n_slots + max_new_tokens, fps=fps)
+    parts = []
     with torch.inference_mode():
         for _, _, frames in video.chunks(sample):
             pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
             parts.append(model.frame_tokens(model.encode_frames(pixels), question))
     tokens = VisualTokens(*(torch.cat([getattr(p, f) for p in parts]) for f in ("context", "content", "attention")))
-    text = generate_texts(model, question, [tokens], max_new_tokens=max_new_tokens)[0]
+    text = _generate(model, prompt, [tokens], max_new_tokens)[0]
     notes = [f"this model only knows {config.world}"] if config.world else []
     if fps > video.fps * 1.001:
         notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
@@ -156,8 +174,12 @@ def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
     return whole[len(prompt) :]
 
 
-def _prompt_length(model: LlamaVid, question: str) -> int:
-    return len(open_prompt(model.tokenizer, model.config.template, question)) - 1
+def _movie_prompt(model: LlamaVid, question: str, texts: Sequence[str]) -> list[int]:
+    """Ids of the movie prompt, one slot for each of a frame's tokens. Image marks stand around all frames, once."""
+    form = template(model.config.template)
+    frames = interleave(texts, tokens_per_frame=model.config.tokens_per_frame(), ellipses="keep")
+    turn = show_frames(movie_turn(question), frames, marks=form.image_mark != IMAGE)
+    return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
 
 
 def _to(model: LlamaVid, tokens: VisualTokens) -> VisualTokens:

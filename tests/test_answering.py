@@ -7,7 +7,9 @@ from small import LABELS, QUESTION, random_tokens, small_model, write_clip
 
 from llamavid_kit.answering import LlamaVidAnswerer, Reply, ask, choice_log_likelihood, generate_texts
 from llamavid_kit.frame_cache import FrameCache
-from llamavid_kit.prompt import open_prompt, tokenize
+from llamavid_kit.long_video import movie_turn
+from llamavid_kit.prompt import open_prompt, template, tokenize
+from llamavid_kit.subtitles import frame_texts, read_subtitles
 from llamavid_kit.video import Video, VideoError
 
 CHOICES = (*LABELS, "A car drives past a house.", "R")
@@ -152,6 +154,35 @@ def test_ask(model, videos):
     assert reply.text == generate_texts(model, QUESTION, [tokens], max_new_tokens=5)[0]
     assert reply.notes == () and str(reply) == reply.text
     assert model.ask(videos[2].path, QUESTION, fps=4, max_new_tokens=5).text == reply.text
+
+
+@torch.no_grad()
+def test_ask_with_subtitles(tokenizers, videos, tmp_path):
+    """Second implementation: embeddings of the text and projected frame tokens, put one behind the other by hand."""
+    model, video, fps = small_model(*tokenizers), videos[2], 1
+    said = tmp_path / "said.srt"
+    said.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n")
+    reply = ask(model, video, QUESTION, fps=fps, max_new_tokens=5, subtitles=said)
+    tokens, times = FrameCache(model).tokens(video, QUESTION, fps=fps)
+    texts = frame_texts(read_subtitles(said), times, end_s=video.duration_s)
+    assert len(times) == 4 and [bool(text) for text in texts].count(True) == 2
+    rows, embed = model.project(tokens), model.get_input_embeddings()
+
+    def words(text):
+        return embed(torch.tensor(model.tokenizer(text, add_special_tokens=False).input_ids, dtype=torch.long))
+
+    start, end = template("plain").render([(movie_turn(QUESTION), None)]).split("<image>")
+    parts = [embed(torch.tensor(model.tokenizer(start).input_ids))]
+    for k, text in enumerate(texts):
+        parts += [rows[2 * k : 2 * k + 2], *([words(text)] if text and k < len(texts) - 1 else [])]
+    parts.append(words(texts[-1] + end))
+    new = super(type(model), model).generate(
+        inputs_embeds=torch.cat(parts)[None], max_new_tokens=5, do_sample=False, eos_token_id=2, pad_token_id=0
+    )
+    assert reply.text == model.tokenizer.decode(new[0], skip_special_tokens=True).strip()
+    assert reply.timestamps_s == tuple(times)
+    with pytest.raises(ValueError, match="the model has 400"):
+        ask(model, video, QUESTION + " word" * 300, fps=fps, subtitles=said)
 
 
 def test_ask_in_chunks(model, tmp_path):
