@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 VIDEO_HELP = "a video file"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
 
 
@@ -20,6 +21,10 @@ def ask(args) -> None:
     from llamavid_kit.checkpoints import default_device, load
     from llamavid_kit.video import Video
 
+    if args.video.suffix.lower() in PICTURES:
+        model = load(args.model, device=default_device())
+        print(model.ask_image(args.video, args.question, max_new_tokens=args.max_new_tokens))
+        return
     video = Video(args.video)
     model = load(args.model, device=default_device(), context=args.context)
     options = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
@@ -140,7 +145,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--quick", action="store_true", help="the same path on a few clips")
     sub.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
 
-    for function, text in ((ask, "ask about a clip"), (attention, "save a clip's context-attention overlay")):
+    for function, text in (
+        (ask, "ask about a clip or a picture"),
+        (attention, "save a clip's context-attention overlay"),
+    ):
         sub = command(function, text)
         sub.add_argument("video", type=Path, help=VIDEO_HELP)
         sub.add_argument("question")

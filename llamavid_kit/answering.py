@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from PIL import Image, UnidentifiedImageError
 
 from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.frame_cache import FrameCache
@@ -163,6 +164,33 @@ def ask(
     if fps > video.fps * 1.001:
         notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
     return Reply(text, tuple(float(t) for t in sample.timestamps_s), notes=tuple(notes), tokens=tokens)
+
+
+def ask_image(
+    model: LlamaVid, image: Path | str | np.ndarray, question: str, *, pad: bool = True, max_new_tokens: int = 64
+) -> Reply:
+    """One question about one picture: a file that Pillow reads, or (H, W, 3) uint8 RGB.
+
+    pad: pad to a square with the mean colour, as the original answers image benchmarks (`image_aspect_ratio` "pad");
+    otherwise the centre square is seen, as with video. A file's rotation mark is not followed, as in the original.
+    Raises ValueError for a file that is no picture, and for a prompt too long for the model.
+    """
+    if not isinstance(image, np.ndarray):
+        path = Path(image)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not a file; expected a picture")
+        try:
+            with Image.open(path) as file:
+                image = np.asarray(file.convert("RGB"))
+        except (UnidentifiedImageError, OSError) as error:
+            raise ValueError(f"{path} cannot be read as a picture ({error}); convert it to PNG or JPEG") from error
+    config, prompt = model.config, open_prompt(model.tokenizer, model.config.template, question)
+    check_fits(config, n_frames=1, n_prompt=len(prompt) - 1 + max_new_tokens, fps=1)
+    look = {"size": config.image_size, "mean": config.image_mean, "std": config.image_std, "pad": pad}
+    with torch.inference_mode():
+        tokens = model.frame_tokens(model.encode_frames(pixel_values(image[None], **look)), question)
+    notes = (f"this model only knows {config.world}",) if config.world else ()
+    return Reply(_generate(model, prompt, [tokens], max_new_tokens)[0], (0.0,), notes=notes, tokens=tokens)
 
 
 def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:

@@ -230,6 +230,12 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
 
         return ask(self, video, question, fps=fps, **kwargs)
 
+    def ask_image(self, image, question: str, **kwargs):
+        """Answer one question about one picture; see `answering.ask_image`, which this calls."""
+        from llamavid_kit.answering import ask_image
+
+        return ask_image(self, image, question, **kwargs)
+
     def _see(self, clips, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
         """Text decoder and pooling once a (frame, question), all at once, for training."""
         asked = [len(clips[clip]) for clip in clip_of]

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small import LABELS, QUESTION, random_tokens, small_model, write_clip
 
 from llamavid_kit.answering import LlamaVidAnswerer, Reply, ask, choice_log_likelihood, generate_texts
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.long_video import movie_turn
+from llamavid_kit.pixels import pixel_values
 from llamavid_kit.prompt import open_prompt, template, tokenize
 from llamavid_kit.subtitles import frame_texts, read_subtitles
 from llamavid_kit.video import Video, VideoError
@@ -183,6 +185,28 @@ def test_ask_with_subtitles(tokenizers, videos, tmp_path):
     assert reply.timestamps_s == tuple(times)
     with pytest.raises(ValueError, match="the model has 400"):
         ask(model, video, QUESTION + " word" * 300, fps=fps, subtitles=said)
+
+
+@torch.no_grad()
+def test_ask_about_a_picture(model, tmp_path):
+    """A file, an array; padded with the mean colour or cut to the centre."""
+    picture = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "wide.png")
+    for pad in (True, False):
+        reply = model.ask_image(tmp_path / "wide.png", QUESTION, pad=pad, max_new_tokens=5)
+        seen = model.encode_frames(pixel_values(picture[None], size=28, pad=pad))
+        tokens = model.frame_tokens(seen, QUESTION)
+        assert torch.equal(reply.tokens.context, tokens.context)
+        assert reply.text == generate_texts(model, QUESTION, [tokens], max_new_tokens=5)[0]
+        assert model.ask_image(picture, QUESTION, pad=pad, max_new_tokens=5).text == reply.text
+    assert not torch.equal(model.ask_image(picture, QUESTION).tokens.context, tokens.context)  # padded by default
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="no.png cannot be read as a picture"):
+        model.ask_image(tmp_path / "no.png", QUESTION)
+    with pytest.raises(FileNotFoundError):
+        model.ask_image(tmp_path / "nowhere.png", QUESTION)
+    with pytest.raises(ValueError, match="the model has 400"):
+        model.ask_image(picture, QUESTION + " word" * 300)
 
 
 def test_ask_in_chunks(model, tmp_path):

@@ -54,3 +54,20 @@ def test_strides(combos):
     for combo in combos:
         if "error" not in combo["train"]:
             assert stride_of("train", combo["avg_fps"], combo["target_fps"]) == combo["train"]["stride"]
+
+
+def test_the_grounding_script_is_the_same_rule(combos):
+    """The record says so by a flag; the rule itself is `eval_repro`."""
+    assert all(combo["eval_repro_grounding_same"] is True for combo in combos if "eval_repro_grounding_same" in combo)
+
+
+def test_times_of_the_feature_extractor(combos):
+    """Its frame times are those that `Video` gives a clip of constant rate: index / rate."""
+    n = 0
+    for combo in combos:
+        record = combo.get("extract_features_tool")
+        if isinstance(record, dict) and "error" not in record and "frame_time" in record:
+            times = [index / combo["avg_fps"] for index in expected(record)]
+            assert record["frame_time"] == pytest.approx(times[: len(record["frame_time"])], abs=1e-6)
+            n += 1
+    assert n
