@@ -20,9 +20,11 @@ _HOME = {
     "VisualTokens": "context_attention",
     "ablate": "ablation",
     "clips_from_csv": "own_data",
-    "convert": "checkpoints",
+    "convert": "conversion",
+    "export": "conversion",
     "load": "checkpoints",
     "plan": "planner",
+    "write_report": "report",
 }
 __all__ = [*_HOME, "plots"]
 

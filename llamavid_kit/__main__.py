@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,13 @@ def ask(args) -> None:
     from llamavid_kit.video import Video
 
     if args.video.suffix.lower() in PICTURES:
-        model = load(args.model, device=default_device())
+        if args.attention or args.subtitles:
+            raise ValueError(f"{args.video} is a picture: overlays and subtitles are for clips")
+        model = load(args.model, device=default_device(), adapter=args.adapter)
         print(model.ask_image(args.video, args.question, max_new_tokens=args.max_new_tokens))
         return
     video = Video(args.video)
-    model = load(args.model, device=default_device(), context=args.context)
+    model = load(args.model, device=default_device(), context=args.context, adapter=args.adapter)
     options = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
     reply = model.ask(video, args.question, fps=args.fps, **options)
     print(reply)
@@ -105,6 +108,8 @@ def ablate(args) -> None:
     for arm in summary["arms"]:
         low, high = arm["wilson95"]
         print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]")
+    for row in summary["excluded"]:
+        print(f"left out: {row['clip']} ({row['split']}): {row['reason']}")
     print(f"report: {write_report(args.out)}")
 
 
@@ -117,7 +122,7 @@ def _pairs(args):
     if args.crime:
         from data_prep.ucf_crime import build
 
-        crime = build(args.crime, fps=[int(rate) for rate in args.fps])
+        crime = build(args.crime, fps=[math.ceil(rate) for rate in args.fps])  # its frame rule counts in whole rates
         return [*crime.test, *crime.train[args.tier]], args.crime
     from llamavid_kit.pairs import read_jsonl
 
@@ -153,6 +158,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("video", type=Path, help=VIDEO_HELP)
         sub.add_argument("question")
         sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+        sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
         sub.add_argument("--fps", type=float, default=1.0, help="frames a second (default: 1)")
         if function is ask:
             sub.add_argument("--max-new-tokens", type=int, default=64)

@@ -230,12 +230,18 @@ def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], 
         theirs = json.loads(path.read_text(encoding="utf-8"))
         differs = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
         if differs:
-            raise ValueError(f"{out} belongs to another run: {', '.join(differs)} differ; give another output folder")
+            said = ", ".join(f"{k} (there {_short(theirs.get(k))}, asked {_short(ours.get(k))})" for k in differs)
+            raise ValueError(f"{out} belongs to another run, they differ in {said}: give another output folder")
         return
     if out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(ours, indent=1))
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 60 else f"{text[:57]}…"
 
 
 class _timed:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
@@ -25,7 +26,12 @@ QUESTION_TOKENIZER = "question_tokenizer"  # sub-folder of a saved model
 
 
 def load(
-    name: str | Path, *, device: str | torch.device | None = None, context: int | None = None, **kwargs
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    context: int | None = None,
+    adapter: str | Path | None = None,
+    **kwargs,
 ) -> LlamaVid:
     """A model by name or folder, in eval mode, with its tokenizers.
 
@@ -33,6 +39,7 @@ def load(
         name: "tiny" (ships with the kit), a folder written by `save` or `convert`, or a folder of the original.
         device: where to put it; None leaves it to `device_map`, else CPU.
         context: tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
+        adapter: what `finetune` wrote for this model, merged into it.
         **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
             the others go to `from_original`. "tiny" computes in float32.
 
@@ -57,7 +64,17 @@ def load(
         if problems:
             raise CheckpointError(f"{folder} does not fit its config.json: {problems}")
         attach_tokenizers(model, folder)
+    if adapter is not None:
+        model = _with_adapter(model, Path(adapter))
     return model.to(device).eval() if device is not None else model.eval()
+
+
+def _with_adapter(model: LlamaVid, folder: Path) -> LlamaVid:
+    """`model` with LoRA and projector of `folder` for good; the folder of a fine-tuning, or its `adapter/`."""
+    inner = next((f for f in (folder, folder / "adapter") if (f / "adapter_model.safetensors").is_file()), None)
+    if inner is None:
+        raise CheckpointError(f"{folder} holds no adapter of this kit: expected adapter_model.safetensors, or adapter/")
+    return PeftModel.from_pretrained(model, inner).merge_and_unload()
 
 
 def default_device() -> str:

@@ -27,8 +27,8 @@ class Demo:
     """Size and seed of a demo. Events last 0.1-3 s, log-uniform; their kinds are equally frequent."""
 
     world_seed: int = 1
-    train_per_class: int = 40
-    test_per_class: int = 30
+    train_per_class: int = 32
+    test_per_class: int = 28
     event_s: tuple[float, float] = (0.1, 3.0)
     train: TrainSettings = TrainSettings()  # noqa: RUF009 - frozen
 

@@ -35,6 +35,7 @@ KINDS = {
     "ours": "a folder of this kit",
     "full": "a full model of the original",
     "lora": "a LoRA folder of the original: convert it with --base",
+    "adapter": "an adapter of this kit: `ask` takes it with --adapter, `load` with adapter=",
     "stage1": "a stage-1 folder of the original: convert it with --base",
     "llm": "a bare language model: with --text-decoder, stage 1 begins from it",
     "nothing": "no model",
@@ -100,7 +101,7 @@ def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examinati
 def kind_of(folder: Path) -> str:
     """A key of KINDS, told by the files alone."""
     if (folder / "adapter_config.json").is_file():
-        return "lora"
+        return "adapter" if (folder / "adapter_model.safetensors").is_file() else "lora"
     if (folder / "mm_projector.bin").is_file():
         return "stage1"
     if not (folder / "config.json").is_file():
@@ -117,6 +118,7 @@ def _files(folder: Path, kind: str) -> list[Part]:
         "ours": ["config.json", "question_tokenizer"],
         "full": ["config.json", "tokenizer.model"],
         "llm": ["config.json", "tokenizer.model"],
+        "adapter": ["adapter_config.json", "adapter_model.safetensors"],
         "lora": ["config.json", "adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin"],
         "stage1": ["config.json", "mm_projector.bin"],
     }[kind]

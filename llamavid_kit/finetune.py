@@ -6,6 +6,7 @@ first pass. `fit` is the loop underneath, used for the shipped model and the pap
 frames come from is left to `frame_cache.py`, how answers are judged to `answering.py` and `scoring.py`.
 """
 
+import hashlib
 import json
 import logging
 import random
@@ -116,13 +117,16 @@ def finetune(
 
     Trainable as in the original's LoRA with the study's `freeze_all`: the adapter and `mm_projector` (ours:
     `content_projector`). Done already (an adapter lies in `out`): nothing runs. `model` is left as it was.
+    Raises ValueError where `out` was begun with other pairs, frames or settings.
     """
     out = Path(out)
     settings, lora = settings or TrainSettings(), lora or LoraSettings()
-    if (out / ADAPTER / "adapter_config.json").is_file():
-        return out / ADAPTER
     if not pairs:
         raise ValueError("no training pairs: fine-tuning needs a train split")
+    _claim(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
+    if (out / ADAPTER / "adapter_config.json").is_file():
+        log.info("%s is trained already", out / ADAPTER)
+        return out / ADAPTER
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     torch.manual_seed(settings.seed)
     config = lora_config(lora, modules_to_save=["content_projector"])
@@ -134,8 +138,29 @@ def finetune(
             adapted.save_pretrained(out / ADAPTER)
         finally:
             adapted.unload()
-    (out / "settings.json").write_text(json.dumps({"train": asdict(settings), "lora": asdict(lora)}, indent=1))
     return out / ADAPTER
+
+
+def _digest(pairs: Sequence, tokens: Sequence[VisualTokens]) -> str:
+    """What is learned from: questions, answers, and the frame tokens themselves, so that another fps differs."""
+    digest = hashlib.sha256()
+    for pair, seen in zip(pairs, tokens, strict=False):
+        digest.update(json.dumps([pair.id, pair.question, pair.answer, len(seen)]).encode())
+        digest.update(seen.context.detach().float().sum(0).cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _claim(out: Path, record: dict) -> None:
+    """Write down what a folder trains before it does, or check that this is what it began with."""
+    path = out / "settings.json"
+    record = json.loads(json.dumps(record))
+    if path.is_file():
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        if differs := sorted(name for name in record if theirs.get(name) != record[name]):
+            raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 @contextmanager

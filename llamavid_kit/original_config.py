@@ -94,7 +94,7 @@ def _vision_config(state, depth: int, heads: int | None) -> InstructBlipVisionCo
     side = round((_tensor(state, "vision_tower.embeddings.position_embedding").shape[1] - 1) ** 0.5)
     width = patch.shape[0]
     if heads is None and width % EVA_HEAD_WIDTH:
-        raise CheckpointError(f"a tower of width {width} is not EVA-ViT-G: give its number of heads (vision_heads)")
+        raise CheckpointError(f"a tower of width {width} is not EVA-ViT-G: give its number of heads (--vision-heads)")
     return InstructBlipVisionConfig(
         hidden_size=width, intermediate_size=_tensor(state, "vision_tower.encoder.layers.0.mlp.fc1.weight").shape[0],
         num_hidden_layers=depth, num_attention_heads=heads or width // EVA_HEAD_WIDTH,

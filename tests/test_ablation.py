@@ -348,7 +348,12 @@ def test_killed_before_the_list_was_whole(clips, tokenizers, run, tmp_path):
 )  # fmt: skip
 def test_another_configuration(clips, tokenizers, own_run, change, named):
     before = arms(own_run)
-    with pytest.raises(ValueError, match=f"another run: {named} differ; give another output folder"):
+    with pytest.raises(
+        ValueError,
+        match="another run, they differ in "
+        + r" \(there .*\), ".join(named.split(", "))
+        + r" \(there .*: give another output folder",
+    ):
         start_again(clips, tokenizers, own_run, replace(CONFIG, **change))
     assert arms(own_run) == before
 
@@ -357,17 +362,17 @@ def test_another_configuration(clips, tokenizers, own_run, change, named):
     "change", [lambda p: p[:-1], lambda p: p[::-1], lambda p: [replace(p[0], answer="Blue"), *p[1:]]]
 )
 def test_other_pairs(clips, tokenizers, own_run, change):
-    with pytest.raises(ValueError, match="another run: pairs differ"):
+    with pytest.raises(ValueError, match="another run, they differ in pairs"):
         start_again(clips, tokenizers, own_run, pairs=change(clips[1]))
 
 
 def test_another_model_under_the_same_name(clips, tokenizers, own_run):
     """A retrained model must not finish the arms of its predecessor."""
-    with pytest.raises(ValueError, match="another run: weights differ"):
+    with pytest.raises(ValueError, match="another run, they differ in weights"):
         ablate(clips[1], root=clips[0], out=own_run, config=CONFIG, model=small_model(*tokenizers, seed=1))
     other = small_model(*tokenizers)
     other.language_model.lm_head.weight.data[0, 0] += 1e-3
-    with pytest.raises(ValueError, match="another run: weights differ"):
+    with pytest.raises(ValueError, match="another run, they differ in weights"):
         ablate(clips[1], root=clips[0], out=own_run, config=CONFIG, model=other)
 
 

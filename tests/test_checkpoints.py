@@ -303,7 +303,7 @@ def test_a_configuration_that_disagrees(folder, values, message):
 
 
 def test_heads_that_no_file_records():
-    with pytest.raises(CheckpointError, match="vision_heads"):
+    with pytest.raises(CheckpointError, match="vision-heads"):
         from_original(CASE / "checkpoint")
 
 

@@ -1,16 +1,19 @@
 """Guards fine-tuning: what is trained, that the base model is left alone, and that an interrupted run ends the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from small import COLOURS, LABELS, QUESTION, assert_same, pair, random_tokens, small_model, snapshot
 from transformers import Trainer, TrainerCallback
 
+from llamavid_kit import checkpoints
 from llamavid_kit import finetune as module
-from llamavid_kit.answering import generate_texts
+from llamavid_kit.answering import choice_log_likelihood, generate_texts
 from llamavid_kit.finetune import LoraSettings, TokenPairs, TrainSettings, adapter, collate_text, finetune
 from llamavid_kit.prompt import IGNORE, human_turn, supervised
 
@@ -267,3 +270,38 @@ def test_no_pairs(own_model, tmp_path):
 def test_pairs_and_tokens_must_agree(own_model, data, tmp_path):
     with pytest.raises(ValueError, match="5 pairs but frame tokens of 4 clips"):
         finetune(own_model, data[0], data[1][:4], out=tmp_path)
+
+
+def test_a_folder_begun_with_something_else_is_refused(own_model, data, tmp_path):
+    """Other settings, other answers, other frames of the same clips: none is taken for what lies there."""
+    pairs, tokens = data
+    finetune(own_model, pairs, tokens, out=tmp_path, settings=SETTINGS, lora=LORA)
+    kept = weights(tmp_path / "adapter")
+    answers = [pair(p.id, "Blue", split="train") for p in pairs]
+    others = [random_tokens(own_model, 2 + k, seed=k) for k in range(5)]
+    for arguments, word in (
+        ((pairs, tokens, replace(SETTINGS, max_steps=1), LORA), "train"),
+        ((pairs, tokens, SETTINGS, LoraSettings(r=1)), "lora"),
+        ((answers, tokens, SETTINGS, LORA), "data"),
+        ((pairs, others, SETTINGS, LORA), "data"),
+    ):
+        with pytest.raises(ValueError, match=f"trained with another {word}: give another output folder"):
+            finetune(own_model, *arguments[:2], out=tmp_path, settings=arguments[2], lora=arguments[3])
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in weights(tmp_path / "adapter").items())
+
+
+def test_load_with_an_adapter(own_model, data, tmp_path):
+    """From its folder or the fine-tuning's: the same answers as with the adapter beside the model, merged for good."""
+    checkpoints.save(own_model, tmp_path / "model")
+    folder = finetune(own_model, *data, out=tmp_path / "tuned", settings=SETTINGS, lora=LORA)
+    with adapter(own_model, folder) as tuned:
+        expected = choice_log_likelihood(tuned, QUESTION, data[1], LABELS)
+    plain = choice_log_likelihood(own_model, QUESTION, data[1], LABELS)
+    for given in (folder, tmp_path / "tuned"):
+        model = checkpoints.load(tmp_path / "model", adapter=given)
+        found = choice_log_likelihood(model, QUESTION, data[1], LABELS)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert not [name for name, _ in model.named_parameters() if "lora" in name or "modules_to_save" in name]
+    assert not np.allclose(found, plain, atol=1e-3)
+    with pytest.raises(checkpoints.CheckpointError, match="holds no adapter of this kit"):
+        checkpoints.load(tmp_path / "model", adapter=tmp_path / "model")

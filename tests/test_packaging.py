@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -51,3 +52,12 @@ def test_constraints_are_exact():
     """constraints.txt holds versions and nothing else: no path, no address."""
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9_.\-]+==[A-Za-z0-9_.\-+!]+", line), line
+
+
+def test_every_public_name_is_there():
+    import llamavid_kit
+
+    for name in llamavid_kit.__all__:
+        assert getattr(llamavid_kit, name) is not None, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = llamavid_kit.nothing
