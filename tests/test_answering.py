@@ -252,3 +252,13 @@ def test_ask_about_no_video(model, tmp_path):
     for path in (tmp_path / "absent.mp4", tmp_path):
         with pytest.raises(VideoError):
             ask(model, path, QUESTION)
+
+
+@pytest.mark.parametrize("command", [["ask", "{}", "What?", "--attention", "x.png"], ["attention", "{}", "What?"]])
+def test_a_picture_has_no_overlay_of_frames(tmp_path, capsys, command):
+    """Said, not silently left out."""
+    from llamavid_kit.__main__ import main
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    assert main([word.format(tmp_path / "p.png") for word in command]) == 2
+    assert "p.png is a picture: overlays and subtitles are for clips" in capsys.readouterr().err
