@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from small import LABELS, QUESTION, random_tokens, small_model, write_clip
 
+from llamavid_kit import answering
 from llamavid_kit.answering import LlamaVidAnswerer, Reply, ask, choice_log_likelihood, generate_texts
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.long_video import movie_turn
@@ -262,3 +263,17 @@ def test_a_picture_has_no_overlay_of_frames(tmp_path, capsys, command):
     Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
     assert main([word.format(tmp_path / "p.png") for word in command]) == 2
     assert "p.png is a picture: overlays and subtitles are for clips" in capsys.readouterr().err
+
+
+@torch.no_grad()
+def test_a_film_that_just_fits(tokenizers, videos, tmp_path, monkeypatch):
+    """A slot is no token of its own: prompt and frames are counted as the model will see them."""
+    model, seen = small_model(*tokenizers), []
+    said = tmp_path / "said.srt"
+    said.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n")
+    monkeypatch.setattr(answering, "check_fits", lambda config, **counts: seen.append(counts))
+    monkeypatch.setattr(answering, "_generate", lambda model, prompt, tokens, n: seen.append((prompt, tokens)) or [""])
+    ask(model, videos[2], QUESTION, fps=1, max_new_tokens=7, subtitles=said)
+    counts, (prompt, tokens) = seen
+    embeds, _, _ = model.splice(torch.tensor([prompt]), [tokens])
+    assert counts["n_frames"] * model.config.tokens_per_frame() + counts["n_prompt"] == embeds.shape[1] + 7
