@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
 from llamavid_kit.checkpoints import default_device, load
-from llamavid_kit.clip_list import closed_question, fix_clip_list, write_whole
+from llamavid_kit.clip_list import closed_question, fix_clip_list
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
+from llamavid_kit.folders import claim, write_whole
 from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pairs import InstructionPair
@@ -223,20 +224,13 @@ def _split(clips: dict, split: str) -> list[InstructionPair]:
 def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], weights: str) -> None:
     """Make `out` this run's folder, or check that it is; ValueError names what differs."""
     record = json.dumps([p.to_dict() for p in pairs], sort_keys=True)
-    ours = json.loads(json.dumps(asdict(config)))
-    ours |= {"pairs": hashlib.sha256(record.encode()).hexdigest(), "weights": weights}
     path = out / "config.json"
-    if path.is_file():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        differs = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-        if differs:
-            said = ", ".join(f"{k} (there {_short(theirs.get(k))}, asked {_short(ours.get(k))})" for k in differs)
-            raise ValueError(f"{out} belongs to another run, they differ in {said}: give another output folder")
-        return
-    if out.is_dir() and any(out.iterdir()):
+    if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(ours, indent=1))
+    ours = asdict(config) | {"pairs": hashlib.sha256(record.encode()).hexdigest(), "weights": weights}
+    if differs := claim(path, ours):
+        said = ", ".join(f"{k} (there {_short(there)}, asked {_short(asked)})" for k, (there, asked) in differs.items())
+        raise ValueError(f"{out} belongs to another run, they differ in {said}: give another output folder")
 
 
 def _short(value) -> str:

@@ -8,11 +8,11 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tqdm import tqdm
 
 from llamavid_kit.answering import answer_ids
+from llamavid_kit.folders import write_whole
 from llamavid_kit.pairs import InstructionPair, check_disjoint, check_unique
 from llamavid_kit.planner import check_fits
 from llamavid_kit.prompt import open_prompt
@@ -73,10 +73,3 @@ def closed_question(pairs: Sequence[InstructionPair]) -> tuple[str, tuple[str, .
     if len(questions) != 1 or not pairs[0].choices:
         raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one closed question")
     return questions.pop()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """All of the file or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

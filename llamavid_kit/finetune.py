@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.conversation import TrainingText, training_text
+from llamavid_kit.folders import claim
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.prompt import IGNORE
 from llamavid_kit.stages import LoraSettings, TrainSettings, lora_config
@@ -123,11 +124,11 @@ def finetune(
     settings, lora = settings or TrainSettings(), lora or LoraSettings()
     if not pairs:
         raise ValueError("no training pairs: fine-tuning needs a train split")
-    _claim(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
+    dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
+    claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
     if (out / ADAPTER / "adapter_config.json").is_file():
         log.info("%s is trained already", out / ADAPTER)
         return out / ADAPTER
-    dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     torch.manual_seed(settings.seed)
     config = lora_config(lora, modules_to_save=["content_projector"])
     collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
@@ -144,23 +145,17 @@ def finetune(
 def _digest(pairs: Sequence, tokens: Sequence[VisualTokens]) -> str:
     """What is learned from: questions, answers, and the frame tokens themselves, so that another fps differs."""
     digest = hashlib.sha256()
-    for pair, seen in zip(pairs, tokens, strict=False):
+    for pair, seen in zip(pairs, tokens, strict=True):
         digest.update(json.dumps([pair.id, pair.question, pair.answer, len(seen)]).encode())
-        digest.update(seen.context.detach().float().sum(0).cpu().numpy().tobytes())
+        for tensor in (seen.context, seen.content):
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _claim(out: Path, record: dict) -> None:
-    """Write down what a folder trains before it does, or check that this is what it began with."""
-    path = out / "settings.json"
-    record = json.loads(json.dumps(record))
-    if path.is_file():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        if differs := sorted(name for name in record if theirs.get(name) != record[name]):
-            raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+def claim_training(out: Path, record: dict) -> None:
+    """Keep in `out/settings.json` what is trained there; ValueError where it was begun with something else."""
+    if differs := claim(out / "settings.json", record):
+        raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
 
 
 @contextmanager
