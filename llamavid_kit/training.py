@@ -5,6 +5,7 @@ what makes frame tokens, else as cached frame tokens. The loop that resumes is `
 ablation is `finetune.finetune`.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch.utils.data import Dataset
 
 from llamavid_kit.checkpoints import save
 from llamavid_kit.conversation import TrainingText
-from llamavid_kit.finetune import TokenCollate, TokenPairs, collate_text, fit, pair_texts
+from llamavid_kit.finetune import TokenCollate, TokenPairs, claim_training, collate_text, fit, pair_texts
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
@@ -48,18 +49,23 @@ def train_stage(
             that was killed goes on when it is called again with the model that it began with.
         settings: None takes the stage's published ones.
 
-    Done already (`out/model` is there): nothing runs. The model takes the stage's conversation template; adapters of a
+    Done already (`out/model` is there): nothing runs. A folder begun with another stage, rate, settings or pairs raises
+    ValueError. The model takes the stage's conversation template; adapters of a
     stage with LoRA are merged in the end. Departures from the original `train.py`: the loss is the mean over a step's
     supervised tokens, not the mean of each process's mean; the text decoder reads the question as it will be asked,
     with its line breaks; where frame tokens do not change they are computed once, in eval mode, while the original
     leaves the frozen text decoder's dropout on; the tower stays in the model's dtype.
     """
     recipe, out = stage_named(stage), Path(out)
-    if (out / TRAINED / "config.json").is_file():
-        return out / TRAINED
     if not pairs:
         raise ValueError("no training pairs: a stage needs a train split")
     settings = settings or recipe.settings
+    asked = json.dumps([[p.id, p.question, p.answer] for p in pairs])
+    record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
+    claim_training(out, record | {"data": hashlib.sha256(asked.encode()).hexdigest()})
+    if (out / TRAINED / "config.json").is_file():
+        log.info("%s is trained already", out / TRAINED)
+        return out / TRAINED
     model.eval().config.template = recipe.template
     torch.manual_seed(settings.seed)
     handle = add_lora(model, lora_config(recipe.lora)) if recipe.lora else None
@@ -76,8 +82,6 @@ def train_stage(
     fit(model, dataset, collate, out=out, settings=settings)
     if handle is not None:
         handle.merge_and_unload()
-    record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
-    (out / "settings.json").write_text(json.dumps(record, indent=1))
     save(model, out / f"{TRAINED}.partial")
     return (out / f"{TRAINED}.partial").rename(out / TRAINED)
 

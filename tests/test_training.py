@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,6 +62,11 @@ def test_done_already(own_model, pairs, clips, tmp_path, monkeypatch):
     folder = train_stage(own_model, pairs, **where)
     monkeypatch.setattr(training, "fit", None)
     assert train_stage(own_model, pairs, **where) == folder
+    for change in ({"stage": "align"}, {"fps": 2}, {"settings": replace(SETTINGS, max_steps=1)}):
+        with pytest.raises(ValueError, match="was trained with another"):
+            train_stage(own_model, pairs, **where | change)
+    with pytest.raises(ValueError, match="was trained with another data"):
+        train_stage(own_model, pairs[:-1], **where)
 
 
 @pytest.mark.parametrize("name", ["align", "freeze_all", "lora"])
