@@ -9,9 +9,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llamavid_kit.prompt import IMAGE, supervised, template
+from llamavid_kit.prompt import IMAGE, IMAGE_END, IMAGE_START, supervised, template
 
-IMAGE_START, IMAGE_END = "<im_start>", "<im_end>"
 HUMAN, ASSISTANT = "human", "gpt"
 
 

@@ -7,11 +7,10 @@ the slot of one visual token, to be tokenized by `prompt.tokenize` and `prompt.s
 from collections.abc import Sequence
 from typing import Literal
 
-from llamavid_kit.prompt import IMAGE, human_turn
+from llamavid_kit.prompt import IMAGE, IMAGE_END, IMAGE_START, human_turn
 
 MOVIE_START = "Below is a movie. Memorize the content and answer my question after watching this movie."
 MOVIE_END = "Now the movie end."  # both as in run_llamavid_movie.py of the original
-START_MARK, END_MARK = "<im_start>", "<im_end>"
 
 
 def interleave(
@@ -45,7 +44,7 @@ def show_frames(turn: str, frames: str, *, marks: bool = False) -> str:
     marks: puts <im_start> and <im_end> around the frames (`mm_use_im_start_end`).
     """
     _check_one_slot(turn)
-    return turn.replace(IMAGE, f"{START_MARK}{frames}{END_MARK}" if marks else frames)
+    return turn.replace(IMAGE, f"{IMAGE_START}{frames}{IMAGE_END}" if marks else frames)
 
 
 def query_of(turn: str) -> str:

@@ -8,6 +8,7 @@ Input: turns of text in which `<image>` marks where the frame tokens go. Output:
 from dataclasses import dataclass
 
 IMAGE = "<image>"
+IMAGE_START, IMAGE_END = "<im_start>", "<im_end>"  # around it in checkpoints with `mm_use_im_start_end`
 IMAGE_SLOT = -200  # IMAGE_TOKEN_INDEX of the original: never a vocabulary id
 IGNORE = -100  # label of a token that is not supervised
 
@@ -82,7 +83,7 @@ TEMPLATES: dict[str, Template | CaptionTemplate] = {
     "vicuna_v1": Template(system=VICUNA_SYSTEM),
     "imgsp_v1": Template(system=VICUNA_SYSTEM, image_each_turn=True),  # the same words; stages 2 and 3 train with it
     # `mm_use_im_start_end`: two tokens of their own, which the checkpoint's tokenizer must hold
-    "vicuna_v1_im_start_end": Template(system=VICUNA_SYSTEM, image_mark=f"<im_start>{IMAGE}<im_end>"),
+    "vicuna_v1_im_start_end": Template(system=VICUNA_SYSTEM, image_mark=f"{IMAGE_START}{IMAGE}{IMAGE_END}"),
     "plain_guided": CaptionTemplate(),  # stage 1
     "plain": Template(system=""),  # the shipped model's: short, because every token costs CPU time
 }
