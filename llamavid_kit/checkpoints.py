@@ -272,11 +272,18 @@ def check_fits_model(ours: dict, state: dict, folder: Path) -> None:
         raise CheckpointError(f"{folder} does not fit its config.json: " + "; ".join(problems))
 
 
+def _places(folder: Path, name: str) -> tuple[Path, ...]:
+    return folder / name, folder.parent / name, folder.parent / "model_zoo" / "LAVIS" / name
+
+
+def find_beside(folder: Path, name: str) -> Path | None:
+    """Where the part `name` lies, in the folder, next to it, or where the original's README puts it; None: nowhere."""
+    return next((place for place in _places(folder, name) if name and place.exists()), None)
+
+
 def beside(folder: Path, name: str, option: str) -> Path:
     """A part that the original keeps outside the checkpoint; only its file name is taken from the configuration."""
-    places = (folder / name, folder.parent / name, folder.parent / "model_zoo" / "LAVIS" / name)
-    for place in places:
-        if name and place.exists():
-            return place
-    tried = ", ".join(str(p) for p in places)
+    if found := find_beside(folder, name):
+        return found
+    tried = ", ".join(str(p) for p in _places(folder, name))
     raise CheckpointError(f"{name or 'the part'} not found (tried {tried}): name it with {option}")

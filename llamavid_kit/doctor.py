@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from llamavid_kit.checkpoints import check_fits_model, check_opened, open_original
+from llamavid_kit.checkpoints import check_fits_model, check_opened, find_beside, open_original
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.conversion import PIECE_BYTES
 from llamavid_kit.model import LlamaVid
@@ -142,8 +142,7 @@ def _beside(folder: Path, kind: str) -> list[Part]:
     options = {vision: "--vision-weights", "bert-base-uncased": "--bert-tokenizer"}
     parts = []
     for name, option in options.items():
-        places = (folder / name, folder.parent / name, folder.parent / "model_zoo" / "LAVIS" / name)
-        path = next((place for place in places if place.exists()), None)
+        path = find_beside(folder, name)
         where = SOURCES.get(name, "where the checkpoint came from")
         parts.append(Part(name, path, _bytes(path) if path else 0, "" if path else f"get it from {where}, or {option}"))
     return parts
