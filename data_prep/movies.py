@@ -169,6 +169,8 @@ def _collect(requests: Sequence[Request], outcomes: Mapping[str, Outcome], resul
     for request in requests:
         outcome = outcomes[request.id]
         film, passage = request.film.name, request.passage.to_dict()
+        said = request.film.texts.get("subtitles")  # what training shows between the frames
+        extra = {"passage": passage, **({"subtitles": said[0]} if said else {})}
         result.n_asked_again += len(outcome.problems) - (outcome.failure == MALFORMED)
         if outcome.failure:
             more = {"request": request.id, "problems": list(outcome.problems), "passage": passage}
@@ -182,7 +184,7 @@ def _collect(requests: Sequence[Request], outcomes: Mapping[str, Outcome], resul
                 continue
             result.pairs.append(InstructionPair(
                 id=pair_id, video=request.film.video, question=qa.question, answer=qa.answer, split="train",
-                source="movies", extra={"kind": request.kind, "type": qa.type, "film": film, "passage": passage},
+                source="movies", extra=extra | {"kind": request.kind, "type": qa.type, "film": film},
             ))  # fmt: skip
 
 

@@ -22,6 +22,7 @@ _HOME = {
     "clips_from_csv": "own_data",
     "convert": "conversion",
     "export": "conversion",
+    "import_features": "feature_file",
     "load": "checkpoints",
     "plan": "planner",
     "write_report": "report",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 VIDEO_HELP = "a video file"
+ASK_HELP = "a video, a picture, or a feature file of the original (.pkl)"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
 
@@ -20,6 +21,7 @@ def demo(args) -> None:
 
 def ask(args) -> None:
     from llamavid_kit.checkpoints import default_device, load
+    from llamavid_kit.feature_file import SUFFIX, import_features
     from llamavid_kit.video import Video
 
     if args.video.suffix.lower() in PICTURES:
@@ -28,12 +30,16 @@ def ask(args) -> None:
         model = load(args.model, device=default_device(), adapter=args.adapter)
         print(model.ask_image(args.video, args.question, max_new_tokens=args.max_new_tokens))
         return
-    video = Video(args.video)
+    film = args.video.suffix.lower() == SUFFIX
+    if film and args.attention:
+        raise ValueError(f"{args.video} holds features and no frames: there is nothing to draw an overlay on")
+    video = import_features(args.video) if film else Video(args.video)
     model = load(args.model, device=default_device(), context=args.context, adapter=args.adapter)
     options = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
     reply = model.ask(video, args.question, fps=args.fps, **options)
     print(reply)
-    print(f"seen: {len(reply.timestamps_s)} frames, {reply.timestamps_s[0]:.2f} to {reply.timestamps_s[-1]:.2f} s")
+    times = reply.timestamps_s
+    print(f"seen: {len(reply.tokens)} frames" + (f", {times[0]:.2f} to {times[-1]:.2f} s" if times else ""))
     if args.attention:
         from llamavid_kit.overlay import save_overlay
 
@@ -51,6 +57,7 @@ def convert(args) -> None:
 
     given = {
         "vision_weights": args.vision_weights, "bert_folder": args.bert_tokenizer, "vision_heads": args.vision_heads,
+        "image_size": args.image_size,
     }  # fmt: skip
     report = convert(
         args.original, out=args.out, base=args.base, text_decoder=args.text_decoder,
@@ -72,7 +79,7 @@ def doctor(args) -> None:
 
 
 def finetune(args) -> None:
-    from llamavid_kit.checkpoints import default_device, load
+    from llamavid_kit.checkpoints import load_to_train
     from llamavid_kit.finetune import finetune
     from llamavid_kit.frame_cache import FrameCache
     from llamavid_kit.pairs import read_jsonl
@@ -80,7 +87,7 @@ def finetune(args) -> None:
     from llamavid_kit.training import train_stage
     from llamavid_kit.video import Video
 
-    model = load(args.model, device=default_device())
+    model = load_to_train(args.model)
     pairs = [p for p in read_jsonl(args.pairs) if p.split == "train"]
     asked = {"learning_rate": args.learning_rate, "epochs": args.epochs, "seed": args.seed}
     given = {name: value for name, value in asked.items() if value is not None}
@@ -151,11 +158,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
 
     for function, text in (
-        (ask, "ask about a clip or a picture"),
+        (ask, "ask about a clip, a picture, or a film's features"),
         (attention, "save a clip's context-attention overlay"),
     ):
         sub = command(function, text)
-        sub.add_argument("video", type=Path, help=VIDEO_HELP)
+        sub.add_argument("video", type=Path, help=ASK_HELP if function is ask else VIDEO_HELP)
         sub.add_argument("question")
         sub.add_argument("--model", default="tiny", help=MODEL_HELP)
         sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
@@ -195,6 +202,7 @@ def _checkpoint_commands(command) -> None:
     sub.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
     sub.add_argument("--bert-tokenizer", type=Path, help="bert-base-uncased folder (default: looked for likewise)")
     sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
+    sub.add_argument("--image-size", type=int, help="pixels a side, where no file says it (default: the tower's 224)")
     sub.add_argument("--out", type=Path, required=True)
 
     sub = command(export, "write a converted or trained model in the original's layout")

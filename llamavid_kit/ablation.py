@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
-from llamavid_kit.checkpoints import default_device, load
+from llamavid_kit.checkpoints import default_device, load, load_to_train
 from llamavid_kit.clip_list import closed_question, fix_clip_list
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
 from llamavid_kit.folders import claim, write_whole
@@ -123,7 +123,8 @@ def ablate(
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
     seconds: dict[str, float] = {}
     with _timed(seconds, "load model"):
-        model = model or load(config.model, device=default_device())
+        if model is None:
+            model = load_to_train(config.model) if config.finetune else load(config.model, device=default_device())
         cache = FrameCache(model, out / "frame_tokens")
         _claim(out, config, pairs, weights_key(model))
     with _timed(seconds, "decode and encode clips"):

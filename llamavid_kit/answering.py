@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.context_attention import VisualTokens
+from llamavid_kit.feature_file import LongVideo
 from llamavid_kit.frame_cache import FrameCache
-from llamavid_kit.long_video import interleave, movie_turn, show_frames
+from llamavid_kit.long_video import interleave, movie_turn, show_frames, spread
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
 from llamavid_kit.planner import check_fits
@@ -133,25 +135,31 @@ def choice_log_likelihood(
 
 
 def ask(
-    model: LlamaVid, video: Video | Path | str, question: str, *, fps: float = 1.0, max_new_tokens: int = 64,
-    subtitles: Path | str | None = None,
+    model: LlamaVid, video: Video | LongVideo | Path | str, question: str, *, fps: float = 1.0,
+    max_new_tokens: int = 64, subtitles: Path | str | None = None,
 ) -> Reply:  # fmt: skip
     """One question about one clip; the reply holds the frame tokens with the attention map.
 
     Args:
+        video: a clip, or a film's features (`feature_file.import_features`), which bring their own rate and subtitles.
         subtitles: .srt or .vtt of the clip: each frame is followed by what is said, in the original's movie prompt
             (`run_llamavid_movie.py`). The text decoder is asked the bare question, as there.
 
     Frames are decoded and encoded in chunks and only their tokens are kept, so a clip of any length passes.
     Raises VideoError for a clip that cannot be read, and ValueError, with the way out, for one too long for the model.
     """
+    if isinstance(video, LongVideo):
+        if subtitles is not None:
+            raise ValueError("a feature file brings its own subtitles; leave subtitles out")
+        return _ask_film(model, video, question, max_new_tokens)
     video = video if isinstance(video, Video) else Video(video)
     sample, config = video.sample(fps), model.config
     if subtitles is None:
         prompt, n_slots = open_prompt(model.tokenizer, config.template, question), 1
     else:
         texts = frame_texts(read_subtitles(subtitles), sample.timestamps_s, end_s=video.duration_s)
-        prompt, n_slots = _movie_prompt(model, question, texts), len(sample) * config.tokens_per_frame()
+        frames = interleave(texts, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
+        prompt, n_slots = _movie_prompt(model, question, frames), len(sample) * config.tokens_per_frame()
     check_fits(config, n_frames=len(sample), n_prompt=len(prompt) - n_slots + max_new_tokens, fps=fps)
     parts = []
     with torch.inference_mode():
@@ -160,10 +168,26 @@ def ask(
             parts.append(model.frame_tokens(model.encode_frames(pixels), question))
     tokens = VisualTokens(*(torch.cat([getattr(p, f) for p in parts]) for f in ("context", "content", "attention")))
     text = _generate(model, prompt, [tokens], max_new_tokens)[0]
-    notes = [f"this model only knows {config.world}"] if config.world else []
+    notes = _about(config)
     if fps > video.fps * 1.001:
         notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
     return Reply(text, tuple(float(t) for t in sample.timestamps_s), notes=tuple(notes), tokens=tokens)
+
+
+def _ask_film(model: LlamaVid, film: LongVideo, question: str, max_new_tokens: int) -> Reply:
+    """A feature file and a question, as `run_llamavid_movie.py` of the original asks."""
+    config = model.config
+    frames = spread(film.inputs, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
+    prompt = _movie_prompt(model, question, frames)
+    if (needed := len(prompt) + max_new_tokens) > config.context:
+        raise ValueError(
+            f"{len(film.features)} frames with their subtitles need {needed} tokens, the model has {config.context}: "
+            f"load it with context={needed} (--context)"
+        )
+    with torch.inference_mode():
+        tokens = model.frame_tokens(film.features, question)
+    notes = (*_about(config), "the frames come from a feature file, which does not say when they are")
+    return Reply(_generate(model, prompt, [tokens], max_new_tokens)[0], (), notes=notes, tokens=tokens)
 
 
 def ask_image(
@@ -189,8 +213,12 @@ def ask_image(
     look = {"size": config.image_size, "mean": config.image_mean, "std": config.image_std, "pad": pad}
     with torch.inference_mode():
         tokens = model.frame_tokens(model.encode_frames(pixel_values(image[None], **look)), question)
-    notes = (f"this model only knows {config.world}",) if config.world else ()
-    return Reply(_generate(model, prompt, [tokens], max_new_tokens)[0], (0.0,), notes=notes, tokens=tokens)
+    text = _generate(model, prompt, [tokens], max_new_tokens)[0]
+    return Reply(text, (0.0,), notes=tuple(_about(config)), tokens=tokens)
+
+
+def _about(config: LlamaVidConfig) -> list[str]:
+    return [f"this model only knows {config.world}"] if config.world else []
 
 
 def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
@@ -202,10 +230,9 @@ def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
     return whole[len(prompt) :]
 
 
-def _movie_prompt(model: LlamaVid, question: str, texts: Sequence[str]) -> list[int]:
-    """Ids of the movie prompt, one slot for each of a frame's tokens. Image marks stand around all frames, once."""
+def _movie_prompt(model: LlamaVid, question: str, frames: str) -> list[int]:
+    """Ids of the movie prompt, one slot for each `<image>` of `frames`. Image marks stand around all of them, once."""
     form = template(model.config.template)
-    frames = interleave(texts, tokens_per_frame=model.config.tokens_per_frame(), ellipses="keep")
     turn = show_frames(movie_turn(question), frames, marks=form.image_mark != IMAGE)
     return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
 

@@ -82,6 +82,17 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def load_to_train(name: str | Path) -> LlamaVid:
+    """`load` where commands put a model, in a precision that training takes (`finetune.fit`).
+
+    "tiny", and any model on a CPU: float32. On a GPU bfloat16, in which the original trains; its checkpoints are
+    float16, in which `load` leaves them.
+    """
+    device = default_device()
+    full = device == "cpu" or name == "tiny"
+    return load(name, device=device, dtype=torch.float32 if full else torch.bfloat16)
+
+
 def attach_tokenizers(model: LlamaVid, folder: Path) -> None:
     """Give the model the tokenizers that `save` wrote beside its weights."""
     model.tokenizer = load_llm_tokenizer(folder)
@@ -174,6 +185,7 @@ def open_parts(
     bert_folder: Path | str | None = None,
     content: str = "mean",
     vision_heads: int | None = None,
+    image_size: int | None = None,
     seed: int = 0,
 ) -> Opened:
     """A bare language model with new parts.
@@ -187,7 +199,7 @@ def open_parts(
     bert, bert_config = _bert(llm, bert_folder)
     config, state, report = read_parts(
         llm, vision_weights=vision_weights, text_decoder=text_decoder, adapter=adapter, content=content,
-        bert_config=bert_config, vision_heads=vision_heads, seed=seed,
+        bert_config=bert_config, vision_heads=vision_heads, image_size=image_size, seed=seed,
     )  # fmt: skip
     return Opened(config, state, report, llm, bert)
 
@@ -217,6 +229,7 @@ def open_lora(
     vision_weights: Path | str | None = None,
     bert_folder: Path | str | None = None,
     vision_heads: int | None = None,
+    image_size: int | None = None,
 ) -> Opened:
     """A LoRA folder of the original on `base`; the arguments are those of `open_original`."""
     folder, base = Path(folder), Path(base)
@@ -227,7 +240,7 @@ def open_lora(
     bert, bert_config = _bert(base, bert_folder)
     config, state, report, adapters = read_lora(
         folder, base=base, vision_weights=vision_weights or beside(base, tower, "--vision-weights"),
-        vision_heads=vision_heads, bert_config=bert_config,
+        vision_heads=vision_heads, image_size=image_size, bert_config=bert_config,
     )  # fmt: skip
     return Opened(config, state, report, base, bert, adapters)
 

@@ -13,6 +13,8 @@ from llamavid_kit.pixels import CLIP_MEAN, CLIP_STD
 
 MLP_RATIO = 4.3637  # EVA-ViT-G: the MLP is int(C * 4.3637) wide
 
+VICUNA_13B = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40}
+
 ContentPool = Literal["mean", "grid", "all"]
 
 
@@ -168,11 +170,39 @@ class LlamaVidConfig(PreTrainedConfig):
 
     @classmethod
     def llama_vid_7b_224(cls, **kwargs) -> "LlamaVidConfig":
-        """`llama-vid-7b-full-224`: EVA-ViT-G at 224 px, BERT-base Q-Former with 32 queries, Vicuna-7B-v1.5."""
-        vision = InstructBlipVisionConfig(intermediate_size=int(1408 * MLP_RATIO), initializer_range=0.02)
+        """`llama-vid-7b-full-224`, `…-video-fps-1`: EVA-ViT-G, BERT-base Q-Former with 32 queries, Vicuna-7B-v1.5."""
+        return cls._published(224, {}, kwargs)
+
+    @classmethod
+    def llama_vid_7b_336(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-336`: 24 x 24 patches a frame."""
+        return cls._published(336, {}, kwargs)
+
+    @classmethod
+    def llama_vid_7b_224_long_video(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-224-long-video`: 64k tokens by linear RoPE scaling of the 4k, factor 16."""
+        config = cls._published(224, {}, kwargs)
+        config.extend_context(65536)
+        return config
+
+    @classmethod
+    def llama_vid_13b_224(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-13b-full-224-video-fps-1`."""
+        return cls._published(224, VICUNA_13B, kwargs)
+
+    @classmethod
+    def llama_vid_13b_336(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-13b-full-336`."""
+        return cls._published(336, VICUNA_13B, kwargs)
+
+    @classmethod
+    def _published(cls, image_size: int, llm: dict, kwargs: dict) -> "LlamaVidConfig":
+        vision = InstructBlipVisionConfig(
+            image_size=image_size, intermediate_size=int(1408 * MLP_RATIO), initializer_range=0.02
+        )  # fmt: skip
         qformer = InstructBlipQFormerConfig(vocab_size=30523, encoder_hidden_size=1408)
-        llm = LlamaConfig(vocab_size=32000, max_position_embeddings=4096, rms_norm_eps=1e-5, pad_token_id=0)
-        return cls(vision, qformer, llm, **kwargs)
+        vicuna = {"vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "pad_token_id": 0} | llm
+        return cls(vision, qformer, LlamaConfig(**vicuna), **kwargs)
 
 
 def _sub_config(value, config_class):

@@ -29,7 +29,7 @@ from llamavid_kit.checkpoints import (
 )
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.original import ConversionReport, original_tensors, read_object
-from llamavid_kit.original_config import CheckpointError, write_config
+from llamavid_kit.original_config import CheckpointError, image_size_of, write_config
 from llamavid_kit.original_names import TOWER, shard_names
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
@@ -54,7 +54,8 @@ def convert(
             (`mm_projector.bin`) on the language model `base`; or a bare language model with `text_decoder`.
         base: the folder that a LoRA or stage-1 folder belongs to.
         text_decoder: InstructBLIP's file: stage 1 begins from it, with new projectors.
-        **kwargs: `vision_weights`, `bert_folder`, `vision_heads` (see `checkpoints.open_original`).
+        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `checkpoints.open_original`). A
+            stage-1 folder's own config.json says the size of its frames.
 
     Tensors keep their dtype and are written in pieces of 1 GiB as they are read. `config.json` is written last: a
     folder whose conversion was interrupted is no model. Raises CheckpointError that lists every tensor that does not
@@ -88,8 +89,9 @@ def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
         return open_lora(folder, base=base, **kwargs)
     if adapter.is_file():
         config = folder / "config.json"
-        content = (read_object(config).get("compress_type") or "all") if config.is_file() else "mean"
-        return open_parts(base, adapter=adapter, text_decoder=text_decoder, content=content, **kwargs)
+        original = read_object(config) if config.is_file() else {"compress_type": "mean"}
+        parts = {"content": original.get("compress_type") or "all", "image_size": image_size_of(original)}
+        return open_parts(base, adapter=adapter, text_decoder=text_decoder, **parts | kwargs)
     if base is not None:
         raise CheckpointError(f"{folder} holds neither adapter_config.json nor mm_projector.bin: --base is for those")
     if text_decoder is not None:

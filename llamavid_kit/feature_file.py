@@ -15,6 +15,8 @@ from torch import Tensor
 from llamavid_kit.original_config import CheckpointError
 from llamavid_kit.prompt import IMAGE
 
+SUFFIX = ".pkl"
+
 
 @dataclass(frozen=True)
 class LongVideo:

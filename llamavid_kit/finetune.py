@@ -26,6 +26,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.conversation import TrainingText, training_text
 from llamavid_kit.folders import claim
+from llamavid_kit.long_video import is_film
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.prompt import IGNORE
 from llamavid_kit.stages import LoraSettings, TrainSettings, lora_config
@@ -39,12 +40,14 @@ class TokenPairs(Dataset):
     """Instruction pairs with their frame tokens: item i is (ids, labels, VisualTokens)."""
 
     def __init__(
-        self, model: LlamaVid, pairs: Sequence, tokens: Sequence[VisualTokens], *, max_length: int | None = None
-    ):
+        self, model: LlamaVid, pairs: Sequence, tokens: Sequence[VisualTokens], *, max_length: int | None = None,
+        turns: Sequence[str] | None = None,
+    ):  # fmt: skip
+        """turns: of films, as in `pair_texts`."""
         if len(pairs) != len(tokens):
             raise ValueError(f"{len(pairs)} pairs but frame tokens of {len(tokens)} clips")
         self.tokens = tokens
-        self.text = [(text.ids, text.labels) for text in pair_texts(model, pairs, max_length=max_length)]
+        self.text = [(text.ids, text.labels) for text in pair_texts(model, pairs, max_length=max_length, turns=turns)]
 
     def __len__(self) -> int:
         return len(self.text)
@@ -53,13 +56,19 @@ class TokenPairs(Dataset):
         return (*self.text[i], self.tokens[i])
 
 
-def pair_texts(model: LlamaVid, pairs: Sequence, *, max_length: int | None = None) -> list[TrainingText]:
-    """Each pair as one turn under the model's template; ValueError where `max_length` would cut its whole answer."""
+def pair_texts(
+    model: LlamaVid, pairs: Sequence, *, max_length: int | None = None, turns: Sequence[str] | None = None
+) -> list[TrainingText]:
+    """Each pair as one turn under the model's template; ValueError where `max_length` would cut its whole answer.
+
+    turns: the human turn of each pair, with a slot for each token of its clip; None: one slot before the question.
+    """
     texts = []
-    for pair in pairs:
-        text = training_text(
-            model.tokenizer, model.config.template, pair.messages(), rng=random.Random(0), move_image=False
-        )  # fmt: skip
+    for k, pair in enumerate(pairs):
+        messages = pair.messages()
+        if turns is not None:
+            messages[0]["value"] = turns[k]
+        text = training_text(model.tokenizer, model.config.template, messages, rng=random.Random(0), move_image=False)
         if all(label == IGNORE for label in text.labels[:max_length]):
             raise ValueError(
                 f"pair {pair.id!r}: nothing of its answer is within the first {max_length} of {len(text.ids)} tokens; "
@@ -124,6 +133,8 @@ def finetune(
     settings, lora = settings or TrainSettings(), lora or LoraSettings()
     if not pairs:
         raise ValueError("no training pairs: fine-tuning needs a train split")
+    if films := [pair.id for pair in pairs if is_film(pair)]:
+        raise ValueError(f"{films[0]!r} is about a film with subtitles: train a stage on it (--stage long_video)")
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
     if (out / ADAPTER / "adapter_config.json").is_file():
@@ -220,17 +231,23 @@ def fit(
 ) -> None:
     """Train what `requires_grad`, resuming from the last checkpoint in `out` if there is one.
 
-    bf16 autocast on a GPU, float32 on a CPU. `in_order` keeps the data set's order instead of shuffling.
+    bf16 autocast on a GPU and for a bfloat16 model, else float32; what trains is float32 meanwhile, because bfloat16
+    loses small steps. `in_order` keeps the data set's order instead of shuffling. Raises ValueError for float16.
     """
+    dtypes = {p.dtype for p in model.parameters()}
+    if torch.float16 in dtypes:
+        raise ValueError("a float16 model cannot be trained under bf16 autocast: load it with dtype=torch.bfloat16")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     on_gpu = torch.cuda.is_available()
+    kept = {p: p.dtype for p in model.parameters() if p.requires_grad}
     arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"), per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulate,
         num_train_epochs=settings.epochs, max_steps=settings.max_steps, learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler, warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay,
-        seed=settings.seed, bf16=on_gpu, use_cpu=not on_gpu, save_steps=settings.save_every, save_total_limit=1,
+        seed=settings.seed, bf16=on_gpu or torch.bfloat16 in dtypes, use_cpu=not on_gpu,
+        save_steps=settings.save_every, save_total_limit=1,
         logging_steps=10, logging_first_step=True, report_to="none", remove_unused_columns=False,
         label_names=["labels"],
         dataloader_num_workers=settings.workers, dataloader_persistent_workers=settings.workers > 0,
@@ -243,6 +260,10 @@ def fit(
     last = _last_checkpoint(Path(arguments.output_dir))
     if last:
         log.info("resuming from %s", last)
+    for parameter in kept:
+        parameter.data = parameter.data.float()
     model.train()
     trainer.train(resume_from_checkpoint=last)
+    for parameter, dtype in kept.items():
+        parameter.data = parameter.data.to(dtype)
     model.eval()

@@ -1,12 +1,14 @@
 """The prompt of a long video: frames and subtitles in the order of time, inside the movie wrapper.
 
-Input: the texts of the frames (`subtitles.frame_texts`) and a question. Output: human turns in which each `<image>` is
-the slot of one visual token, to be tokenized by `prompt.tokenize` and `prompt.supervised` like any other turn.
+Input: the texts of the frames (`subtitles.frame_texts`, or a feature file's `inputs`) and a question. Output: human
+turns in which each `<image>` is the slot of one visual token, to be tokenized by `prompt.tokenize` and
+`prompt.supervised` like any other turn.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
+from llamavid_kit.feature_file import SUFFIX as FEATURES
 from llamavid_kit.prompt import IMAGE, IMAGE_END, IMAGE_START, human_turn
 
 MOVIE_START = "Below is a movie. Memorize the content and answer my question after watching this movie."
@@ -18,19 +20,32 @@ def interleave(
 ) -> str:
     """One text a frame → the frames' slots, each frame followed by what is said: "<image><image>Hello.<image>".
 
-    tokens_per_frame: slots of a frame, n content tokens + 1 context token; 1 gives the `inputs` of the original's
-    feature files. ellipses: "delete" takes each "..." out, as the original's training does ("wait...what" becomes
-    "waitwhat"); "keep" leaves them, as its `run_llamavid_movie.py` does. Raises ValueError for a text that holds
-    `<image>`, for it would be taken for a frame.
+    With 1 token a frame that is the `inputs` of the original's feature files; the options are those of `spread`. Raises
+    ValueError for a text that holds `<image>`, for it would be taken for a frame.
+    """
+    if marked := [text for text in texts if IMAGE in text]:
+        raise ValueError(f"subtitle {marked[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
+    inputs = "".join(IMAGE + text for text in texts)
+    return spread(inputs, tokens_per_frame=tokens_per_frame, ellipses=ellipses)
+
+
+def spread(inputs: str, *, tokens_per_frame: int, ellipses: Literal["delete", "keep"] = "delete") -> str:
+    """`inputs` with one `<image>` a frame → with one for each of its tokens.
+
+    tokens_per_frame: n content tokens + 1 context token. ellipses: "delete" takes each "..." out, as the original's
+    training does ("wait...what" becomes "waitwhat"); "keep" leaves them, as its `run_llamavid_movie.py` does.
     """
     if tokens_per_frame < 1:
         raise ValueError(f"{tokens_per_frame=}, expected at least 1")
     if ellipses not in ("delete", "keep"):
         raise ValueError(f'{ellipses=}, expected "delete" or "keep"')
-    if marked := [text for text in texts if IMAGE in text]:
-        raise ValueError(f"subtitle {marked[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
-    frames = "".join(IMAGE * tokens_per_frame + text for text in texts)
+    frames = inputs.replace(IMAGE, IMAGE * tokens_per_frame)
     return frames.replace("...", "") if ellipses == "delete" else frames
+
+
+def is_film(pair) -> bool:
+    """Whether an `InstructionPair` is about a film: it names subtitles, `extra["subtitles"]`, or a feature file."""
+    return bool(pair.extra.get("subtitles")) or pair.video.endswith(FEATURES)
 
 
 def movie_turn(question: str, *, wrapped: bool = True) -> str:

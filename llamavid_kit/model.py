@@ -91,14 +91,15 @@ class LlamaVid(PreTrainedModel, GenerationMixin):
 
         Several questions give a list, one entry each. They are padded to one length, which only a plain BERT text
         decoder notices (`text_decoder.BertTextDecoder`). Features without class token (T, N, C) are the original's
-        long-video form. `content` overrides the configured content tokens, see `config.parse_content`.
+        long-video form (`feature_file.import_features`); they may lie on the CPU in any float type. `content` overrides
+        the configured content tokens, see `config.parse_content`.
         """
         questions = [question] if isinstance(question, str) else list(question)
         seen = []
         for ids, mask in zip(*self.question_ids(questions), strict=True):
             parts = [
                 self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content)
-                for part in features.split(chunk)
+                for part in (part.to(self.device, self.vision_tower.dtype) for part in features.split(chunk))
             ]
             seen.append(VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True))))
         return seen[0] if isinstance(question, str) else seen

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llamavid_kit.config import LlamaVidConfig
-from llamavid_kit.original_config import CheckpointError, read_config, uses_plain_bert
+from llamavid_kit.original_config import CheckpointError, image_size_of, read_config, uses_plain_bert
 from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename
 
 INDEX = "pytorch_model.bin.index.json"
@@ -62,7 +62,8 @@ def read_original(
         bert_config: `config.json` of bert-base-uncased as a dict; None takes BERT-base's (12 heads).
         vision_heads: heads of the tower, which no file records; None takes channels / 88, EVA-ViT-G's.
         image_size: side of the frames in pixels, for a checkpoint without a tower of its own, whose position grid
-            says it otherwise; None takes the EVA-ViT file's (224). Positions of another size are interpolated.
+            says it otherwise; None takes what `image_processor` in config.json names, else the EVA-ViT file's (224).
+            Positions of another size are interpolated.
 
     Raises CheckpointError that lists unexpected, missing and misshapen tensors by name.
     """
@@ -87,6 +88,7 @@ def read_original(
         tower, prefix = eva, "eva:"
     state = _tower_state(tower, depth, prefix, report)
     own = _side(tensors.get(TOWER + "pos_embed"))
+    image_size = image_size or image_size_of(original)
     if side := own or (image_size and image_size // _patch(state)):
         _resize_positions(state, side, report)
     unknown = _renamed(rest, decoder_map, state, report)

@@ -30,6 +30,12 @@ def uses_plain_bert(original: dict) -> bool:
     return kind.startswith("raw")
 
 
+def image_size_of(original: dict) -> int | None:
+    """Side of the frames that `config.json` names, "./…/clip-patch14-336" → 336; None where it names none."""
+    _, _, size = str(original.get("image_processor", "")).rpartition("-")
+    return int(size) if size.isdigit() else None
+
+
 def read_config(original: dict, state: dict[str, Tensor], depth: int, bert: dict, heads: int | None) -> LlamaVidConfig:
     """The configuration of a checkpoint.
 

@@ -17,8 +17,10 @@ from llamavid_kit.original import (
     ConversionReport,
     _depth,
     _load,
+    _patch,
     _read_shards,
     _renamed,
+    _resize_positions,
     _tower_state,
     read_object,
     read_original,
@@ -56,6 +58,7 @@ def read_parts(
     content: str = "mean",
     bert_config: dict | None = None,
     vision_heads: int | None = None,
+    image_size: int | None = None,
     seed: int = 0,
 ) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport]:
     """A bare language model and its new parts → (configuration, state dict in our names, report).
@@ -67,6 +70,7 @@ def read_parts(
         adapter: what stage 1 saves, `mm_projector.bin` (`--pretrain_mm_mlp_adapter`): all projectors, and the text
             decoder too, unless `text_decoder` brings it.
         content, bert_config, vision_heads: as in `read_original`; `content` is the configuration's.
+        image_size: side of the frames in pixels; None takes the EVA-ViT file's (224). Positions are interpolated.
         seed: of the projectors where no file holds any; drawn as `nn.Linear` draws them, as in the original.
 
     Raises CheckpointError that lists unexpected and missing tensors, and those that two files hold.
@@ -75,6 +79,8 @@ def read_parts(
     eva = _load(Path(vision_weights))
     depth = _depth(eva) - 1
     _add(state, _tower_state(eva, depth, "eva:", report))
+    if image_size:
+        _resize_positions(state, image_size // _patch(state), report)
     base = _named(_read_shards(Path(llm)), KEY_MAP, report, "llm:")
     if others := [name for name in base if not name.startswith("language_model.")]:
         named = ", ".join(report.used[name] for name in others)

@@ -92,7 +92,8 @@ def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: flo
         slower, shorter = (_three_digits_down(x) for x in (room / n_frames * fps, room / fps))
         raise ValueError(
             f"{n_frames} frames at {fps:g} fps need {needed.total_tokens} tokens, the model has {needed.context}: "
-            + (f"ask with fps <= {slower}, or cut the clip to {shorter} s" if room else "shorten the question or reply")
+            + (f"ask with fps <= {slower}, cut the clip to {shorter} s" if room else "shorten the question or reply")
+            + f", or load the model with context={needed.total_tokens}"
         )
 
 

@@ -15,14 +15,21 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from llamavid_kit.checkpoints import save
+from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.conversation import TrainingText
+from llamavid_kit.feature_file import SUFFIX as FEATURES
+from llamavid_kit.feature_file import import_features
 from llamavid_kit.finetune import TokenCollate, TokenPairs, claim_training, collate_text, fit, pair_texts
 from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.long_video import interleave, is_film, movie_turn, query_of, show_frames, spread
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
+from llamavid_kit.prompt import human_turn
 from llamavid_kit.stages import TrainSettings, add_lora, keeps_frame_tokens, lora_config, set_trainable, stage_named
+from llamavid_kit.subtitles import frame_texts, read_subtitles
 from llamavid_kit.text_decoder import tokenize_questions
 from llamavid_kit.video import Video
 
@@ -43,7 +50,8 @@ def train_stage(
     """Train `model`, in place, as the stage says → the folder of the trained model, for `load`.
 
     Args:
-        pairs: instruction pairs of the training split; their clips lie at `root` and are sampled at `fps`.
+        pairs: instruction pairs of the training split; their clips lie at `root` and are sampled at `fps`. One about a
+            film (`long_video.is_film`) is shown with its subtitles, in a stage that does not train on frames.
         stage: a name of `stages.STAGES`.
         out: gets `model/`, `training.jsonl` (the loss curve), `settings.json`, and, while running, a checkpoint. A run
             that was killed goes on when it is called again with the model that it began with.
@@ -73,8 +81,9 @@ def train_stage(
     log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
     if keeps_frame_tokens(trained):
         cache = FrameCache(model, out / "frame_tokens")
-        tokens = [cache.tokens(Video(p.video_path(root)), p.question, fps=fps)[0] for p in pairs]
-        dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
+        seen = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
+        tokens, turns = zip(*seen, strict=True)
+        dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
         collate: Any = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
     else:
         dataset = ClipPairs(model, pairs, root=root, fps=fps, max_length=settings.max_length)
@@ -86,12 +95,36 @@ def train_stage(
     return (out / f"{TRAINED}.partial").rename(out / TRAINED)
 
 
+def _look(cache: FrameCache, pair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
+    """A pair's frame tokens, and its human turn; that of a film has its subtitles between the frames.
+
+    The text decoder is asked a film's whole turn without `<image>`, wrapper and all, as in the original's training.
+    """
+    if not is_film(pair):
+        return cache.tokens(Video(pair.video_path(root)), pair.question, fps=fps)[0], human_turn(pair.question)
+    turn, per_frame = movie_turn(pair.question), cache.model.config.tokens_per_frame()
+    path = pair.video_path(root)
+    if path.suffix == FEATURES:
+        film = import_features(path)
+        with torch.inference_mode():
+            seen = cache.model.frame_tokens(film.features, query_of(turn))
+        tokens, frames = VisualTokens(seen.context.cpu(), seen.content.cpu()), film.inputs
+    else:
+        video = Video(path)
+        tokens, times = cache.tokens(video, query_of(turn), fps=fps)
+        cues = read_subtitles(Path(root) / pair.extra["subtitles"])
+        frames = interleave(frame_texts(cues, times, end_s=video.duration_s))
+    return tokens, show_frames(turn, spread(frames, tokens_per_frame=per_frame))
+
+
 class ClipPairs(Dataset):
     """Instruction pairs with their clips: item i is (ids, labels, question, frames (T, 3, h, w) float32)."""
 
     def __init__(
         self, model: LlamaVid, pairs: Sequence, *, root: Path | str, fps: float, max_length: int | None = None
     ):
+        if films := [pair.id for pair in pairs if is_film(pair)]:
+            raise ValueError(f"{films[0]!r} is about a film with subtitles; this stage sees frames, long_video films")
         self.text: list[TrainingText] = pair_texts(model, pairs, max_length=max_length)
         self.questions = [pair.question for pair in pairs]
         self.clips = [Video(pair.video_path(root)) for pair in pairs]  # holds no decoder: a worker opens its own

@@ -235,7 +235,8 @@ def test_a_clip_too_long_is_refused_before_decoding(model, tmp_path, monkeypatch
     video = Video(write_clip(tmp_path / "long.mp4", seconds=20))
     monkeypatch.setattr(Video, "frames", lambda *_: pytest.fail("decoded"))
     with pytest.raises(
-        ValueError, match=r"240 frames at 12 fps .* the model has 400: ask with fps <= .* or cut"
+        ValueError,
+        match=r"240 frames at 12 fps .* has 400: ask with fps <= .*, cut .* or load the model with context=568",
     ) as error:
         ask(model, video, QUESTION, fps=12)
     monkeypatch.undo()

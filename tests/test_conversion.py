@@ -19,7 +19,14 @@ from llamavid_kit.original_config import CheckpointError
 from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
 
 CASE = Path(__file__).parent / "data" / "case01"
-HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
+
+
+def heads(case: Path) -> int:
+    """Of a case's tower: no checkpoint records them."""
+    return json.loads((case / "tiny_dims.json").read_text())["vision"]["num_heads"]
+
+
+HEADS = heads(CASE)
 
 
 @pytest.fixture(params=["float32", "float16", "bfloat16"])
@@ -100,7 +107,7 @@ def test_names_go_both_ways(reference):
 
 def test_a_lora_folder_is_merged_as_in_memory(reference, tmp_path):
     case = reference / "case10_grad"
-    base, options = reference / "case01_video_mean/checkpoint", {"vision_heads": HEADS}
+    base, options = reference / "case01_video_mean/checkpoint", {"vision_heads": heads(case)}
     with pytest.raises(CheckpointError, match="--base"):
         convert(case / "lora", out=tmp_path / "ours", **options)
     convert(case / "lora", base=base, out=tmp_path / "ours", **options)
@@ -119,11 +126,12 @@ def test_pieces_of_stage_1_and_2(reference, tmp_path):
     options = {
         "vision_weights": zoo / "eva_vit_g.pth",
         "bert_folder": parts / "bert-base-uncased",
-        "vision_heads": HEADS,
+        "vision_heads": heads(case),
     }
     stage1 = tmp_path / "stage1"
     stage1.mkdir()
     shutil.copy(case / "mm_projector.bin", stage1)
+    own = json.loads((parts / "checkpoint/config.json").read_text())
     decoder = zoo / "instruct_blip_vicuna7b_trimmed.pth"
     convert(stage1, base=case / "vicuna_base", out=tmp_path / "two", **options)  # stage 1 saved its text decoder too
     convert(case / "vicuna_base", text_decoder=decoder, out=tmp_path / "one", **options)
@@ -131,6 +139,12 @@ def test_pieces_of_stage_1_and_2(reference, tmp_path):
         expected, _ = from_parts(case / "vicuna_base", **extra, **options)
         ours = load(tmp_path / out).state_dict()
         assert all(torch.equal(ours[name], tensor) for name, tensor in expected.state_dict().items())
+    side = (load(tmp_path / "two").config.grid + 2) * load(tmp_path / "two").config.vision_config.patch_size
+    own |= {"image_processor": f"./processor/clip-patch14-{side}", "compress_type": "grid:2"}
+    (stage1 / "config.json").write_text(json.dumps(own))
+    convert(stage1, base=case / "vicuna_base", out=tmp_path / "wide", **options)
+    config = load(tmp_path / "wide").config
+    assert (config.image_size, config.content) == (side, "grid:2")  # what the stage-1 folder says of itself
     with pytest.raises(CheckpointError, match="--base is for those"):
         convert(case / "vicuna_base", base=case / "vicuna_base", out=tmp_path / "three", **options)
 

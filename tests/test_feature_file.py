@@ -96,6 +96,7 @@ def test_the_originals_own_file(reference):
 
     from safetensors.torch import load_file
 
+    from llamavid_kit.checkpoints import load
     from llamavid_kit.long_video import movie_turn, show_frames
     from llamavid_kit.prompt import IMAGE, tokenize
     from llamavid_kit.tokenizers import load_llm_tokenizer
@@ -117,3 +118,10 @@ def test_the_originals_own_file(reference):
             head, _, tail = run["prompt_text"].partition("USER: ")
             assert f"{head}USER: {turn} ASSISTANT:" == run["prompt_text"], tail[-200:]
             assert tokenize(tokenizer, run["prompt_text"]) == io[f"generate{k}.input_ids"][0].tolist()
+            new = io[f"generate{k}.new_ids"][0].tolist()
+            end = new.index(2) if 2 in new else len(new)
+            heads = json.loads((path.parents[1] / "tiny_dims.json").read_text())["vision"]["num_heads"]
+            model = load(path.parents[1] / "checkpoint", vision_heads=heads)
+            reply = model.ask(video, question, max_new_tokens=len(new))
+            assert reply.text == tokenizer.decode(new[:end], skip_special_tokens=True).strip()
+            assert len(reply.tokens) == len(video.features) and reply.timestamps_s == ()

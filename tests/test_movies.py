@@ -42,6 +42,8 @@ def test_pairs_of_three_kinds_with_their_passages(films):
         assert len(sent) == (2 if about["file"].endswith("synopsis.txt") else 1), "summary and plot share a passage"
         assert any(answer["question"] == pair.question and answer["answer"] == pair.answer and
                    answer["type"] == pair.extra["type"] for text in sent for answer in answers_to(text))  # fmt: skip
+        said = {"Alpha (1922)": "subtitles.srt", "Beta": "subtitles.srt"}.get(pair.extra["film"])
+        assert pair.extra.get("subtitles") == (said and f"{pair.extra['film']}/{said}")  # what training shows
         assert pair.split == "train" and pair.extra["film"] == about["file"].split("/")[0]
     kinds = {(p.extra["film"], p.extra["kind"]): Path(p.extra["passage"]["file"]).name for p in result.pairs}
     assert kinds == {

@@ -1,19 +1,25 @@
 """Guards real stage training on small clips: what moves, what it saw, that it resumes, and the command line."""
 
+import copy
 import json
+import pickle
 import random
 from dataclasses import replace
 
 import pytest
 import torch
-from small import COLOURS, assert_same, pair, small_model, snapshot, write_clip
+from small import COLOURS, assert_same, pair, random_tokens, small_model, snapshot, write_clip
 from transformers import Trainer, TrainerCallback
 
 from llamavid_kit import checkpoints, training
 from llamavid_kit.__main__ import main
 from llamavid_kit.conversation import training_text
-from llamavid_kit.finetune import TokenPairs, pair_texts
+from llamavid_kit.feature_file import import_features
+from llamavid_kit.finetune import TokenPairs, finetune, pair_texts
+from llamavid_kit.frame_cache import FrameCache
+from llamavid_kit.long_video import MOVIE_END, MOVIE_START
 from llamavid_kit.pairs import write_jsonl
+from llamavid_kit.prompt import human_turn, supervised
 from llamavid_kit.stages import STAGES, TrainSettings, part_of
 from llamavid_kit.text_decoder import tokenize_questions
 from llamavid_kit.training import ClipCollate, ClipPairs, train_stage
@@ -133,6 +139,70 @@ def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):
     ids, labels, question, _ = ClipPairs(own_model, pairs, root=clips, fps=1)[1]
     text = training_text(own_model.tokenizer, "plain_guided", pairs[1].messages(), rng=random.Random(0))
     assert (ids, labels, (question,)) == (text.ids, text.labels, text.questions)
+
+
+@pytest.fixture
+def film_pairs(clips, own_model):
+    """One film as a clip with subtitles, one as the original's feature file; both ask and answer the same."""
+    (clips / "said.srt").write_text("1\n00:00:01,000 --> 00:00:01,900\nTwo people...\n")
+    features = torch.randn(3, 17, 24, generator=torch.Generator().manual_seed(0)).half().numpy()
+    (clips / "film.pkl").write_bytes(pickle.dumps({"feats": features, "inputs": "<image>A car...<image><image>"}))
+    film = pair("film", "Red", split="train", extra={})
+    said = pair("c2", "Blue", split="train", extra={"subtitles": "said.srt"})
+    return [said, replace(film, video="film.pkl"), pair("c0", "Red", split="train")]
+
+
+def test_films_are_seen_with_their_subtitles(own_model, film_pairs, clips, tmp_path, monkeypatch):
+    """What stage 3 sees, put together by hand: the movie turn, a slot for each token, the whole turn asked."""
+    seen = {}
+    monkeypatch.setattr(training, "fit", lambda model, data, collate, **kwargs: seen.update(data=data))
+    train_stage(own_model, film_pairs, stage="long_video", root=clips, fps=1, out=tmp_path, settings=SETTINGS)
+    frames = ["<image><image>" * 2 + "Two people" + "<image><image>", "<image><image>A car" + "<image><image>" * 2]
+    turns = [f"{MOVIE_START}{text}{MOVIE_END}\n{film_pairs[0].question}" for text in frames]
+    turns.append(human_turn(film_pairs[0].question))
+    for (ids, labels, _), turn, one in zip(seen["data"], turns, film_pairs, strict=True):
+        assert (ids, labels) == supervised(own_model.tokenizer, "imgsp_v1", [(turn, one.answer)])
+    asked = f"{MOVIE_START}{MOVIE_END}\n{film_pairs[0].question}"
+    with torch.no_grad():
+        clip, _ = FrameCache(own_model).tokens(Video(clips / "c2.mp4"), asked, fps=1)
+        film = own_model.frame_tokens(import_features(clips / "film.pkl").features, asked)
+        plain, _ = FrameCache(own_model).tokens(Video(clips / "c0.mp4"), film_pairs[0].question, fps=1)
+    for k, tokens in enumerate((clip, film, plain)):
+        torch.testing.assert_close(seen["data"][k][2].context, tokens.context, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(seen["data"][k][2].content, tokens.content, atol=1e-5, rtol=1e-4)
+
+
+def test_a_stage_on_films_runs(own_model, film_pairs, clips, tmp_path):
+    """The splice takes a slot a token beside a slot a clip, in one batch."""
+    train_stage(own_model, film_pairs, stage="long_video", root=clips, fps=1, out=tmp_path, settings=SETTINGS)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert all(0 < loss < 20 for loss in losses)
+
+
+def test_films_are_refused_where_they_would_be_seen_without_subtitles(own_model, film_pairs, clips, tmp_path):
+    for name in ("instruct", "align"):
+        with pytest.raises(ValueError, match=r"'c2' is about a film .* long_video"):
+            train_stage(own_model, film_pairs, stage=name, root=clips, out=tmp_path / name, settings=SETTINGS)
+    tokens = [random_tokens(own_model, 2) for _ in film_pairs]
+    with pytest.raises(ValueError, match=r"'c2' is about a film .*--stage long_video"):
+        finetune(own_model, film_pairs, tokens, out=tmp_path / "lora")
+
+
+@pytest.mark.parametrize("name", ["freeze_all", "instruct", "lora"])
+def test_a_bfloat16_model(own_model, pairs, clips, tmp_path, name):
+    """Steps too small for its own precision add up, and it keeps its precision on disk."""
+    with pytest.raises(ValueError, match="float16 model cannot be trained .* dtype=torch.bfloat16"):
+        own = {"root": clips, "out": tmp_path / "half", "settings": SETTINGS}
+        train_stage(copy.deepcopy(own_model).half(), pairs, stage=name, **own)
+    own_model.to(torch.bfloat16)
+    before = snapshot(own_model)
+    settings = replace(SETTINGS, learning_rate=3e-5, max_steps=30, scheduler="constant", warmup_ratio=0)
+    folder = train_stage(own_model, pairs, stage=name, root=clips, fps=2, out=tmp_path, settings=settings)
+    after = checkpoints.load(folder)
+    assert {t.dtype for t in after.state_dict().values() if t.is_floating_point()} == {torch.bfloat16}
+    weight = "content_projector.2.weight"
+    moved = (after.state_dict()[weight] != before[weight]).float().mean()
+    assert moved > 0.3, f"{moved:.0%} of {weight} moved"
 
 
 def test_a_cut_that_leaves_no_answer_is_refused(own_model, pairs, clips, tmp_path):
