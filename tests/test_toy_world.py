@@ -10,7 +10,7 @@ from multiprocessing import get_context
 import av
 import numpy as np
 import pytest
-from scipy.stats import binom, kstest
+from scipy.stats import binom, chisquare, kstest
 from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.__main__ import main as data_prep
@@ -18,6 +18,7 @@ from data_prep.toy_world import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, SIZE, UNS
 from data_prep.toy_world.layout import TEST_LIST, TRAIN_LIST, SetConfig, entries, truth
 from data_prep.toy_world.questions import questions, scene_answers
 from data_prep.toy_world.render import render_set
+from data_prep.toy_world.scene import DURATIONS, FPS
 from data_prep.ucf_lists import read_test_list, read_train_list
 from llamavid_kit.pairs import read_choices
 
@@ -237,3 +238,20 @@ def test_a_set_goes_on_where_it_stopped_and_refuses_another(toy_set, capsys):
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
     assert data_prep([*arguments, "--min-event-s", "1.2"]) == 2
     assert "holds another set" in capsys.readouterr().err
+
+
+def test_long_events_in_long_clips_have_ucf_crimes_median_and_none_is_missed():
+    """At one frame a second, whatever the phase, an event of a second and more has a frame of its own."""
+    event_s, seconds = DURATIONS["ucf"]
+    plans = [plan_clip(seed, None, event_s=event_s, seconds=seconds) for seed in range(3000, 4000)]
+    lengths = np.array([plan.end_s - plan.start_s for plan in plans])
+    assert lengths.min() >= event_s[0] and lengths.max() <= event_s[-1]
+    below = (lengths < 8).sum()
+    assert binom.ppf(0.001, 1000, 0.5) <= below <= binom.ppf(0.999, 1000, 0.5)
+    shortest, longest = lengths[lengths < 8], lengths[lengths >= 8]
+    assert kstest(np.log(shortest), "uniform", (0, np.log(8))).pvalue > 0.01
+    assert kstest(np.log(longest), "uniform", (np.log(8), np.log(3))).pvalue > 0.01
+    assert chisquare(np.bincount([plan.start % FPS for plan in plans], minlength=FPS)).pvalue > 1e-3
+    for plan in plans:
+        seconds_seen = range(0, plan.n_frames, FPS)
+        assert any(plan.start <= i < plan.end for i in seconds_seen) and plan.end <= plan.n_frames

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from .render import render_set
+from .scene import DURATIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -15,14 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("--normal-train", type=int, metavar="N", help="(default: as --train-per-class)")
     parser.add_argument("--normal-test", type=int, metavar="N", help="(default: as --test-per-class)")
     parser.add_argument("--seed", type=int, default=0, help="of the world (default: 0)")
-    parser.add_argument("--min-event-s", type=float, default=0.1, help="shortest event, seconds (default: 0.1)")
-    parser.add_argument("--max-event-s", type=float, default=3.0, help="longest event, seconds (default: 3)")
+    text = "short: events of 0.1-3 s in clips of 8 s; ucf: 1 s and more, median 8 s, in clips of 32 s (default: short)"
+    parser.add_argument("--durations", choices=list(DURATIONS), default="short", help=text)
+    parser.add_argument("--min-event-s", type=float, help="shortest event, seconds (default: by --durations)")
+    parser.add_argument("--max-event-s", type=float, help="longest event, seconds (default: by --durations)")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes (default: 2)")
     parser.add_argument("--force", action="store_true", help="draw clips again that are there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Renders and prints the summary. Returns 0."""
+    event_s, seconds = DURATIONS[args.durations]
+    if args.min_event_s is not None or args.max_event_s is not None:
+        event_s = (args.min_event_s or event_s[0], args.max_event_s or event_s[-1])
     summary = render_set(
         args.out,
         train_per_class=args.train_per_class,
@@ -30,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         normal_train=args.normal_train,
         normal_test=args.normal_test,
         seed=args.seed,
-        event_s=(args.min_event_s, args.max_event_s),
+        event_s=event_s,
+        seconds=seconds,
         workers=args.workers,
         force=args.force,
     )

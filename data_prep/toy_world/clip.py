@@ -34,7 +34,7 @@ class ClipPlan:
     start: int
     end: int
     n_frames: int
-    event_s: tuple[float, float]
+    event_s: tuple[float, ...]
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -131,18 +131,18 @@ class ClipPlan:
 
 
 def plan_clip(
-    seed: int, kind: str | None, *, event_s: tuple[float, float] = (0.1, 3.0), seconds: float = SECONDS
+    seed: int, kind: str | None, *, event_s: tuple[float, ...] = (0.1, 3.0), seconds: float = SECONDS
 ) -> ClipPlan:
     """The clip of `seed` with the event `kind` (a crime, a benign event, or None: nothing happens). `event_s`: shortest
-    and longest event in seconds, log-uniform between; both ends of the interval are there for every kind."""
+    and longest event in seconds, log-uniform between, or more knots (`scene.DURATIONS`); equal for every kind."""
     if kind == NORMAL:
         kind = None
     if kind is not None and kind not in CRIMES and kind not in BENIGN:
         raise ValueError(f"kind {kind!r} is unknown; use None or one of {', '.join((*CRIMES, *BENIGN))}")
-    low, high = event_s
-    if not 0 < low <= high <= seconds - 3:
+    event_s = tuple(map(float, event_s))
+    if len(event_s) < 2 or event_s[0] <= 0 or list(event_s) != sorted(event_s) or event_s[-1] > seconds - 3:
         raise ValueError(
             f"event_s={event_s}: need 0 < shortest <= longest <= {seconds - 3:g} s in a clip of {seconds:g} s"
         )
-    scene, facts, (start, end) = make_scene(int(seed), (float(low), float(high)), round(seconds * FPS))
-    return ClipPlan(int(seed), kind, scene, facts, start, end, round(seconds * FPS), (float(low), float(high)))
+    scene, facts, (start, end) = make_scene(int(seed), event_s, round(seconds * FPS))
+    return ClipPlan(int(seed), kind, scene, facts, start, end, round(seconds * FPS), event_s)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from .brush import SIZE
 from .clip import ClipPlan
 from .layout import Entry, SetConfig, check_folder, entries, write_lists
-from .scene import FPS
+from .scene import FPS, SECONDS
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,15 @@ def render_set(
     normal_train: int | None = None,
     normal_test: int | None = None,
     seed: int = 0,
-    event_s: tuple[float, float] = (0.1, 3.0),
+    event_s: tuple[float, ...] = (0.1, 3.0),
+    seconds: float = SECONDS,
     workers: int = 1,
     force: bool = False,
     progress: bool = True,
 ) -> Summary:
     """Renders a set in UCF-Crime's layout into `out` and returns a `Summary`. Files that are there are kept; `force`
-    draws them again. normal_train, normal_test: clips in which nothing happens (default: as many as a class has).
+    draws them again. normal_train, normal_test: clips in which nothing happens (default: as many as a class has);
+    event_s, seconds: lengths of events and clips, see `scene.DURATIONS`.
     Raises ValueError for a folder that holds another set."""
     out, began = Path(out), time.perf_counter()
     if workers < 1:
@@ -97,18 +99,18 @@ def render_set(
     normal = [
         n if given is None else given for n, given in ((train_per_class, normal_train), (test_per_class, normal_test))
     ]
-    config = SetConfig(train_per_class, test_per_class, *normal, seed, (float(event_s[0]), float(event_s[1])))
+    config = SetConfig(train_per_class, test_per_class, *normal, seed, tuple(map(float, event_s)), float(seconds))
     clips = entries(config)
     check_folder(out, config)
     todo = [(entry, out) for entry in clips if force or not (out / entry.path).exists()]
     bar = tqdm(total=len(todo), desc="toy clips", unit="clip", disable=not (progress and todo))
-    seconds = []
+    spent = []
     with bar:
         for pair in _in_processes(todo, workers):
-            seconds.append(pair)
+            spent.append(pair)
             bar.update()
     write_lists(out, clips)
-    drawing, encoding = (sum(column) for column in zip(*seconds, strict=True)) if seconds else (0.0, 0.0)
+    drawing, encoding = (sum(column) for column in zip(*spent, strict=True)) if spent else (0.0, 0.0)
     n_bytes = sum((out / entry.path).stat().st_size for entry in clips)
     return Summary(len(clips), len(todo), drawing, encoding, time.perf_counter() - began, n_bytes)
 
