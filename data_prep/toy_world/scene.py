@@ -20,8 +20,8 @@ from .poses import Pose, stand, walk
 FPS = 30
 SECONDS = 8
 # How long events last, as knots of their length in seconds at even quantiles (log-linear between), and how long clips
-# are. "short": 0.1-3 s, log-uniform, so that few frames a second miss many. "ucf": as in UCF-Crime's annotation, 1 s and
-# more with a median of 8 s, in longer clips, so that 1 frame a second misses none.
+# are. "short": 0.1-3 s, log-uniform, so that few frames a second miss many. "ucf": as UCF-Crime's annotation says, 1 s
+# and more with a median of 8 s, in longer clips, so that 1 frame a second misses none.
 DURATIONS: dict[str, tuple[tuple[float, ...], float]] = {"short": ((0.1, 3.0), SECONDS), "ucf": ((1.0, 8.0, 24.0), 32)}
 # Random streams of one seed. Only EVENT is ever read by an event.
 LAYOUT, TIMING, CAST, MOTION, CAMERA, EVENT, TEXTURE = range(7)
