@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import binom_tost, proportion_confint
 
 from llamavid_kit.sampling import EPSILON_S, check_fps
 
@@ -39,6 +39,18 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     if only_a < 0 or only_b < 0:
         raise ValueError(f"only_a={only_a}, only_b={only_b}: counts cannot be negative")
     return min(1.0, float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if only_a + only_b else 1.0
+
+
+def equivalent(k: int, n: int, *, chance: float, margin: float, level: float = 0.95) -> bool:
+    """Whether k of n shows that the true share lies within `margin` of `chance`: exact, two one-sided tests.
+
+    Not the same as "no significant difference", which few clips always give: here too few clips give False. True means
+    that both p-values of statsmodels' `binom_tost` are below 1 - `level`.
+    """
+    if not 0 <= k <= n or n < 1 or not 0 < chance < 1 or not 0 < margin < 1:
+        raise ValueError(f"{k=}, {n=}, {chance=}, {margin=}: expected 0 <= k <= n, n >= 1, shares between 0 and 1")
+    p, *_ = binom_tost(k, n, max(chance - margin, 1e-9), min(chance + margin, 1 - 1e-9))
+    return bool(p < 1 - level)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from llamavid_kit.sampling import sample_times
 from llamavid_kit.statistics import (
     compare_arms,
+    equivalent,
     holm,
     mcnemar_exact,
     n_samples_in,
@@ -158,3 +159,16 @@ def test_expected_share_is_the_average_over_phases():
 def test_what_has_no_visibility(events, fps, message):
     with pytest.raises(ValueError, match=message):
         visibility_curve(events, fps=[fps])
+
+
+def test_equivalence_needs_evidence():
+    """Against the exact tails: near chance with few clips is not enough, far from it never."""
+    cases = ((30, 330, 1 / 11, 0.05), (3, 33, 1 / 11, 0.05), (50, 330, 1 / 11, 0.05), (0, 330, 0.03, 0.05))
+    for k, n, chance, margin in cases:
+        above = binom.sf(k - 1, n, max(chance - margin, 1e-9))  # would so many be odd at the lower bound?
+        below = binom.cdf(k, n, chance + margin)
+        assert equivalent(k, n, chance=chance, margin=margin) == (max(above, below) < 0.05)
+    assert equivalent(30, 330, chance=1 / 11, margin=0.05) and not equivalent(3, 33, chance=1 / 11, margin=0.05)
+    assert not equivalent(50, 330, chance=1 / 11, margin=0.05)
+    with pytest.raises(ValueError, match="k=4, n=3"):
+        equivalent(4, 3, chance=0.5, margin=0.1)
