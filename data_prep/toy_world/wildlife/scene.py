@@ -93,8 +93,7 @@ def make_scene(seed: int, event_s: tuple[float, float], n_frames: int, pool: tup
 def draw_cast(seed: int, pool: tuple[str, ...]) -> tuple[list[Species], bool]:
     """One species, or two from left to right, and whether they are in water. Which of the two kinds of habitat it is
     depends on the species only where they could not live in the other one."""
-    rng = stream(seed, CAST)
-    names = [s.name for s in ALL if s.name in pool]
+    rng, names = stream(seed, CAST), _names(pool)
     cast = [SPECIES[str(rng.choice(names))]]
     two, water_share = rng.random() < PAIRS, rng.random()
     order = rng.permutation(names)
@@ -108,6 +107,15 @@ def draw_cast(seed: int, pool: tuple[str, ...]) -> tuple[list[Species], bool]:
     both = [water for water in (True, False) if _can_live(cast, water)]
     water = both[0] if len(both) == 1 else water_share < len(WATERS) / (len(WATERS) + len(LANDS))
     return cast, water
+
+
+def first_species(seed: int, pool: tuple[str, ...]) -> str:
+    """The animal that `seed` draws first; cheap."""
+    return str(stream(seed, CAST).choice(_names(pool)))
+
+
+def _names(pool: tuple[str, ...]) -> list[str]:
+    return [species.name for species in ALL if species.name in pool]
 
 
 def _can_live(cast: Sequence[Species], water: bool) -> bool:
