@@ -16,7 +16,8 @@ from multiprocessing import get_context
 import av
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import binom, chisquare
+from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.__main__ import main as data_prep
 from data_prep.toy_world.brush import SIZE
@@ -85,6 +86,26 @@ def test_the_choice_of_the_brief_action_is_fair():
     kinds = list(BRIEFS)
     share = sum(counted[k] for k in kinds) / sum(expected[k] for k in kinds)
     assert chisquare([counted[k] for k in kinds], [expected[k] * share for k in kinds]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+def test_a_classifier_reads_the_brief_action_and_nothing_else(moment):
+    """A lone lion on the ground: six kinds, each seed's own choice, from one small frame."""
+    at = {"before": lambda p: p.start - 1, "during": lambda p: (p.start + p.end) // 2, "after": lambda p: p.end}[moment]
+    frames, kinds = [], []
+    for seed in range(20_000, 22_000):
+        plan = plan_wild(seed, species=["lion"])
+        if plan.brief and plan.facts["medium"] == {"lion": "ground"}:
+            frames.append(plan.draw(at(plan)).reshape(32, 7, 32, 7, 3).mean((1, 3)).ravel())
+            kinds.append(plan.brief)
+        if len(kinds) == 420:
+            break
+    forest = RandomForestClassifier(100, random_state=0).fit(frames[:270], kinds[:270])
+    right = int((forest.predict(frames[270:]) == np.array(kinds[270:])).sum())
+    if moment == "during":
+        assert right / 150 > 0.45
+    else:
+        assert right <= binom.ppf(0.999, 150, Counter(kinds[270:]).most_common(1)[0][1] / 150), f"{moment}: {right}"
 
 
 def test_the_habitat_does_not_tell_the_animal():

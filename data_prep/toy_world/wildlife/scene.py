@@ -140,7 +140,7 @@ def _animal(
     y = BED + 2 if water else (move.uniform(184, 196) if n == 1 else 176 + 20 * row + move.uniform(-3, 3))
     states = _states(move, species, medium, n, event, seconds)
     middle, room = (SIZE / 2, SIZE / 2) if n == 1 else ((SIZE / 4 + 2, SIZE * 3 / 4 - 2)[place], SIZE / 4)
-    reach = max(5.0, room - width * k / 2 - (20 if n == 1 else -4))
+    reach = max(5.0, room - width * k / 2 - (24 if n == 1 else -4))
     centre = middle + move.uniform(-0.4, 0.4) * reach
     reach = min(reach, 58.0 if "Running" in (s[0] for s in states) else 36.0) - abs(centre - middle) * 0.5
     track = _track(move, states, centre, max(5.0, reach), seconds)
@@ -202,7 +202,7 @@ def _level(move, species, medium, water, y, k) -> float:
     """Height of the animal's zero above its ground line, own units."""
     if medium == "air":
         middle = {"flamingo": 58, "eagle": 40, "butterfly": 28}[species.name]
-        target = move.uniform(38, 46) if water else move.uniform(92, 110)
+        target = move.uniform(48, 56) if water else move.uniform(92, 110)
         return (y - target) / k - middle
     if medium == "water":
         middle = {"penguin": 22, "snake": 9, "turtle": 24, "frog": 20, "shark": 0}[species.name]
