@@ -1,4 +1,5 @@
-"""`python -m data_prep toy | crime | movies`: data sets as the kit reads them. Imports only the chosen one."""
+"""`python -m data_prep toy | toy-wildlife | crime | movies`: data sets as the kit reads them. Imports only the one
+chosen."""
 
 import argparse
 import importlib
@@ -6,6 +7,7 @@ import sys
 
 COMMANDS = {
     "toy": ("data_prep.toy_world.cli", "render the toy world in UCF-Crime's layout"),
+    "toy-wildlife": ("data_prep.toy_world.wildlife.cli", "render the toy world's animals in Animal Kingdom's layout"),
     "crime": ("data_prep.ucf_crime", "UCF-Crime → instruction pairs"),
     "movies": ("data_prep.movies", "films' texts → long-video question-answer pairs"),
 }

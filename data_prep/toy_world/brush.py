@@ -40,6 +40,16 @@ class Brush:
     def poly(self, points, colour):
         self._pen(colour).polygon(self._points(points), fill=colour)
 
+    def shape(self, points: np.ndarray, colour, edge=None, width=1.0):
+        """Filled polygon; points: (N, 2). `edge`: colour of a line of `width` around it."""
+        pixels = points * SCALE
+        if self.mirrored:
+            pixels[:, 0] = SIZE * SCALE - pixels[:, 0]
+        flat = pixels.ravel().tolist()
+        self._pen(colour).polygon(flat, fill=colour)
+        if edge:
+            self._pen(edge).line(flat + flat[:2], fill=edge, width=max(1, round(width * SCALE)))
+
     def rect(self, x0, y0, x1, y1, colour):
         self._pen(colour).rectangle(self._box(x0, y0, x1, y1), fill=colour)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from llamavid_kit.folders import write_whole
+
 from .clip import CRIME_KINDS, NORMAL, ClipPlan, plan_clip
 from .scene import FPS, SECONDS
 
@@ -93,9 +95,9 @@ def _path(split: str, kind: str, number: int) -> str:
 def write_lists(out: Path, clips: list[Entry]):
     """The two official lists and `truth.jsonl`, each replaced as a whole."""
     train = [entry.path.removeprefix("Videos/") for entry in clips if entry.split == "train"]
-    _replace(out / TRAIN_LIST, "".join(f"{line}\n" for line in train))
-    _replace(out / TEST_LIST, "".join(_annotation(entry) for entry in clips if entry.split == "test"))
-    _replace(out / TRUTH, "".join(json.dumps(truth(entry), separators=(",", ":")) + "\n" for entry in clips))
+    write_whole(out / TRAIN_LIST, "".join(f"{line}\n" for line in train))
+    write_whole(out / TEST_LIST, "".join(_annotation(entry) for entry in clips if entry.split == "test"))
+    write_whole(out / TRUTH, "".join(json.dumps(truth(entry), separators=(",", ":")) + "\n" for entry in clips))
 
 
 def _annotation(entry: Entry) -> str:
@@ -122,8 +124,8 @@ def truth(entry: Entry) -> dict:
     }  # fmt: skip
 
 
-def check_folder(out: Path, config: SetConfig):
-    """Makes `out`, or makes sure that it holds this very set; writes the configuration down."""
+def check_folder(out: Path, config):
+    """Makes `out`, or makes sure that it holds this very set; writes the configuration (any dataclass) down."""
     path = out / CONFIGURATION
     wanted = json.loads(json.dumps(asdict(config)))
     if path.exists():
@@ -140,10 +142,4 @@ def check_folder(out: Path, config: SetConfig):
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {CONFIGURATION}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-    _replace(path, json.dumps(wanted, indent=1) + "\n")
-
-
-def _replace(path: Path, text: str):
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    write_whole(path, json.dumps(wanted, indent=1) + "\n")

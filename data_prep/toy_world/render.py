@@ -2,7 +2,7 @@
 when complete, so that a killed run goes on where it stopped. Pixels do not depend on the number of processes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,14 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from .brush import SIZE
-from .clip import ClipPlan
-from .layout import Entry, SetConfig, check_folder, entries, write_lists
+from .layout import SetConfig, check_folder, entries, write_lists
 from .scene import FPS, SECONDS
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What `render_set` did. Seconds are summed over processes; `wall_s` is the time that passed."""
+    """What was done. Seconds are summed over processes; `wall_s` is the time that passed."""
 
     n_clips: int
     n_drawn: int
@@ -50,8 +49,8 @@ def encode(frames: Iterator[np.ndarray], path: Path, *, crf: int, fps: int = FPS
         container.mux(stream.encode())
 
 
-def render_clip(plan: ClipPlan, path: Path) -> tuple[float, float]:
-    """Draws and encodes one clip; seconds of drawing and of encoding."""
+def render_clip(plan, path: Path) -> tuple[float, float]:
+    """Draws and encodes one clip (a ClipPlan or a WildPlan); seconds of drawing and of encoding."""
     drawing = 0.0
 
     def drawn() -> Iterator[np.ndarray]:
@@ -70,7 +69,7 @@ def render_clip(plan: ClipPlan, path: Path) -> tuple[float, float]:
     return drawing, time.perf_counter() - began - drawing
 
 
-def _render(task: tuple[Entry, Path]) -> tuple[float, float]:
+def _render(task) -> tuple[float, float]:
     entry, out = task
     return render_clip(entry.plan(), out / entry.path)
 
@@ -93,7 +92,7 @@ def render_set(
     draws them again. normal_train, normal_test: clips in which nothing happens (default: as many as a class has);
     event_s, seconds: lengths of events and clips, see `scene.DURATIONS`.
     Raises ValueError for a folder that holds another set."""
-    out, began = Path(out), time.perf_counter()
+    out = Path(out)
     if workers < 1:
         raise ValueError(f"workers={workers}: give at least 1")
     normal = [
@@ -102,6 +101,13 @@ def render_set(
     config = SetConfig(train_per_class, test_per_class, *normal, seed, tuple(map(float, event_s)), float(seconds))
     clips = entries(config)
     check_folder(out, config)
+    return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)
+
+
+def draw_set(out: Path, clips: list, write: Callable[[Path, list], None], *, workers, force, progress) -> Summary:
+    """Draws those of `clips` (each with a `path` and a `plan()`) whose files are not there, then calls `write(out,
+    clips)` for the lists."""
+    began = time.perf_counter()
     todo = [(entry, out) for entry in clips if force or not (out / entry.path).exists()]
     bar = tqdm(total=len(todo), desc="toy clips", unit="clip", disable=not (progress and todo))
     spent = []
@@ -109,7 +115,7 @@ def render_set(
         for pair in _in_processes(todo, workers):
             spent.append(pair)
             bar.update()
-    write_lists(out, clips)
+    write(out, clips)
     drawing, encoding = (sum(column) for column in zip(*spent, strict=True)) if spent else (0.0, 0.0)
     n_bytes = sum((out / entry.path).stat().st_size for entry in clips)
     return Summary(len(clips), len(todo), drawing, encoding, time.perf_counter() - began, n_bytes)

@@ -1,0 +1,266 @@
+"""A wildlife clip as a plan: the scene of a seed with one brief action laid over an interval, or with none. `plan_wild`
+is cheap and deterministic; frames are drawn one by one when asked for. Outside [start, end) a plan and its twin without
+brief action are the same pixels, because the brief action only changes the pose of one animal inside the interval and
+draws from streams of its own."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from ..brush import NOISE_TILE, SCALE, SIZE, Brush, noise_tile
+from ..palette import mix, tone
+from ..scene import FPS, SECONDS, event_frames, stream
+from . import signs
+from .actions import Moment, pose_of
+from .habitats import SURFACE, paint_habitat
+from .pen import Pen
+from .pose import blend
+from .scene import ACTION, CAMERA, CHANGE_S, KIND, TEXTURE, Animal, WildScene, make_scene
+from .signs import Actor
+from .species import BRIEFS, SPECIES
+
+BRIEF_SHARE = 0.7  # of the clips with brief="any" have one
+Segment = tuple[str, str, float, float]
+
+
+@dataclass
+class WildPlan:
+    """One clip. `brief` is None where no brief action happens; the interval is then a pseudo-interval. `who` does the
+    brief action."""
+
+    seed: int
+    brief: str | None
+    who: str | None
+    scene: WildScene
+    start: int
+    end: int
+    n_frames: int
+    event_s: tuple[float, float]
+    species: tuple[str, ...]
+    _cache: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def start_s(self) -> float:
+        return self.start / FPS
+
+    @property
+    def end_s(self) -> float:
+        return self.end / FPS
+
+    def actors(self, i: int) -> list[Actor]:
+        """The animals at frame i, back to front."""
+        if not 0 <= i < self.n_frames:
+            raise ValueError(f"frame {i} asked, the clip has frames 0 to {self.n_frames - 1}")
+        found = []
+        for name, animal in self.scene.animals.items():
+            acts = self.brief is not None and name == self.who and self.start <= i < self.end
+            found.append(self._brief_actor(animal, i) if acts else _state_actor(animal, i / FPS))
+        return sorted(found, key=lambda actor: actor.y)
+
+    def _brief_actor(self, animal: Animal, i: int) -> Actor:
+        x, _, way = animal.track.at(i / FPS)
+        roll = self._once("roll", lambda: tuple(stream(self.seed, ACTION).uniform(0, 1, 4).tolist()))
+        at = Moment((i - self.start) / FPS, (i - self.start) / (self.end - self.start), way / animal.k, animal.level,
+                    (animal.y - SURFACE) / animal.k, animal.medium, roll)  # fmt: skip
+        facing = math.copysign(1.0, animal.facing_at(i / FPS))
+        edge = min(SIZE / 2, (animal.width / 2 + 26) * animal.k)
+        x = min(max(x, edge), SIZE - edge)
+        return Actor(
+            animal.species,
+            x,
+            animal.y,
+            animal.k,
+            facing,
+            pose_of(animal.species, self.brief, at),
+            self.brief,
+            at,
+            1.0,
+            SURFACE,
+        )
+
+    def draw(self, i: int) -> np.ndarray:
+        """Frame i: (224, 224, 3) uint8 RGB."""
+        habitat = self.scene.habitat
+        backdrop = self._once("backdrop", lambda: paint_habitat(habitat, stream(self.seed, TEXTURE)))
+        brush = Brush(backdrop.copy(), mirrored=False)
+        for actor in self.actors(i):
+            self._paint(brush, actor, backdrop)
+        if habitat.is_water:
+            _waves(brush, i / FPS)
+        jitter = self._once(
+            "noise", lambda: stream(self.seed, CAMERA).integers(0, NOISE_TILE - SIZE, (self.n_frames, 2))
+        )
+        return brush.frame(noise_tile(self.scene.camera["noise"]), tuple(int(v) for v in jitter[i]))
+
+    def _paint(self, brush: Brush, actor: Actor, backdrop: Image.Image):
+        signs.shadow(brush, actor)
+        if actor.action == "Eating" and actor.species.food == "flower":
+            signs.before(brush, actor, _drawn(None, actor).points)
+        pen = _drawn(brush, actor, tint=self._once(actor.at.medium, lambda: self._tint(actor.at.medium)))
+        if actor.at.medium == "surface":
+            _under_water(brush, backdrop, actor)
+        signs.after(brush, actor, pen.points)
+
+    def _tint(self, medium: str):
+        """Colours as light and water show them."""
+        known, habitat = {}, self.scene.habitat
+
+        def tint(colour):
+            if colour not in known:
+                lit = tone(colour, habitat.light)
+                known[colour] = mix(lit, habitat.water, 0.16) if medium == "water" else lit
+            return known[colour]
+
+        return tint
+
+    def boxes(self, i: int) -> dict[str, tuple[float, float, float, float]]:
+        """Animal → (x0, y0, x1, y1) at frame i, pixels, clipped to the frame."""
+        found = {}
+        for actor in self.actors(i):
+            x0, y0, x1, y1 = _drawn(None, actor).box
+            box = tuple(round(min(float(SIZE), max(0.0, v)), 1) for v in (x0 - 1, y0 - 1, x1 + 1, y1 + 1))
+            if box[2] - box[0] > 1 and box[3] - box[1] > 1:
+                found[actor.species.name] = box
+        return found
+
+    def twin(self) -> "WildPlan":
+        """The same clip without its brief action."""
+        return plan_wild(self.seed, brief=None, event_s=self.event_s, seconds=self.n_frames / FPS, species=self.species)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """(animal, action, start_s, end_s), sorted by start. A state goes on through the brief action that interrupts
+        it."""
+        found = [(name, *state) for name, animal in self.scene.animals.items() for state in animal.states]
+        if self.brief is not None:
+            found.append((self.who, self.brief, self.start_s, self.end_s))
+        return tuple(sorted(found, key=lambda s: (s[2], s[3], s[0])))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One a segment, in Animal Kingdom's wording."""
+        return tuple(sentence(animal, action) for animal, action, _, _ in self.segments)
+
+    def visible_segments(self, times_s: Sequence[float]) -> tuple[Segment, ...]:
+        """The segments of which a frame at one of `times_s` shows an instant."""
+        return tuple(s for s in self.segments if any(self._shows(s, math.floor(t * FPS + 1e-6)) for t in times_s))
+
+    def _shows(self, segment: Segment, i: int) -> bool:
+        animal, action, start_s, end_s = segment
+        if not round(start_s * FPS) <= i < round(end_s * FPS):
+            return False
+        return animal != self.who or action == self.brief or not self.start <= i < self.end
+
+    @property
+    def facts(self) -> dict:
+        """JSON-able. `brief` and `brief_animal` belong to the brief action, everything else to the scene and every
+        twin."""
+        animals = self.scene.animals
+        return {
+            "species": list(animals), "classes": [animals[name].species.parent for name in animals],
+            "habitat": self.scene.habitat.kind, "light": self.scene.habitat.light, "cloudy": self.scene.habitat.cloudy,
+            "side": dict(self.scene.side), "medium": {name: animal.medium for name, animal in animals.items()},
+            "states": {name: [action for action, _, _ in animal.states] for name, animal in animals.items()},
+            "brief": self.brief, "brief_animal": self.who,
+        }  # fmt: skip
+
+    def _once(self, name, make):
+        if name not in self._cache:
+            self._cache[name] = make()
+        return self._cache[name]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_cache": {}}
+
+
+def _state_actor(animal: Animal, t: float) -> Actor:
+    """The animal at second t as its states have it; around a change one pose passes into the other."""
+    x, _, way = animal.track.at(t)
+    at = Moment(t, 0.0, way / animal.k, animal.level, (animal.y - SURFACE) / animal.k, animal.medium, animal.roll)
+    action, pose, grow = animal.states[0][0], None, 1.0
+    pose = pose_of(animal.species, action, at)
+    if len(animal.states) == 2 and (u := (t - animal.states[1][1]) / CHANGE_S + 0.5) > 0:
+        later = animal.states[1][0]
+        u = min(1.0, u)
+        share = u * u * (3 - 2 * u)
+        pose = blend(pose, pose_of(animal.species, later, at), share)
+        action, grow = (later, 2 * share - 1) if share >= 0.5 else (action, 1 - 2 * share)
+    return Actor(animal.species, x, animal.y, animal.k, animal.facing_at(t), pose, action, at, grow, SURFACE)
+
+
+def _drawn(brush: Brush | None, actor: Actor, tint=None) -> Pen:
+    """Draws the animal alone (or, without a brush, measures it); its pen."""
+    pen = Pen(brush, actor.x, actor.y, actor.k, facing=actor.facing, tint=tint)
+    actor.species.paint(pen.at(actor.pose.ahead + actor.species.shift, 0.0), actor.pose)
+    return pen
+
+
+def _under_water(brush: Brush, backdrop: Image.Image, actor: Actor):
+    """What of the animal is below the surface shows less."""
+    half = actor.species.width * actor.k
+    x0, x1 = max(0, int((actor.x - half) * SCALE)), min(SIZE * SCALE, int((actor.x + half) * SCALE))
+    box = (x0, SURFACE * SCALE, x1, int(actor.y) * SCALE)
+    brush.canvas.paste(Image.blend(brush.canvas.crop(box), backdrop.crop(box), 0.4), box[:2])
+
+
+def _waves(brush: Brush, t: float):
+    for row, (shade, width) in enumerate((((255, 255, 255, 150), 1.4), ((255, 255, 255, 70), 1.0))):
+        points = [
+            (x, SURFACE + 3 * row + 1.3 * math.sin(0.14 * x + 2.2 * t + row) + 0.8 * math.sin(0.31 * x - 1.7 * t))
+            for x in range(-4, SIZE + 8, 8)
+        ]
+        brush.line(points, shade, width)
+
+
+def sentence(animal: str, action: str) -> str:
+    """Animal Kingdom's wording: "The lion is walking." """
+    words = {"Flapping": "flapping its wings", "Shaking Head": "shaking its head"}
+    return f"The {animal} is {words.get(action, action.lower())}."
+
+
+def possible_briefs(scene: WildScene) -> dict[str, list[str]]:
+    """Brief action → animals that could do it where they are."""
+    found: dict[str, list[str]] = {}
+    for brief in BRIEFS:
+        able = [n for n, a in scene.animals.items() if brief in a.species.briefs.get(a.medium, ())]
+        if able:
+            found[brief] = able
+    return found
+
+
+def plan_wild(
+    seed: int,
+    *,
+    brief: str | Literal["any"] | None = "any",
+    event_s: tuple[float, float] = (0.1, 3.0),
+    seconds: float = SECONDS,
+    species: Sequence[str] | None = None,
+) -> WildPlan:
+    """The clip of `seed`. `brief`: a brief action that an animal of this clip can do, None: none happens, "any": the
+    seed's own choice. `event_s`: shortest and longest brief action in seconds, log-uniform between; the interval is
+    there for every choice. `species`: the animals to draw from (default: all twelve)."""
+    pool = tuple(SPECIES) if species is None else tuple(species)
+    unknown = [name for name in pool if name not in SPECIES]
+    if unknown or not pool:
+        raise ValueError(f"species {unknown or 'empty'}: give one or more of {', '.join(SPECIES)}")
+    low, high = event_s
+    if not 0 < low <= high <= seconds - 3:
+        raise ValueError(
+            f"event_s={event_s}: need 0 < shortest <= longest <= {seconds - 3:g} s in a clip of {seconds:g} s"
+        )
+    event_s, n_frames = (float(low), float(high)), round(seconds * FPS)
+    scene = make_scene(int(seed), event_s, n_frames, tuple(sorted(set(pool))))
+    able = possible_briefs(scene)
+    rng = stream(int(seed), KIND)
+    happens, kind, lot = rng.random() < BRIEF_SHARE, str(rng.choice(list(able))), rng.random()
+    if brief == "any":
+        brief = kind if happens else None
+    if brief is not None and brief not in able:
+        raise ValueError(f"brief {brief!r}: in the clip of seed {seed} possible are {', '.join(able)}, None or 'any'")
+    who = None if brief is None else able[brief][int(lot * len(able[brief]))]
+    start, end = event_frames(int(seed), event_s, n_frames)
+    return WildPlan(int(seed), brief, who, scene, start, end, n_frames, event_s, pool)
