@@ -1,4 +1,4 @@
-"""`python -m data_prep toy | crime | movies`: data sets as the kit reads them. Imports only the chosen one."""
+"""`python -m data_prep toy | crime | animal | movies`: data sets as the kit reads them. Imports only the chosen one."""
 
 import argparse
 import importlib
@@ -7,6 +7,7 @@ import sys
 COMMANDS = {
     "toy": ("data_prep.toy_world.cli", "render the toy world in UCF-Crime's layout"),
     "crime": ("data_prep.ucf_crime", "UCF-Crime → instruction pairs"),
+    "animal": ("data_prep.animal_kingdom", "Animal Kingdom → instruction pairs"),
     "movies": ("data_prep.movies", "films' texts → long-video question-answer pairs"),
 }
 
