@@ -238,6 +238,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"sentences: {said}, {doubles} of them doubles, median {middle:g} a video")
     for note in result.notes:
         print("note:", note)
-    for path in result.write(args.out, seed=args.seed, n_choices=args.choices, max_sampled_frames=args.max_frames):
+    settings = {"seed": args.seed, "n_choices": args.choices, "fps": args.fps, "max_sampled_frames": args.max_frames}
+    for path in result.write(args.out, settings=settings):
         print("wrote", path)
     return 0

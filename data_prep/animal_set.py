@@ -82,7 +82,7 @@ class AnimalSet:
             "turns": {str(k): n for k, n in sorted(turns.items())},
         }
 
-    def write(self, out: str | Path, **settings: Any) -> list[Path]:
+    def write(self, out: str | Path, *, settings: dict[str, Any] | None = None) -> list[Path]:
         """Writes each kind and split, pairs as JSONL and LLaVA JSON, conversations as the latter, and `excluded.json`.
 
         settings: what the set was made with, kept in `excluded.json`. Returns the paths.
@@ -97,7 +97,7 @@ class AnimalSet:
             else:
                 written.append(write_jsonl(records, out / f"{name}.jsonl"))
                 written.append(write_llava(records, out / f"{name}.llava.json"))
-        report = {"settings": settings, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
+        report = {"settings": settings or {}, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
         report |= {"names_never_offered": self.refused, "notes": self.notes}
         (out / "excluded.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return [*written, out / "excluded.json"]
