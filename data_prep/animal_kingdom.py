@@ -236,6 +236,8 @@ def run(args: argparse.Namespace) -> int:
     if said := counts["sentences"]["annotated"]:
         doubles, middle = counts["sentences"]["doubles_removed"], counts["sentences"]["median_a_video"]
         print(f"sentences: {said}, {doubles} of them doubles, median {middle:g} a video")
+    for kind, sizes in counts["choices"].items():
+        print(f"{kind}:", ", ".join(f"{n} with {size} choices" for size, n in sizes.items()) or "none")
     for note in result.notes:
         print("note:", note)
     settings = {"seed": args.seed, "n_choices": args.choices, "fps": args.fps, "max_sampled_frames": args.max_frames}
