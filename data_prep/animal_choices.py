@@ -72,7 +72,7 @@ class Names:
     """All names of one kind in a sheet; keys are folded and sorted.
 
     spelling: as asked, the most frequent one; n_videos: how many videos each name is true of
-    classes: the classes of the videos with that name, folded; empty where the sheet has none
+    classes: which all videos with that name have, folded: its own is among them
     words: of animals; general: animals that may be seen where another is annotated: `GENERAL` ones, classes ("Bird"),
         and names that are part of others ("Egret" of "Great Egret")
     refused: names that a multiple-choice question cannot hold, such as those with a comma
@@ -90,21 +90,25 @@ class Names:
 def collect(kind: str, videos: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Names:
     """`Names` from the (true names, classes) of every video of the sheet, in any order."""
     spellings: dict[str, Counter[str]] = {}
-    classes: dict[str, set[str]] = {}
+    classes: dict[str, frozenset[str]] = {}
+    seen_classes: set[str] = set()
     n_videos: Counter[str] = Counter()
     for true, of_classes in videos:
+        own = frozenset(map(fold, of_classes))
+        seen_classes |= own
         for name in true:
             spellings.setdefault(fold(name), Counter())[name] += 1
-            classes.setdefault(fold(name), set()).update(map(fold, of_classes))
+            if own:
+                classes[fold(name)] = classes.get(fold(name), own) & own
         n_videos.update({fold(name) for name in true})
     spelling = {name: min(seen, key=lambda s: (-seen[s], s)) for name, seen in sorted(spellings.items())}
     words = {name: words_of(name) for name in spelling} if kind == "species" else {}
     ways_to_say = set(words.values())
     general = {name for name, part in words.items() if any(part < other for other in ways_to_say)}
-    general |= set(words) & GENERAL.union(*classes.values())
+    general |= set(words) & (GENERAL | seen_classes)
     return Names(
-        kind, spelling, dict(n_videos), {name: frozenset(of_name) for name, of_name in classes.items()}, words,
-        frozenset(general), frozenset(name for name, spelled in spelling.items() if not _can_be_asked(spelled)),
+        kind, spelling, dict(n_videos), classes, words, frozenset(general),
+        frozenset(name for name, spelled in spelling.items() if not _can_be_asked(spelled)),
     )  # fmt: skip
 
 
@@ -164,5 +168,6 @@ def _distractors(names: Names, truth: set[str], own: set[str]) -> Iterator[str]:
 
 
 def _apart(names: Names, name: str, own: set[str]) -> bool:
-    """Whether no video of the classes `own` has this name: then it is none of their animals."""
-    return bool(own) and bool(names.classes[name]) and not names.classes[name] & own
+    """Whether this animal is of another class than all of `own`; not so where its class is not known."""
+    of_name = names.classes.get(name)
+    return bool(own) and bool(of_name) and not of_name & own
