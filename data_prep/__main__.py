@@ -1,5 +1,4 @@
-"""`python -m data_prep toy | toy-wildlife | crime | movies`: data sets as the kit reads them. Imports only the one
-chosen."""
+"""`python -m data_prep NAME`: data sets as the kit reads them, real or drawn. Imports only the chosen one."""
 
 import argparse
 import importlib
@@ -9,6 +8,7 @@ COMMANDS = {
     "toy": ("data_prep.toy_world.cli", "render the toy world in UCF-Crime's layout"),
     "toy-wildlife": ("data_prep.toy_world.wildlife.cli", "render the toy world's animals in Animal Kingdom's layout"),
     "crime": ("data_prep.ucf_crime", "UCF-Crime → instruction pairs"),
+    "animal": ("data_prep.animal_kingdom", "Animal Kingdom → instruction pairs"),
     "movies": ("data_prep.movies", "films' texts → long-video question-answer pairs"),
 }
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from data_prep.list_files import index_files
 from data_prep.ucf_lists import (
     TEST_LISTS,
     TRAIN_LIST,
     Entry,
     check_overlap,
     find_list,
-    index_videos,
     read_frame_counts,
     read_test_list,
     read_train_list,
@@ -162,7 +162,8 @@ def _of_the_classes(entries: Sequence[Entry], result: CrimeSet) -> list[Entry]:
 
 def _found(entries: Sequence[Entry], root: Path, ignore: Collection[str], result: CrimeSet) -> dict[str, str]:
     """{name: path relative to root}; what is not there is listed as missing."""
-    found = index_videos(root, [entry.name for entry in entries], ignore=ignore)
+    names = [entry.name for entry in entries]
+    found = index_files(root, names, ignore=ignore, expected="UCF-Crime's videos")
     for entry in entries:
         if entry.name not in found:
             detail = f"not found anywhere below {root} ({entry.where})"

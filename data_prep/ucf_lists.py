@@ -1,15 +1,15 @@
-"""UCF-Crime's list files and folder, read strictly: what is listed, what a name says, where a file lies.
+"""UCF-Crime's list files, read strictly: what is listed and what a name says.
 
 Knows the two official lists, the rule that turns a file name into the study's label, and tables of frame counts. What
 is kept, and for which arm, is decided in `ucf_crime`.
 """
 
 import csv
-import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.list_files import lines_of
 from llamavid_kit.study import CRIME, NORMAL
 
 TEST_LISTS = ("Temporal_Anomaly_Annotation_for_Testing_Videos.txt", "Temporal_Anomaly_Annotation.txt")
@@ -62,24 +62,13 @@ def find_list(folder: Path, names: Sequence[str]) -> Path:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """("file, line n", text) of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file ({error})") from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield f"{path}, line {number}", line
-
-
 def read_test_list(path: Path) -> list[Entry]:
     """The test videos with their events: "file class start end start end", in frames, -1 for none.
 
     Raises ValueError naming file, line and text for a line that does not parse or contradicts itself.
     """
     entries = []
-    for where, line in _lines(path):
+    for where, line in lines_of(path):
         expected = f'{where}: {line.strip()!r}; expected "file class start end start end", frame numbers, -1 for none'
         parts = line.split()
         if len(parts) != 6:
@@ -104,7 +93,7 @@ def read_test_list(path: Path) -> list[Entry]:
 def read_train_list(path: Path) -> list[Entry]:
     """The training videos: one "Class/file" a line. Raises ValueError naming file, line and text."""
     entries = []
-    for where, line in _lines(path):
+    for where, line in lines_of(path):
         listed = line.strip().replace("\\", "/")
         if Path(listed).suffix.lower() not in VIDEO_SUFFIXES:
             raise ValueError(f'{where}: {line.strip()!r}; expected one video a line, "Class/Class001_x264.mp4"')
@@ -129,28 +118,6 @@ def check_overlap(test: Sequence[Entry], train: Sequence[Entry]) -> None:
     if both := [entry for entry in train if entry.id in tested]:
         named = "; ".join(f"{e.name} ({tested[e.id].where} and {e.where})" for e in both[:3])
         raise ValueError(f"{len(both)} videos are in the test and in the train list, take them out of one: {named}")
-
-
-def index_videos(root: Path, names: Collection[str], *, ignore: Collection[str] = ()) -> dict[str, Path]:
-    """Where each of `names` lies anywhere below `root`, in one pass; names that are not there are left out.
-
-    ignore: names of folders not to enter. Raises ValueError naming both places when a name occurs twice, and
-    FileNotFoundError when `root` is not a folder.
-    """
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder; expected UCF-Crime's videos anywhere below it")
-    wanted, found = set(names), {}
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(set(folders) - set(ignore))
-        for name in sorted(wanted.intersection(files)):
-            path = Path(folder) / name
-            if name in found:
-                raise ValueError(
-                    f"{name} occurs twice: {found[name]} and {path}; remove one, or leave a folder out with ignore= "
-                    "(--ignore FOLDER)"
-                )
-            found[name] = path
-    return found
 
 
 def read_frame_counts(path: Path) -> dict[str, tuple[int, float]]:

@@ -58,3 +58,32 @@ UCF_CRIME_EVENTS = {"n": 156, "shortest_s": 1.0, "median_s": 8.0, "seen": {1: 15
 `statistics.visibility_curve` of the list at 30 frames a second: at 1 fps no event is missed, so missed events cannot
 explain the study's difference between 1 and 6 fps. The toy world's much shorter events are another matter.
 """
+
+ANIMAL_QUESTION = (
+    "Find the action each animal performs in the video. Provide independent sentences for each animal and their "
+    "corresponding action in the video. Do not repeat sentences. Pay careful attention, as some videos only have a "
+    "single animal through the video."
+)
+"""What the study asked about Animal Kingdom's grounding videos: an open question, no choices."""
+
+ANIMAL_TURNS = (
+    (
+        "Below is a video of animals performing some actions. Memorize the content and answer my question after this "
+        "video. The video starts.\n<image>\nThe video ends.\n Tell me what are the distinct animal species in this "
+        "video. If you notice a species twice only mention it once",
+        "The distinct species I see are {species}",
+    ),
+    (
+        "Tell me what are the distinct animal classes in this video. If you notice a the same class twice only mention "
+        "it once",
+        "The distinct categories I see are {classes}",
+    ),
+    (
+        "Tell me for each animal what action it performs. Give independent unique sentences for each animal for each "
+        "action.",
+        "{sentences}",
+    ),
+)
+"""(human, gpt) turns of the study's conversations about Animal Kingdom's action recognition; quirks are its own."""
+
+ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY = "{animal} is {action}", ". "

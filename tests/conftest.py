@@ -68,6 +68,14 @@ def films(tmp_path):
     return make_films(tmp_path / "films")
 
 
+@pytest.fixture
+def animals(tmp_path):
+    """Folder of made-up Animal Kingdom lists, each test's own."""
+    from made_up_animals import make_lists
+
+    return make_lists(tmp_path / "animals")
+
+
 @pytest.fixture(scope="session")
 def chat_model(tmp_path_factory, tokenizers):
     """Folder of a small random chat model."""
