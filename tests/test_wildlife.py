@@ -276,7 +276,7 @@ def test_a_set_has_animal_kingdoms_layout(wild_set):
         assert row["type"] == known["split"]
         plan = plan_wild(known["seed"])
         assert known["events"] == ([] if plan.brief is None else [[plan.who, plan.brief, *known["pseudo_event"]]])
-        assert all(row[0] in (plan.start, *range(0, 240, 10)) for rows in known["boxes"].values() for row in rows)
+        assert all(row[0] in (plan.start, *range(0, 240, 5)) for rows in known["boxes"].values() for row in rows)
         assert all(any(row[0] == plan.start for row in rows) for rows in known["boxes"].values())
 
 

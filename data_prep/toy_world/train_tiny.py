@@ -2,11 +2,13 @@
 
     python -m data_prep.toy_world.train_tiny --out runs/tiny
 
-Three stages: the tower learns to see (`read_facts`) and is frozen; the rest learns to answer about single frames; then
-the language model and the projectors learn clips at mixed rates. Frames are drawn directly. The model meets benign
-events and six of the ten crimes, described in plain words; the four others (`UNSEEN_KINDS`) and the crime question
-appear nowhere. A question about an event that no sampled frame shows is answered as for the twin without it: the model
-learns to say what it sees. Each stage resumes from its last checkpoint.
+What the original takes from others comes first: the tower learns to see (`read_facts`, for EVA-ViT) and the language
+model to read and write (for Vicuna). Then the kit's own three stages (`stages.STAGES`): `align` on single frames and
+their descriptions, `instruct` on questions about single frames, `long_video` on clips at mixed rates. Frames are drawn
+directly; some batches see four content tokens a frame instead of one. The model meets benign events and six of the ten
+crimes, described in plain words, and eight of the twelve animals; `UNSEEN_KINDS`, `UNSEEN_SPECIES`, `UNSEEN_BRIEFS` and
+the study's questions appear nowhere. A question about what no sampled frame shows is answered as for a clip without it:
+the model learns to say what it sees. Each stage resumes from its last checkpoint.
 """
 
 import argparse
@@ -25,13 +27,15 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from data_prep.toy_world import plan_clip, read_facts
+from data_prep.toy_world import read_facts
 from data_prep.toy_world.read_facts import KINDS
 from data_prep.toy_world.training_clips import (
     CORPUS_SEEDS,
     TOWER_SEEDS,
     TRAIN_SEEDS,
     DrawnClips,
+    Watched,
+    captions,
     choose_questions,
 )
 from llamavid_kit.checkpoints import load_question_tokenizer, save
@@ -39,11 +43,13 @@ from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.finetune import LOSS_CURVE, TrainSettings, collate_text, fit
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.plots import training_curves
-from llamavid_kit.prompt import IGNORE, human_turn, supervised, template, tokenize
+from llamavid_kit.prompt import IGNORE, IMAGE_SLOT, human_turn, supervised, template, tokenize
+from llamavid_kit.stages import STAGES, set_trainable
 from llamavid_kit.text_decoder import tokenize_questions
 
 SHORT = 60  # characters of question and answer
-WORLD = "the toy world: drawn street scenes with people, two cars and a pet; about any other clip it can only guess"
+WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
+GRID = "grid:2"  # content tokens of every fourth batch
 
 
 class Bank(nn.Module):
@@ -51,14 +57,14 @@ class Bank(nn.Module):
 
     def __init__(self, model: LlamaVid, n: int, *, still: bool, workers: int):
         super().__init__()
-        self.model, self.plans, features, self.lengths = model, [], [], []
+        self.model, self.watched, features, self.lengths = model, [], [], []
         drawn = DrawnClips(n, size=model.config.image_size, still=still)
         groups = DataLoader(drawn, batch_size=32, num_workers=workers, collate_fn=list)
         for group in tqdm(groups, desc="stills" if still else "clips", unit="32 scenes"):
             frames = torch.cat([clip for clip, _ in group])
             with torch.inference_mode():
                 features.append(model.encode_frames(frames).half())
-            self.plans += [plan for _, plan in group]
+            self.watched += [watched for _, watched in group]
             self.lengths += [len(clip) for clip, _ in group]
         self.features = torch.cat(features).clone()
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
@@ -70,13 +76,14 @@ class Bank(nn.Module):
 
 
 class BankQuestions(Dataset):
-    """Item i: a clip of the bank with some questions; every visit asks others.
+    """Item i: a clip of the bank, its content tokens, and some questions; every visit asks others.
 
     Every third batch is multiple choice alone: its questions are three times as long, and padding costs time.
+    `describe`: requests for a description alone, as modality alignment asks.
     """
 
-    def __init__(self, bank: Bank, n: int, *, batch: int):
-        self.plans, self.n, self.batch = bank.plans, n, batch
+    def __init__(self, bank: Bank, n: int, *, batch: int, describe: bool = False):
+        self.watched, self.n, self.batch, self.describe = bank.watched, n, batch, describe
         self.template, self.tokenizer = bank.model.config.template, bank.model.tokenizer
         self.pieces = broken_into_pieces(self.tokenizer)
 
@@ -84,11 +91,14 @@ class BankQuestions(Dataset):
         return self.n
 
     def __getitem__(self, i: int):
-        rng = np.random.default_rng([TRAIN_SEEDS, 1, i])
-        k = i % len(self.plans)
-        seed, kind, event_s = self.plans[k]
-        asked = choose_questions(plan_clip(seed, kind, event_s=event_s), rng, closed=i // self.batch % 3 == 2)
-        return k, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
+        rng = np.random.default_rng([TRAIN_SEEDS, 1 + self.describe, i])
+        k, at = i % len(self.watched), i // self.batch
+        if self.describe:
+            asked = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, closed=False)[:1]
+        else:
+            asked = choose_questions(self.watched[k], rng, closed=at % 3 == 2)
+        content = GRID if at % 4 == 3 else "mean"
+        return k, content, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
 
     def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
         """Ids and labels; some are spelt in smaller pieces, so that unknown words later meet trained pieces."""
@@ -108,22 +118,39 @@ class Collate:
         self.question_tokenizer, self.pad_id = model.question_tokenizer, model.tokenizer.pad_token_id
 
     def __call__(self, items) -> dict:
-        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, asked, _ in items for q in asked])
+        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, _, asked, _ in items for q in asked])
         return {
-            "clips": torch.tensor([k for k, _, _ in items]), "question_ids": ids, "question_mask": mask,
-            "clip_of": torch.tensor([at for at, (_, asked, _) in enumerate(items) for _ in asked]),
-        } | collate_text([text for _, _, texts in items for text in texts], self.pad_id)  # fmt: skip
+            "clips": torch.tensor([item[0] for item in items]), "content": items[0][1],
+            "question_ids": ids, "question_mask": mask,
+            "clip_of": torch.tensor([at for at, (_, _, asked, _) in enumerate(items) for _ in asked]),
+        } | collate_text([text for *_, texts in items for text in texts], self.pad_id)  # fmt: skip
 
 
-def corpus(n_clips: int = 2000) -> list[str]:
-    """Every text that the model can meet in training, from clips that are never drawn."""
-    lines = []
+class Texts(Dataset):
+    """Item i: a question and its answer as (ids, labels) without a clip; every token but the first is supervised."""
+
+    def __init__(self, model: LlamaVid, turns: list[tuple[str, str]]):
+        form = template(model.config.template)
+        self.ids = [tokenize(model.tokenizer, form.render([(human_turn(q), a)])) for q, a in turns]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int):
+        ids = [k for k in self.ids[i] if k != IMAGE_SLOT]
+        return ids, [IGNORE, *ids[1:]]
+
+
+def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
+    """Questions and answers as the model can meet them in training, of clips that are never drawn."""
+    turns = []
     for i in range(n_clips):
-        plan = plan_clip(CORPUS_SEEDS + i, KINDS[i % len(KINDS)])
-        rng = np.random.default_rng(i)
-        for closed in (False, True, False):
-            lines += [template("plain").render([turn]) for turn in choose_questions(plan, rng, closed=closed)]
-    return lines
+        rng, seed = np.random.default_rng(i), CORPUS_SEEDS + i
+        seconds = tuple(np.arange(0, 8, 0.5).tolist())
+        for watched in (Watched(seed, KINDS[i % len(KINDS)], (0.1, 3.0)), Watched(seed, None, (0.1, 3.0), seconds)):
+            for closed in (False, True, False):
+                turns += choose_questions(watched, rng, closed=closed)
+    return turns
 
 
 def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, object]:
@@ -138,7 +165,7 @@ def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizer
     special = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256))]
     alphabet = [chr(c) for c in range(33, 127)]
     bpe.train_from_iterator(
-        lines, trainers.BpeTrainer(vocab_size=1200, special_tokens=special, initial_alphabet=alphabet, min_frequency=20)
+        lines, trainers.BpeTrainer(vocab_size=1400, special_tokens=special, initial_alphabet=alphabet, min_frequency=20)
     )
     bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     tokenizer = PreTrainedTokenizerFast(
@@ -146,7 +173,7 @@ def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizer
         padding_side="right", clean_up_tokenization_spaces=False,
     )  # fmt: skip
     words = BertWordPieceTokenizer(lowercase=True)
-    words.train_from_iterator(lines, vocab_size=900, min_frequency=20, initial_alphabet=alphabet, show_progress=False)
+    words.train_from_iterator(lines, vocab_size=1100, min_frequency=20, initial_alphabet=alphabet, show_progress=False)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(w for w, _ in sorted(words.get_vocab().items(), key=lambda kv: kv[1])))
     return tokenizer, load_question_tokenizer(folder)
@@ -163,7 +190,8 @@ def broken_into_pieces(tokenizer, dropout: float = 0.3):
 
 def new_model(folder: Path, *, seed: int) -> LlamaVid:
     """The untrained shipped model with its tokenizers."""
-    tokenizer, question_tokenizer = make_tokenizers(corpus(), folder / "question_vocabulary")
+    lines = [template("plain").render([turn]) for turn in corpus()]
+    tokenizer, question_tokenizer = make_tokenizers(lines, folder / "question_vocabulary")
     torch.manual_seed(seed)
     config = LlamaVidConfig.tiny(vocab_size=len(tokenizer), question_vocab_size=len(question_tokenizer), world=WORLD)
     model = LlamaVid(config)
@@ -173,7 +201,7 @@ def new_model(folder: Path, *, seed: int) -> LlamaVid:
 
 
 def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers: int) -> None:
-    """First stage, every scene twice, or its result from an earlier run; the tower is frozen afterwards."""
+    """The tower, every scene twice, or its result from an earlier run; it is frozen afterwards."""
     done = out / "tower.safetensors"
     if not done.is_file():
         reader = read_facts.FactReader(model)
@@ -192,52 +220,87 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
     model.vision_tower.requires_grad_(False)
 
 
-def train_answers(model: LlamaVid, out: Path, *, still: bool, n: int, steps: int, clips: int, workers: int) -> None:
-    """Second and third stage: the rest of the model on a bank of `n` single frames or clips, or an earlier result."""
-    done = out / ("stills.safetensors" if still else "clips.safetensors")
+def train_language(model: LlamaVid, out: Path, *, steps: int, workers: int) -> None:
+    """The language model alone, on the words of the toy world, or its result from an earlier run."""
+    done = out / "language.safetensors"
     if not done.is_file():
-        model.text_decoder.requires_grad_(still)
-        bank = Bank(model.eval(), n, still=still, workers=workers)
-        settings = TrainSettings(
-            learning_rate=1e-3, batch_size=clips, max_steps=steps, weight_decay=0.02, warmup_ratio=0.05, save_every=200,
-            workers=workers,
-        )  # fmt: skip
-        data = BankQuestions(bank, steps * clips, batch=clips)
+        model.requires_grad_(False)
+        model.language_model.requires_grad_(True)
+        texts = Texts(model, corpus())
+
+        def collate(items) -> dict:
+            return collate_text(items, model.tokenizer.pad_token_id)
+
+        settings = _settings(256, steps, workers)
+        fit(model.language_model, texts, collate, out=out / done.stem, settings=settings)
+        save_file(model.language_model.state_dict(), done)
+    model.language_model.load_state_dict(load_file(done))
+
+
+def train_stage(model: LlamaVid, bank: "Bank | None", out: Path, stage: str, *, steps: int, clips: int, workers: int):
+    """One of the kit's stages on a bank's clips, or its result from an earlier run."""
+    done = out / f"{stage}.safetensors"
+    if not done.is_file():
+        set_trainable(model, STAGES[stage])
+        data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
+        settings = _settings(clips, steps, workers)
         fit(bank, data, Collate(model), out=out / done.stem, settings=settings, in_order=True)
         save_file(model.state_dict(), done)
     model.load_state_dict(load_file(done))
 
 
+def _settings(batch: int, steps: int, workers: int) -> TrainSettings:
+    return TrainSettings(
+        learning_rate=1e-3, batch_size=batch, max_steps=steps, weight_decay=0.02, warmup_ratio=0.05, save_every=200,
+        workers=workers,
+    )  # fmt: skip
+
+
+def train(args, model: LlamaVid) -> None:
+    """All stages. Single frames are drawn once for two stages, and not at all where both are done."""
+    train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
+    train_language(model, args.out, steps=args.language_steps, workers=args.workers)
+    for still, n, clips, stages in (
+        (True, args.stills, 96, {"align": args.align_steps, "instruct": args.still_steps}),
+        (False, args.clips, 24, {"long_video": args.clip_steps}),
+    ):
+        done = all((args.out / f"{stage}.safetensors").is_file() for stage in stages)
+        bank = None if done else Bank(model.eval(), n, still=still, workers=args.workers)
+        for stage, steps in stages.items():
+            train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
+
+
 def draw_losses(out: Path) -> None:
     """The card's figure, OUT/model/loss.png."""
-    tower, *answers = (
+    tower, language, *answers = (
         [json.loads(line) for line in (out / stage / LOSS_CURVE).read_text(encoding="utf-8").splitlines()]
-        for stage in ("tower", "stills", "clips")
+        for stage in ("tower", "language", "align", "instruct", "long_video")
     )
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
-    training_curves({"facts, boxes and density": tower}, title="1: the tower reads facts", ax=left)
+    training_curves({"facts, boxes and density": tower}, title="The tower reads facts", ax=left)
     left.set(ylabel="sum of losses", ylim=(1, None), yscale="log")
-    training_curves(dict(zip(("single frames", "clips"), answers, strict=True)), title="2 and 3: answers", ax=right)
-    right.set(ylim=(0, 1.5))
+    names = ("language alone, every word", "align: descriptions", "instruct: single frames", "long_video: clips")
+    training_curves(dict(zip(names, (language, *answers), strict=True)), title="Words and answers", ax=right)
+    right.set(ylim=(0, 2.5))
     fig.savefig(out / "model" / "loss.png", dpi=80)
 
 
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1600, help="optimiser steps of the first stage")
-    parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the first stage, three frames each")
-    parser.add_argument("--stills", type=int, default=24000, help="single frames of the second stage")
-    parser.add_argument("--still-steps", type=int, default=800, help="steps of the second stage, 96 frames each")
-    parser.add_argument("--clips", type=int, default=3200, help="clips of the third stage")
-    parser.add_argument("--clip-steps", type=int, default=750, help="steps of the third stage, 24 clips each")
+    parser.add_argument("--tower-steps", type=int, default=2000, help="optimiser steps of the tower")
+    parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
+    parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
+    parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
+    parser.add_argument("--align-steps", type=int, default=150, help="steps of align, 96 frames each")
+    parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
+    parser.add_argument("--clips", type=int, default=4500, help="clips of long_video")
+    parser.add_argument("--clip-steps", type=int, default=1100, help="steps of long_video, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
-    train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
-    for still, n, steps, clips in ((True, args.stills, args.still_steps, 96), (False, args.clips, args.clip_steps, 24)):
-        train_answers(model, args.out, still=still, n=n, steps=steps, clips=clips, workers=args.workers)
+    train(args, model)
     model.requires_grad_(True)
     save(model, args.out / "model", dtype=torch.bfloat16)
     draw_losses(args.out)

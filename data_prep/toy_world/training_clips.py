@@ -1,10 +1,12 @@
 """What the shipped model is trained and checked on: clips drawn directly, at mixed rates, and questions about them.
 
-Knows the ranges of seeds, which events appear (benign ones and the six seen crimes), and that a question about an event
-that no sampled frame shows is answered as for the twin without it. The training itself is `train_tiny.py`.
+Knows the ranges of seeds, which events and animals appear (benign events and the six seen crimes; eight of the twelve
+species, without the unseen brief actions), and that a question about what no sampled frame shows is answered as for a
+clip without it. The training itself is `train_tiny.py`.
 """
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,16 +15,37 @@ from torch.utils.data import Dataset
 
 from data_prep.toy_world import BENIGN_KINDS, FPS, SEEN_KINDS, plan_clip
 from data_prep.toy_world.questions import questions
-from data_prep.toy_world.read_facts import KIND_WEIGHTS, KINDS
+from data_prep.toy_world.read_facts import KIND_WEIGHTS, KINDS, wild_scene
+from data_prep.toy_world.wildlife.questions import ABOUT_ACTION, wild_questions
 from llamavid_kit.pixels import resize_and_crop
 from llamavid_kit.sampling import sample_times
 
 TOWER_SEEDS, STILL_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 5, 1, 2, 3))
 STILL = 0  # as a rate: one frame
 FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
+WILD_SHARE = 0.4
 QUESTIONS_A_CLIP = 4
-EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption")
+EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *ABOUT_ACTION)
+CAPTIONS = ("caption", "wild_caption")
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A clip as it was sampled: enough to ask about it again. `happens`: the kind of event, or brief action, that a
+    sampled frame shows, or None; `times_s`: the seconds at which a wildlife clip was seen, () for a street scene."""
+
+    seed: int
+    happens: str | None
+    event_s: tuple[float, ...]
+    times_s: tuple[float, ...] = ()
+
+    def questions(self, rng) -> list[tuple]:
+        """All that can be asked: (kind of question, question, answer, choices or None)."""
+        if self.times_s:
+            return wild_questions(wild_scene(self.seed, self.event_s), rng, self.times_s)
+        plan = plan_clip(self.seed, self.happens, event_s=self.event_s)
+        return questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS))
 
 
 class DrawnClips(Dataset):
@@ -36,31 +59,52 @@ class DrawnClips(Dataset):
         return self.n
 
     def __getitem__(self, i: int):
-        rng = np.random.default_rng([self.first_seed, i])
-        kind = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)]
+        rng, seed = np.random.default_rng([self.first_seed, i]), self.first_seed + i
         event_s = (0.1, 3.0) if rng.random() < 0.4 else (1.0, 3.0)
-        plan = plan_clip(self.first_seed + i, kind, event_s=event_s)
         fps = STILL if self.still else int(rng.choice(FPS_MIX, p=FPS_WEIGHTS))
-        frames, visible = watch(plan, fps=fps, size=self.size, rng=rng)
-        return torch.from_numpy(frames), (plan.seed, kind if visible else None, event_s)
+        wild = rng.random() < WILD_SHARE
+        plan = (
+            wild_scene(seed, event_s) if wild
+            else plan_clip(seed, KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)], event_s=event_s)
+        )  # fmt: skip
+        indices = pick(plan, fps=fps, rng=rng)
+        frames, shown = draw(plan, indices, size=self.size, rng=rng), visible(plan, indices)
+        if wild:
+            return torch.from_numpy(frames), Watched(seed, plan.brief if shown else None, event_s, _seconds(indices))
+        return torch.from_numpy(frames), Watched(seed, plan.kind if shown else None, event_s)
 
 
-def watch(plan, *, fps: float, size: int, rng=None) -> tuple[np.ndarray, bool]:
-    """The frames that sampling by time at `fps` picks, (T, size, size, 3) uint8, and whether one shows the event.
-
-    With `rng`, some clips pass through JPEG, a cheap stand-in for what a video codec does to the pixels.
-    """
-    if fps == STILL:  # one frame, of the event twice in three
+def pick(plan, *, fps: float, rng=None) -> np.ndarray:
+    """Indices of the frames that sampling by time at `fps` picks; STILL: of one frame, of the event twice in three."""
+    if fps == STILL:
         inside = rng.random() < 0.67
-        indices = rng.integers(plan.start, plan.end, 1) if inside else rng.integers(plan.n_frames, size=1)
-    else:
-        indices = sample_times(np.arange(plan.n_frames) / FPS, plan.n_frames / FPS, fps)
+        return rng.integers(plan.start, plan.end, 1) if inside else rng.integers(plan.n_frames, size=1)
+    return sample_times(np.arange(plan.n_frames) / FPS, plan.n_frames / FPS, fps)
+
+
+def draw(plan, indices: np.ndarray, *, size: int, rng=None) -> np.ndarray:
+    """Those frames, (T, size, size, 3) uint8. With `rng`, some clips pass through JPEG, a cheap stand-in for what a
+    video codec does to the pixels."""
     drawn = [plan.draw(int(i)) for i in indices]
     if rng is not None and rng.random() < 0.3:
         quality = int(rng.integers(35, 95))
         drawn = [_through_jpeg(frame, quality) for frame in drawn]
-    visible = bool(((indices >= plan.start) & (indices < plan.end)).any())
-    return np.stack([resize_and_crop(frame, size) for frame in drawn]), visible
+    return np.stack([resize_and_crop(frame, size) for frame in drawn])
+
+
+def visible(plan, indices: np.ndarray) -> bool:
+    """Whether one of the frames lies in the event's interval."""
+    return bool(((indices >= plan.start) & (indices < plan.end)).any())
+
+
+def watch(plan, *, fps: float, size: int) -> tuple[np.ndarray, bool]:
+    """The frames that sampling by time at `fps` picks, (T, size, size, 3) uint8, and whether one shows the event."""
+    indices = pick(plan, fps=fps)
+    return draw(plan, indices, size=size), visible(plan, indices)
+
+
+def _seconds(indices: np.ndarray) -> tuple[float, ...]:
+    return tuple((indices / FPS).tolist())
 
 
 def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
@@ -69,14 +113,19 @@ def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def choose_questions(plan, rng, *, closed: bool) -> list[tuple[str, str]]:
-    """One question about the event, the others about anything; no two alike. Multiple choice only, or none of it.
+def choose_questions(watched: Watched, rng, *, closed: bool) -> list[tuple[str, str]]:
+    """One question about the event or action, the others about anything; no two alike. Multiple choice only, or none.
 
     Half of the multiple-choice ones open as the study's question does. Its labels are in none.
     """
-    asked = [q for q in questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS)) if bool(q[3]) == closed]
+    asked = [q for q in watched.questions(rng) if bool(q[3]) == closed]
     order = [asked[k] for k in rng.permutation(len(asked))]
-    about_event = next(q for q in order if q[0] in EVENT_QUESTIONS)
-    chosen = [about_event, *[q for q in order if q is not about_event][: QUESTIONS_A_CLIP - 1]]
+    first = next((q for q in order if q[0] in EVENT_QUESTIONS), order[0])
+    chosen = [first, *[q for q in order if q is not first][: QUESTIONS_A_CLIP - 1]]
     opening = [PREAMBLE if closed and rng.random() < 0.5 else "" for _ in chosen]
     return [(words + question, answer) for words, (_, question, answer, _) in zip(opening, chosen, strict=True)]
+
+
+def captions(watched: Watched, rng) -> list[tuple[str, str]]:
+    """What modality alignment sees: a request to describe, and the description; nothing where there is none."""
+    return [(question, answer) for kind, question, answer, _ in watched.questions(rng) if kind in CAPTIONS]

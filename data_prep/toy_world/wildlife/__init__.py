@@ -3,6 +3,9 @@ interval, one brief action. `plan_wild` plans and draws, `wild_set.render_wild_s
 layout."""
 
 from .clip import WildPlan, plan_wild, sentence
-from .species import BRIEFS, NUMBERS, SPECIES, STATES
+from .species import BRIEFS, NUMBERS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS, UNSEEN_SPECIES
 
-__all__ = ["BRIEFS", "NUMBERS", "SPECIES", "STATES", "WildPlan", "plan_wild", "sentence"]
+__all__ = [
+    "BRIEFS", "NUMBERS", "SEEN_SPECIES", "SPECIES", "STATES", "UNSEEN_BRIEFS", "UNSEEN_SPECIES", "WildPlan",
+    "plan_wild", "sentence",
+]  # fmt: skip
