@@ -51,7 +51,9 @@ def walking(s, pose, at):
     phase = _phase(s, at.way)
     if s.name == "penguin":
         pose = pose._replace(tilt=12 * math.sin(phase), flap=24)
-    high = {"flamingo": 12, "giraffe": 9, "penguin": 6, "turtle": 4, "eagle": 4}.get(s.name, 7)
+    if s.name == "eagle":
+        pose = pose._replace(tilt=6 * math.sin(phase), neck=pose.neck + 8 * math.cos(phase))
+    high = {"flamingo": 12, "giraffe": 9, "penguin": 6, "turtle": 4, "eagle": 9}.get(s.name, 7)
     return pose._replace(feet=walk(phase, s.stride, high), head=pose.head + 2 * math.sin(2 * phase))
 
 

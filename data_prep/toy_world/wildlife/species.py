@@ -121,7 +121,7 @@ ALL = (
         },
     ),
     Species(
-        "eagle", "Bird", eagle, size=126, stride=5, width=86, widths={"air": 96}, food="fish",
+        "eagle", "Bird", eagle, size=126, stride=9, width=86, widths={"air": 96}, food="fish",
         states={"ground": ("Walking", "Eating", "Sleeping", "Keeping still"), "air": ("Flying",)},
         briefs={"ground": ("Jumping", "Attacking", "Calling", "Flapping", "Shaking Head"),
                 "air": ("Attacking", "Calling", "Diving")},
