@@ -9,6 +9,10 @@ from .pose import Pose, gallop, walk
 from .species import Species
 
 
+# Brief actions that an animal does where it swims or flies; the others set their own height.
+FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
+
+
 @dataclass(frozen=True)
 class Moment:
     """`t`: seconds (of the clip in a state, of the action in a brief one); `u`: progress of a brief action, 0-1; `way`:
@@ -38,9 +42,6 @@ def pose_of(species: Species, action: str, at: Moment) -> Pose:
     if action in ("Swimming", "Flying") or action in FLOATING:
         pose = pose._replace(lift=pose.lift + at.level)
     return MOTIONS[action](species, pose, at)
-
-
-FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
 
 
 def _phase(species: Species, way: float) -> float:

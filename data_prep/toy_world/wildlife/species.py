@@ -145,7 +145,7 @@ ALL = (
         },
     ),
     Species(
-        "snake", "Reptile", snake, size=118, stride=10, width=118, food="mouse",
+        "snake", "Reptile", snake, size=118, stride=10, width=140, shift=-8, food="mouse",
         states={"ground": ("Moving", "Eating", "Drinking", "Sleeping", "Keeping still"), "water": ("Swimming",)},
         briefs={"ground": ("Attacking", "Hissing", "Shaking Head"), "water": ("Attacking", "Diving")},
         poses={
