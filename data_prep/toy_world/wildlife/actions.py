@@ -1,13 +1,11 @@
-"""What animals do, at one moment: `pose_of` gives the pose, `marks` draws what the action adds to the picture. States
-and brief actions go through the same two functions; both follow the `Moment` alone, so they need no random numbers of
-their own."""
+"""What animals do, at one moment: `pose_of` gives the pose, for states and brief actions alike. Each motion takes the
+species, its own pose for the action and the `Moment`; what an action adds to the picture is in `signs`."""
 
 import math
 from dataclasses import dataclass
 
 from .pose import Pose, gallop, walk
 from .species import Species
-
 
 # Brief actions that an animal does where it swims or flies; the others set their own height.
 FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
