@@ -216,6 +216,22 @@ def test_boxes_hold_the_animal_and_nothing_much_else(name, monkeypatch):
     assert np.median(widths) >= SIZE / 4
 
 
+def test_an_animal_changes_nothing_outside_its_box(monkeypatch):
+    for part in ("shadow", "before", "after"):
+        monkeypatch.setattr(wild_clip.signs, part, lambda *_: None)
+    pairs = [p for p in (plan_wild(seed, brief=None) for seed in range(150)) if len(p.scene.animals) == 2]
+    swimmers = [p for p in pairs if "surface" in p.facts["medium"].values()]
+    assert len(swimmers) >= 3
+    for plan in (*pairs[:12], *swimmers):
+        for name, animal in plan.scene.animals.items():
+            alone = replace(plan, scene=replace(plan.scene, animals={name: animal}), _cache={})
+            (other,) = set(plan.scene.animals) - {name}
+            x0, y0, x1, y1 = (round(v) for v in plan.boxes(120)[other])
+            differs = (plan.draw(120) != alone.draw(120)).any(axis=2)
+            differs[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = False
+            assert not differs.any(), (plan.seed, other)
+
+
 def test_segments_cover_the_clip_and_say_what_happens():
     kinds = set()
     for seed in range(300):
