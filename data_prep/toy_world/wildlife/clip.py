@@ -67,7 +67,7 @@ class WildPlan:
         at = Moment((i - self.start) / FPS, (i - self.start) / (self.end - self.start), way / animal.k, animal.level,
                     (animal.y - SURFACE) / animal.k, animal.medium, roll)  # fmt: skip
         facing = math.copysign(1.0, animal.facing_at(i / FPS))
-        edge = min(SIZE / 2, (animal.width / 2 + 26) * animal.k)
+        edge = min(SIZE / 2, (animal.width / 2 + 36) * animal.k)
         x = min(max(x, edge), SIZE - edge)
         return Actor(
             animal.species,

@@ -155,7 +155,7 @@ ALL = (
         },
     ),
     Species(
-        "turtle", "Reptile", turtle, size=144, stride=10, width=92, food="sprig",
+        "turtle", "Reptile", turtle, size=144, stride=10, width=108, shift=-8, food="sprig",
         states={"ground": ("Walking", "Eating", "Drinking", "Sleeping", "Keeping still"),
                 "water": ("Swimming", "Eating", "Sleeping")},
         briefs={"ground": ("Attacking", "Digging", "Rolling"), "water": ("Attacking", "Diving", "Rolling")},
