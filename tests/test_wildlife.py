@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from multiprocessing import get_context
 
 import av
@@ -23,8 +23,10 @@ from data_prep.__main__ import main as data_prep
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.render import render_set
 from data_prep.toy_world.scene import FPS
+from data_prep.toy_world.scene import stream as scene_stream
 from data_prep.toy_world.wildlife import BRIEFS, NUMBERS, SPECIES, STATES, plan_wild, sentence
 from data_prep.toy_world.wildlife import clip as wild_clip
+from data_prep.toy_world.wildlife import scene as wild_scene
 from data_prep.toy_world.wildlife.clip import possible_briefs
 from data_prep.toy_world.wildlife.habitats import LANDS, WATERS
 from data_prep.toy_world.wildlife.layout import WildConfig, annotation, wild_entries
@@ -72,6 +74,44 @@ def test_another_brief_action_changes_nothing_outside_the_interval():
         for i in (plans[0].start - 1, plans[0].end):
             frames = [plan.draw(i) for plan in plans]
             assert all(np.array_equal(frame, frames[0]) for frame in frames)
+
+
+def test_every_brief_action_looks_different():
+    for seed in range(10):
+        able = possible_briefs(plan_wild(seed, brief=None).scene)
+        plans = [plan_wild(seed, brief=brief) for brief in able]
+        small = [p.draw((p.start + p.end) // 2).reshape(56, 4, 56, 4, 3).mean((1, 3)) for p in plans]
+        for (a, x), (b, y) in combinations(zip(plans, small, strict=True), 2):
+            changed = (np.abs(x - y).max(axis=2) > 12).sum()
+            assert changed >= 25, f"seed {seed}: {a.who} {a.brief} and {b.who} {b.brief} differ in {changed} blocks"
+
+
+def test_every_action_has_its_own_sign(monkeypatch):
+    """Without its marks a brief action looks otherwise: none of them is a change of pose alone."""
+    for brief in BRIEFS:
+        for plan in plans_with(brief, 3, first=50):
+            i = (plan.start + plan.end) // 2
+            marked = plan.draw(i).astype(int)
+            with monkeypatch.context() as patch:
+                patch.setattr(wild_clip.signs, "after", lambda *_: None)
+                bare = plan.draw(i)
+            changed = np.abs(marked - bare).max(axis=2) > 12
+            assert changed.sum() >= 60, f"{plan.who} {brief}: {changed.sum()} pixels"
+
+
+def test_the_scene_and_the_brief_action_draw_from_different_streams(monkeypatch):
+    read = {"scene": set(), "clip": set()}
+
+    def listening(module):
+        return lambda seed, name: read[module].add(name) or scene_stream(seed, name)
+
+    monkeypatch.setattr(wild_clip, "stream", listening("clip"))
+    monkeypatch.setattr(wild_scene, "stream", listening("scene"))
+    wild_scene.make_scene.cache_clear()
+    for seed in range(30):
+        plan_wild(seed).actors(100)
+    assert len(read["clip"]) >= 1 and len(read["scene"]) >= 3
+    assert not read["clip"] & read["scene"]
 
 
 def test_the_choice_of_the_brief_action_is_fair():
@@ -149,6 +189,7 @@ def test_the_same_in_another_process_and_after_pickling():
     seeds = [1, 2, 3, 4]
     here = [digest(seed) for seed in seeds]
     plan = plan_wild(1)
+    plan.draw(0)
     assert np.array_equal(pickle.loads(pickle.dumps(plan)).draw(100), plan.draw(100))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert list(pool.map(digest, seeds)) == here
@@ -173,6 +214,22 @@ def test_boxes_hold_the_animal_and_nothing_much_else(name, monkeypatch):
             assert (outward < 7).all(), f"seed {seed}, frame {i}: drawn {seen}, box {(x0, y0, x1, y1)}"
             widths.append(max(x1 - x0, y1 - y0))
     assert np.median(widths) >= SIZE / 4
+
+
+def test_an_animal_changes_nothing_outside_its_box(monkeypatch):
+    for part in ("shadow", "before", "after"):
+        monkeypatch.setattr(wild_clip.signs, part, lambda *_: None)
+    pairs = [p for p in (plan_wild(seed, brief=None) for seed in range(150)) if len(p.scene.animals) == 2]
+    swimmers = [p for p in pairs if "surface" in p.facts["medium"].values()]
+    assert len(swimmers) >= 3
+    for plan in (*pairs[:12], *swimmers):
+        for name, animal in plan.scene.animals.items():
+            alone = replace(plan, scene=replace(plan.scene, animals={name: animal}), _cache={})
+            (other,) = set(plan.scene.animals) - {name}
+            x0, y0, x1, y1 = (round(v) for v in plan.boxes(120)[other])
+            differs = (plan.draw(120) != alone.draw(120)).any(axis=2)
+            differs[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = False
+            assert not differs.any(), (plan.seed, other)
 
 
 def test_segments_cover_the_clip_and_say_what_happens():

@@ -1,12 +1,14 @@
-"""What animals do, at one moment: `pose_of` gives the pose, `marks` draws what the action adds to the picture. States
-and brief actions go through the same two functions; both follow the `Moment` alone, so they need no random numbers of
-their own."""
+"""What animals do, at one moment: `pose_of` gives the pose, for states and brief actions alike. Each motion takes the
+species, its own pose for the action and the `Moment`; what an action adds to the picture is in `signs`."""
 
 import math
 from dataclasses import dataclass
 
 from .pose import Pose, gallop, walk
 from .species import Species
+
+# Brief actions that an animal does where it swims or flies; the others set their own height.
+FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,6 @@ def pose_of(species: Species, action: str, at: Moment) -> Pose:
     return MOTIONS[action](species, pose, at)
 
 
-FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
-
-
 def _phase(species: Species, way: float) -> float:
     return way * math.pi / (2 * species.stride)
 
@@ -51,7 +50,9 @@ def walking(s, pose, at):
     phase = _phase(s, at.way)
     if s.name == "penguin":
         pose = pose._replace(tilt=12 * math.sin(phase), flap=24)
-    high = {"flamingo": 12, "giraffe": 9, "penguin": 6, "turtle": 4, "eagle": 4}.get(s.name, 7)
+    if s.name == "eagle":
+        pose = pose._replace(tilt=6 * math.sin(phase), neck=pose.neck + 8 * math.cos(phase))
+    high = {"flamingo": 12, "giraffe": 9, "penguin": 6, "turtle": 4, "eagle": 9}.get(s.name, 7)
     return pose._replace(feet=walk(phase, s.stride, high), head=pose.head + 2 * math.sin(2 * phase))
 
 

@@ -67,7 +67,7 @@ class WildPlan:
         at = Moment((i - self.start) / FPS, (i - self.start) / (self.end - self.start), way / animal.k, animal.level,
                     (animal.y - SURFACE) / animal.k, animal.medium, roll)  # fmt: skip
         facing = math.copysign(1.0, animal.facing_at(i / FPS))
-        edge = min(SIZE / 2, (animal.width / 2 + 26) * animal.k)
+        edge = min(SIZE / 2, (animal.width / 2 + 36) * animal.k)
         x = min(max(x, edge), SIZE - edge)
         return Actor(
             animal.species,
@@ -88,7 +88,7 @@ class WildPlan:
         backdrop = self._once("backdrop", lambda: paint_habitat(habitat, stream(self.seed, TEXTURE)))
         brush = Brush(backdrop.copy(), mirrored=False)
         for actor in self.actors(i):
-            self._paint(brush, actor, backdrop)
+            self._paint(brush, actor)
         if habitat.is_water:
             _waves(brush, i / FPS)
         jitter = self._once(
@@ -96,13 +96,15 @@ class WildPlan:
         )
         return brush.frame(noise_tile(self.scene.camera["noise"]), tuple(int(v) for v in jitter[i]))
 
-    def _paint(self, brush: Brush, actor: Actor, backdrop: Image.Image):
+    def _paint(self, brush: Brush, actor: Actor):
         signs.shadow(brush, actor)
         if actor.action == "Eating" and actor.species.food == "flower":
             signs.before(brush, actor, _drawn(None, actor).points)
+        below = _below_surface(actor) if actor.at.medium == "surface" else None
+        behind = brush.canvas.crop(below) if below else None
         pen = _drawn(brush, actor, tint=self._once(actor.at.medium, lambda: self._tint(actor.at.medium)))
-        if actor.at.medium == "surface":
-            _under_water(brush, backdrop, actor)
+        if below:
+            brush.canvas.paste(Image.blend(brush.canvas.crop(below), behind, 0.4), below[:2])
         signs.after(brush, actor, pen.points)
 
     def _tint(self, medium: str):
@@ -199,12 +201,11 @@ def _drawn(brush: Brush | None, actor: Actor, tint=None) -> Pen:
     return pen
 
 
-def _under_water(brush: Brush, backdrop: Image.Image, actor: Actor):
-    """What of the animal is below the surface shows less."""
+def _below_surface(actor: Actor) -> tuple[int, int, int, int]:
+    """Canvas pixels where a swimmer's body is under water: there it shows less."""
     half = actor.species.width * actor.k
     x0, x1 = max(0, int((actor.x - half) * SCALE)), min(SIZE * SCALE, int((actor.x + half) * SCALE))
-    box = (x0, SURFACE * SCALE, x1, int(actor.y) * SCALE)
-    brush.canvas.paste(Image.blend(brush.canvas.crop(box), backdrop.crop(box), 0.4), box[:2])
+    return x0, SURFACE * SCALE, x1, int(actor.y) * SCALE
 
 
 def _waves(brush: Brush, t: float):

@@ -44,8 +44,8 @@ def _scales(body: Pen, points, widths, *, first: bool):
     """A piece of the body: dark rim, green, yellow-green belly dots and dark saddles. Its rim starts one point later
     than its colour, so that pieces join without a seam."""
     rim = points if first else points[1:]
-    body.tube(rim, (widths if first else widths[1:]) + 2.2, mix(MOSS, INK, 0.4), edge=False)
-    body.tube(points, widths, LEAF, edge=False)
+    body.tube(rim, (widths if first else widths[1:]) + 2.2, mix(MOSS, INK, 0.4), edge=False, n=2)
+    body.tube(points, widths, LEAF, edge=False, n=2)
     x, y = points[len(points) // 2]
     w = widths[len(points) // 2]
     body.shape([(x - 0.62 * w, y), (x, y + 0.42 * w), (x + 0.62 * w, y), (x, y - 0.42 * w)], MOSS, edge=False)
@@ -148,7 +148,9 @@ def frog(pen: Pen, pose: Pose):
     head = body.at(26, 30, turn=-pose.head)
     head.disc(-9, 13, 6, mix(LEAF, (0, 0, 0), 0.2), edge=True)
     if pose.jaw > 0.12:
-        head.shape([(-6, -3), (13, 2), (12, -4 - 12 * pose.jaw), (0, -6 - 8 * pose.jaw)], (150, 40, 52))
+        low = -4 - 14 * pose.jaw
+        head.shape([(-7, -4), (13, 2), (12, low), (2, low + 1)], (150, 40, 52))
+        head.tube([(-7, -4), (2, low), (13, low)], (3, 5, 3.5), CREAM)
     head.line([(-8, -4), (4, -1.5), (12, 2)], MOSS, 1.8)
     head.disc(3, 13, 8.2, LEAF, edge=True)
     if pose.shut > 0.5:
@@ -172,8 +174,8 @@ def _frog_legs(body: Pen, pose: Pose, colour, which):
         x, y = points[-1]
         for toe in (-4, 0, 4):
             tip = (x + 8 * (1 - s) - (8 * s if k < 2 else -8 * s), y + toe * (0.25 + 0.75 * s))
-            body.tube([(x, y), tip], (2.6, 2.6), colour, edge=False)
-            body.disc(*tip, 2, colour)
+            body.line([(x, y), tip], mix(colour, INK, 0.3), 3.2)
+            body.disc(*tip, 2.2, colour)
         body.tube(points, (9, 7, 5.5) if k >= 2 else (19, 14, 8, 5), colour)
 
 

@@ -61,9 +61,9 @@ class Pen:
         rim = mix(colour, EDGE, 0.5) if edge and len(colour) == 3 else None
         self.brush.shape(pixels, colour, rim, EDGE_WIDTH)
 
-    def tube(self, points, widths, colour: Colour, *, edge: bool = True):
+    def tube(self, points, widths, colour: Colour, *, edge: bool = True, n: int = 4):
         """Smooth band through `points`, `widths` across at each of them: limbs, necks, tails. Rounded ends."""
-        self.shape(band(points, widths), colour, edge=edge)
+        self.shape(band(points, widths, n), colour, edge=edge)
 
     def oval(self, x, y, rx, ry, colour: Colour, *, turn=0.0, edge: bool = True):
         """Ellipse around (x, y) with half axes rx, ry, turned by `turn` degrees."""

@@ -17,6 +17,7 @@ CAST, PLACE, MOTION, CAMERA, TEXTURE, KIND, ACTION = range(20, 27)
 PAIRS = 0.4  # share of clips with two animals
 SPEED = {"Walking": 24.0, "Running": 74.0, "Moving": 20.0, "Swimming": 27.0, "Flying": 36.0}  # frame units a second
 CHANGE_S = 0.5  # seconds in which one state passes into the next
+TURN_S = 0.14  # seconds in which an animal turns round
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Animal:
         """+1 right, -1 left; between while it turns round."""
         now = self.facing
         for second, old, new in self.turns:
-            if t < second - 0.08:
+            if t < second - TURN_S / 2:
                 return now
             now = new
-            if t < second + 0.08:
-                share = math.cos(math.pi * (t - second + 0.08) / 0.24)
-                return old * math.copysign(max(0.35, abs(share)), share)
+            if t < second + TURN_S / 2:
+                share = math.cos(math.pi * (t - second + TURN_S / 2) / TURN_S)
+                return old * math.copysign(max(0.5, abs(share)), share)
         return now
 
 
@@ -124,32 +125,31 @@ def _can_live(cast: Sequence[Species], water: bool) -> bool:
     )
 
 
-def _animal(
-    move, species: Species, water: bool, place: int, n: int, row: float, event: tuple[float, float], seconds: float
-) -> Animal:
+def _animal(move, species: Species, water: bool, place: int, n: int, row: float, event, seconds: float) -> Animal:
+    """Number `place` of `n` animals; `event`: seconds of the brief interval; `row`: nearer (1) or farther (0)."""
     medium = str(move.choice(media(species, water)))
     width = species.widths.get(medium, species.width)
-    k = (
-        species.size
-        / 100
-        * (1.0 if n == 1 else min(0.76, 92 / (width * species.size / 100)))
-        * move.uniform(0.94, 1.06)
-    )
+    k = min(species.size / 100 * (1.0 if n == 1 else 0.76), (150 if n == 1 else 92) / width)
     if water and medium == "air":
         k = min(k, 0.72)
+    k *= move.uniform(0.94, 1.06)
     y = BED + 2 if water else (move.uniform(184, 196) if n == 1 else 176 + 20 * row + move.uniform(-3, 3))
     states = _states(move, species, medium, n, event, seconds)
-    middle, room = (SIZE / 2, SIZE / 2) if n == 1 else ((SIZE / 4 + 2, SIZE * 3 / 4 - 2)[place], SIZE / 4)
-    reach = max(5.0, room - width * k / 2 - (24 if n == 1 else -4))
-    centre = middle + move.uniform(-0.4, 0.4) * reach
-    reach = min(reach, 58.0 if "Running" in (s[0] for s in states) else 36.0) - abs(centre - middle) * 0.5
-    track = _track(move, states, centre, max(5.0, reach), seconds)
-    facing = 1 if move.random() < 0.5 else -1
-    if n == 2 and move.random() < 0.7:
-        facing = 1 if place == 0 else -1
-    facing, turns = _turns(track, facing)
+    centre, reach = _room(move, {action for action, _, _ in states}, place, n, width * k)
+    track = _track(move, states, centre, reach, seconds, pace=1.0 if n == 1 else 0.7)
+    inward = track.places[0] < SIZE / 2 if n == 1 else place == 0
+    facing, turns = _turns(track, 1 if inward else -1)
     level = _level(move, species, medium, water, y, k)
     return Animal(species, medium, track, y, k, level, facing, turns, states, tuple(move.uniform(0, 1, 4).tolist()))
+
+
+def _room(move, actions: set[str], place: int, n: int, width: float) -> tuple[float, float]:
+    """Middle and half of the way along x that an animal `width` frame units long has for itself."""
+    if n == 2:
+        return (SIZE / 4 + 2, SIZE * 3 / 4 - 2)[place], 16.0
+    free = SIZE / 2 - width / 2
+    reach = max(30.0, min(free, 60.0 if "Running" in actions else 44.0)) if actions & set(SPEED) else 16.0
+    return SIZE / 2 + move.uniform(-0.5, 0.5) * max(0.0, free - reach), reach
 
 
 def _states(move, species, medium, n, event, seconds):
@@ -166,7 +166,7 @@ def _states(move, species, medium, n, event, seconds):
     return ((first, 0.0, change), (later, change, seconds))
 
 
-def _track(move, states, centre, reach, seconds) -> Track:
+def _track(move, states, centre, reach, seconds, *, pace) -> Track:
     """To and fro between centre ± reach while a state moves, at rest otherwise."""
     times, places = [-1.5], [centre + reach * move.uniform(-0.7, 0.7)]
     way = 1 if move.random() < 0.5 else -1
@@ -179,7 +179,7 @@ def _track(move, states, centre, reach, seconds) -> Track:
         times, places = ([*times, start], [*places, places[-1]]) if start > 0 else (times, places)
         while times[-1] < end - 1e-6:
             goal = centre + way * reach * move.uniform(0.75, 1.0)
-            takes = max(0.3, abs(goal - places[-1]) / (SPEED[action] * move.uniform(0.85, 1.15)))
+            takes = max(0.3, abs(goal - places[-1]) / (SPEED[action] * pace * move.uniform(0.85, 1.15)))
             if times[-1] + takes > end - 0.5:
                 share = min(1.0, (end - times[-1]) / takes)
                 goal, takes = places[-1] + (goal - places[-1]) * share, end - times[-1]

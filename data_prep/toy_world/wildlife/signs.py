@@ -90,7 +90,7 @@ def _eating(brush, a, x, y):
         tip = (x + f * 30 * k * g, y - 16 * k * g)
         brush.line([(x - f * 8 * k, y - 3 * k), (x + f * 12 * k, y - 2 * k), tip], (120, 30, 50), 3.6 * k)
         brush.line([(x - f * 8 * k, y - 3 * k), (x + f * 12 * k, y - 2 * k), tip], (236, 110, 130), 2.2 * k)
-        m.fly(brush, *tip, k, t)
+        m.fly(brush, *tip, 1.6 * k, t)
     elif food == "shrimps":
         m.shrimps(brush, x, a.y + 2, k, t, g)
 

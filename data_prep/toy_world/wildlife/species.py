@@ -121,7 +121,7 @@ ALL = (
         },
     ),
     Species(
-        "eagle", "Bird", eagle, size=126, stride=5, width=86, widths={"air": 96}, food="fish",
+        "eagle", "Bird", eagle, size=126, stride=9, width=86, widths={"air": 96}, food="fish",
         states={"ground": ("Walking", "Eating", "Sleeping", "Keeping still"), "air": ("Flying",)},
         briefs={"ground": ("Jumping", "Attacking", "Calling", "Flapping", "Shaking Head"),
                 "air": ("Attacking", "Calling", "Diving")},
@@ -145,7 +145,7 @@ ALL = (
         },
     ),
     Species(
-        "snake", "Reptile", snake, size=118, stride=10, width=118, food="mouse",
+        "snake", "Reptile", snake, size=118, stride=10, width=140, shift=-8, food="mouse",
         states={"ground": ("Moving", "Eating", "Drinking", "Sleeping", "Keeping still"), "water": ("Swimming",)},
         briefs={"ground": ("Attacking", "Hissing", "Shaking Head"), "water": ("Attacking", "Diving")},
         poses={
@@ -155,7 +155,7 @@ ALL = (
         },
     ),
     Species(
-        "turtle", "Reptile", turtle, size=144, stride=10, width=92, food="sprig",
+        "turtle", "Reptile", turtle, size=144, stride=10, width=108, shift=-8, food="sprig",
         states={"ground": ("Walking", "Eating", "Drinking", "Sleeping", "Keeping still"),
                 "water": ("Swimming", "Eating", "Sleeping")},
         briefs={"ground": ("Attacking", "Digging", "Rolling"), "water": ("Attacking", "Diving", "Rolling")},
