@@ -53,6 +53,26 @@ def equivalent(k: int, n: int, *, chance: float, margin: float, level: float = 0
     return bool(p < 1 - level)
 
 
+def calibration(
+    said: Sequence[float], right: Sequence[bool], *, n_bins: int = 10
+) -> tuple[float, list[tuple[float, float, int, float, float]]]:
+    """Probabilities that a model gave to its answers, and whether they were right → (expected calibration error, bins).
+
+    A bin is (from, to, n, mean probability, share right), of equal width, those without answers left out; the error is
+    the mean of |share - probability| over answers (Guo et al. 2017, equation 3). Raises ValueError for no answers,
+    unequal lengths, and probabilities outside 0 to 1.
+    """
+    said, right = np.asarray(said, float), np.asarray(right, bool)
+    if said.shape != right.shape or not said.size or said.min() < 0 or said.max() > 1:
+        raise ValueError(f"{said.size} probabilities and {right.size} outcomes: expected as many, at least one, 0 to 1")
+    bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
+    rows = []
+    for k in np.unique(bins):
+        at = bins == k
+        rows.append((k / n_bins, (k + 1) / n_bins, int(at.sum()), float(said[at].mean()), float(right[at].mean())))
+    return sum(n * abs(was - mean) for _, _, n, mean, was in rows) / said.size, rows
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm-adjusted p-values, in the order given: one family, every comparison that a report shows."""
     if any(not 0 <= p <= 1 for p in p_values):

@@ -11,6 +11,7 @@ from scipy.stats import binom, binomtest
 
 from llamavid_kit.sampling import sample_times
 from llamavid_kit.statistics import (
+    calibration,
     compare_arms,
     equivalent,
     holm,
@@ -172,3 +173,15 @@ def test_equivalence_needs_evidence():
     assert not equivalent(50, 330, chance=1 / 11, margin=0.05)
     with pytest.raises(ValueError, match="k=4, n=3"):
         equivalent(4, 3, chance=0.5, margin=0.1)
+
+
+def test_calibration_by_hand():
+    error, rows = calibration([0.95, 0.91, 0.55, 0.15, 1.0], [True, False, True, False, True])
+    assert rows == [(0.1, 0.2, 1, 0.15, 0.0), (0.5, 0.6, 1, 0.55, 1.0), (0.9, 1.0, 3, pytest.approx(2.86 / 3), 2 / 3)]
+    assert error == pytest.approx((0.15 + 0.45 + (2.86 - 2)) / 5)
+    rng = np.random.default_rng(0)
+    said = rng.uniform(size=20_000)
+    assert calibration(said, rng.uniform(size=20_000) < said)[0] < 0.02  # a model that knows what it knows
+    for bad in (([], []), ([0.5], [True, False]), ([1.5], [True])):
+        with pytest.raises(ValueError, match="0 to 1"):
+            calibration(*bad)
