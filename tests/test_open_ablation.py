@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_open_runs import ARMS, ASKED, REPLIES, TEST, TRUTHS, asked_pairs, by_hand, pair, train_pairs
 from small import LABELS, QUESTION, small_model, write_clip
 
 from llamavid_kit import ablation, clip_list
@@ -17,47 +18,20 @@ from llamavid_kit.animal_judge import judge, parse
 from llamavid_kit.answering import Reply
 from llamavid_kit.finetune import LoraSettings, TrainSettings
 from llamavid_kit.pairs import InstructionPair
-from llamavid_kit.questions import ClosedQuestion, OpenQuestion, question_listed, question_of
-from llamavid_kit.summary import read_arm, write_summary
+from llamavid_kit.questions import ClosedQuestion, OpenQuestion, question_of
+from llamavid_kit.summary import read_arm
 
-ASKED = "Which animal does what?"
-TRUTHS = (
-    "The lion is walking. The lion is eating.",
-    "The frog is jumping.",
-    "The lion is walking. The goby fish is swimming.",
-    "The frog is keeping still.",
-    "The lion is walking.",
-)
-TRAIN = ("The frog is jumping.", "The frog is jumping. The lion roars.", "The lion is walking.", "The lion roars.")
 CONFIG = AblationConfig(
     model="small", source="colours", fps=(1, 4), batch=2, max_new_tokens=60, answering=("generation",),
     train=TrainSettings(batch_size=2, max_steps=3, learning_rate=5e-3), lora=LoraSettings(r=2, alpha=4),
 )  # fmt: skip
-ARMS = ["zero-shot-1fps-generation", "zero-shot-4fps-generation", "lora-1fps-seed0-generation",
-        "lora-4fps-seed0-generation"]  # fmt: skip
-TEST = ["t0", "t1", "t2", "t3", "t4"]
-
-
-def pair(name: str, answer: str, split: str = "test", **kwargs) -> InstructionPair:
-    return InstructionPair(id=name, video=f"{name}.mp4", question=ASKED, answer=answer, split=split, **kwargs)
-
-
-def test_pairs() -> list[InstructionPair]:
-    return [pair(f"t{k}", truth, events=((0.3, 0.8),) if k < 2 else ()) for k, truth in enumerate(TRUTHS)]
-
-
-def train_pairs() -> list[InstructionPair]:
-    return [pair(f"r{k}", truth, "train") for k, truth in enumerate(TRAIN)]
-
-
-test_pairs.__test__ = False
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """Five good test clips, one torn and one too long; four training clips."""
     root = tmp_path_factory.mktemp("clips")
-    good = [*test_pairs(), *train_pairs()]
+    good = [*asked_pairs(), *train_pairs()]
     for k, p in enumerate(good):
         write_clip(root / p.video, seconds=1.5, label=LABELS[k % 3], seed=k)
     (root / "torn.mp4").write_bytes((root / "t0.mp4").read_bytes()[:500])
@@ -149,12 +123,12 @@ def test_a_reply_too_short_for_the_truth_is_refused_before_anything_is_written(c
     message = rf"max_new_tokens=9: \d of 5 true answers are longer, that of 't\d' has {max(lengths)} tokens; give"
     config = replace(CONFIG, max_new_tokens=9, finetune=False, fps=(1,))
     with pytest.raises(ValueError, match=message):
-        ablate(test_pairs(), root=clips[0], out=out, config=config, model=model)
+        ablate(asked_pairs(), root=clips[0], out=out, config=config, model=model)
     assert not out.exists()
-    ablate(test_pairs(), root=clips[0], out=out, config=replace(config, max_new_tokens=max(lengths)), model=model)
+    ablate(asked_pairs(), root=clips[0], out=out, config=replace(config, max_new_tokens=max(lengths)), model=model)
     long = pair("r9", "The lion is walking. " * 20, "train")
     with pytest.raises(ValueError, match="that of 'r9' has"):
-        OpenQuestion(ASKED, ("lion",)).n_reply(model, [*test_pairs(), long], 60)
+        OpenQuestion(ASKED, ("lion",)).n_reply(model, [*asked_pairs(), long], 60)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +146,7 @@ def test_settings_of_closed_questions_are_refused(clips, tmp_path, wrong, messag
 
 
 def test_pairs_that_are_no_question():
-    good = test_pairs()
+    good = asked_pairs()
     with pytest.raises(ValueError, match="2 different questions"):
         question_of([good[0], replace(good[1], question="Another?")])
     with pytest.raises(ValueError, match="2 different questions"):
@@ -184,45 +158,13 @@ def test_pairs_that_are_no_question():
 def test_defaults_suit_the_question():
     closed = [InstructionPair(id="a", video="a.mp4", question=QUESTION, answer="Red", choices=LABELS)]
     assert AblationConfig.for_pairs(closed) == AblationConfig()
-    config = AblationConfig.for_pairs(test_pairs(), fps=(2,))
+    config = AblationConfig.for_pairs(asked_pairs(), fps=(2,))
     assert config == AblationConfig(answering=("generation",), max_new_tokens=128, fps=(2,))
-    config.check(question_of(test_pairs()))
-    assert AblationConfig.for_pairs(test_pairs(), max_new_tokens=70).max_new_tokens == 70
+    config.check(question_of(asked_pairs()))
+    assert AblationConfig.for_pairs(asked_pairs(), max_new_tokens=70).max_new_tokens == 70
 
 
 # --- numbers
-
-REPLIES = {  # by hand: every score from 0 to 5 occurs
-    "zero-shot-1fps-generation": ("A lion is sleeping.", "", "lovely day", "The bird is flying.", "The lion walks."),
-    "zero-shot-4fps-generation": (
-        "The lion is walking.", "The frog is eating. The lion is jumping.", "The lion is walking. Hm. Hm hm. The bird "
-        "is flying.", "The frog is keeping still. The lion is walking. The frog is eating. The ant is here. A bird is "
-        "eating. The cat is sitting. The dog is lying. The cow is standing.", "The lion is walking.",
-    ),
-    "lora-1fps-seed0-generation": (TRUTHS[0], TRUTHS[1], "The lion is walking.", TRUTHS[3], TRUTHS[3]),
-    "lora-4fps-seed0-generation": (
-        TRUTHS[0] + " The frog is jumping.", TRUTHS[1], TRUTHS[2] + " The lion is walking.", TRUTHS[3], TRUTHS[4],
-    ),
-}  # fmt: skip
-
-
-def by_hand(folder: Path, *, train: bool = True, replies=REPLIES) -> tuple[dict, dict[str, pd.DataFrame]]:
-    """A folder with those replies → its summary and a table per arm."""
-    config = replace(CONFIG, finetune=len(replies) == 4)
-    asked = question_of([*test_pairs(), *train_pairs()])
-    (folder / "arms").mkdir(parents=True)
-    frames = {}
-    for arm in config.arms():
-        head = {"name": arm.name, "fps": arm.fps, "answering": "generation"}
-        head["finetune"] = None if arm.seed is None else {"method": "lora", "seed": 0, "adapter": arm.adapter}
-        lines = [asked.line(p, Reply(x, (0.0,))) for p, x in zip(test_pairs(), replies[arm.name], strict=True)]
-        text = "".join(json.dumps(line) + "\n" for line in [{"arm": head}, *lines])
-        (folder / "arms" / f"{arm.name}.jsonl").write_text(text)
-        frames[arm.name] = pd.DataFrame(lines)
-    listed = {**asked.listed(), "test": [p.to_dict() for p in test_pairs()], "excluded": []}
-    listed["train"] = [p.to_dict() for p in train_pairs()] if train else []
-    assert question_listed(listed) == asked
-    return write_summary(folder, config, listed, {"answer": 1.26}), frames
 
 
 @pytest.fixture(scope="module")

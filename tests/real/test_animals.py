@@ -1,5 +1,8 @@
-"""The rule judge reads the real annotation's sentences."""
+"""The rule judge reads the real annotation's sentences; the study's table is quoted as it was published."""
 
+import json
+
+from llamavid_kit import animal_tables
 from llamavid_kit.animal_judge import animals_of, judge, parse
 
 
@@ -15,3 +18,11 @@ def test_the_real_annotation_is_read(real):
     for lexicon, n in ((animals, 417), ((), 397)):
         assert sum(all(c.animal for c in parse(sentence, animals=lexicon)) for sentence in sentences) == n
     assert all(judge(sentence, sentence, animals).score == 5 for sentence in sentences)
+
+
+def test_the_published_table_is_the_studys(real):
+    study = json.loads((real / "published.json").read_text())["study_results"]["table4_animal"]
+    names = {(False, 1): "zero-shot 1", (False, 6): "zero-shot 6", (True, 1): "fine-tuned 1", (True, 6): "fine-tuned 6"}
+    assert {names[at]: list(numbers) for at, numbers in animal_tables.PUBLISHED.items()} == {
+        name: row for name, row in study.items() if name != "columns"
+    }
