@@ -204,7 +204,7 @@ def question_of(pairs: Sequence[InstructionPair], *, rule: str = "normalised") -
     """The one question of all pairs: closed where they have choices, else open.
 
     Raises ValueError for no test pairs, ids used twice, a clip in both splits, more than one question or label set, and
-    answers to an open question of which none says which animal does what.
+    an open question with an answer without a word, or with no answer that says which animal does what.
     """
     if not any(p.split == "test" for p in pairs):
         raise ValueError("no test pairs: an ablation needs clips to answer")
@@ -216,6 +216,8 @@ def question_of(pairs: Sequence[InstructionPair], *, rule: str = "normalised") -
     text, labels = questions.pop()
     if labels:
         return ClosedQuestion(text, labels, rule)
+    if wordless := [p.id for p in pairs if not parse(p.answer)]:
+        raise ValueError(f"pair {wordless[0]!r}: its answer holds no word, nothing can be right about it; leave it out")
     animals = animals_of(p.answer for p in pairs)
     if not animals:
         raise ValueError(

@@ -153,6 +153,8 @@ def test_pairs_that_are_no_question():
         question_of([good[0], replace(good[1], answer="Red", choices=LABELS)])
     with pytest.raises(ValueError, match="no answer says which animal does what.*'Red'.*one closed question"):
         question_of([replace(p, answer="Red") for p in good])
+    with pytest.raises(ValueError, match="pair 't1': its answer holds no word"):
+        question_of([good[0], replace(good[1], answer="...")])
 
 
 def test_defaults_suit_the_question():
