@@ -116,9 +116,8 @@ def ablate(args) -> None:
     for arm in summary["arms"]:
         low, high = arm["wilson95"]
         score = f" score {arm['score']:.2f}" if "score" in arm else ""
-        print(
-            f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]{score}"
-        )
+        share = f"{arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]"
+        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {share}{score}")
     for row in summary["excluded"]:
         print(f"left out: {row['clip']} ({row['split']}): {row['reason']}")
     print(f"report: {write_report(args.out)}")
