@@ -188,8 +188,9 @@ def test_a_ratio_is_resampled_by_clip_not_by_part():
 
 
 def test_a_bootstrap_is_seeded_and_knows_its_limits():
-    values = [0, 1, 5, 2, 2, 3]
-    assert bootstrap_ratio(values, bounds=(0, 5)) == bootstrap_ratio(values, bounds=(0, 5))
+    values = np.random.default_rng(2).random(40)  # many digits: other resamples give other quantiles
+    once, again, other = (bootstrap_ratio(values, bounds=(0, 1), seed=seed) for seed in (0, 0, 1))
+    assert once == again != other
     assert bootstrap_ratio([3], bounds=(0, 5)) == (0, 5) == bootstrap_ratio([], bounds=(0, 5))
     assert bootstrap_ratio([2, 2, 2], bounds=(0, 5)) == (2.0, 2.0)
     assert bootstrap_ratio([0, 1], [0, 1], bounds=(0, 1)) == (0.0, 1.0)  # a resample without a whole counts as 0
