@@ -107,14 +107,17 @@ def ablate(args) -> None:
     from llamavid_kit.report import write_report
 
     pairs, root = _pairs(args)
-    config = AblationConfig(
-        model=args.model, source=str(args.clips or args.crime or args.pairs[0]), fps=tuple(args.fps),
-        finetune=args.finetune, seeds=tuple(args.seeds), rule=args.rule, shuffle_labels=args.shuffle_labels,
+    length = {} if args.max_new_tokens is None else {"max_new_tokens": args.max_new_tokens}
+    config = AblationConfig.for_pairs(
+        pairs, model=args.model, source=str(args.clips or args.crime or args.pairs[0]), fps=tuple(args.fps),
+        finetune=args.finetune, seeds=tuple(args.seeds), rule=args.rule, shuffle_labels=args.shuffle_labels, **length,
     )  # fmt: skip
     summary = ablate(pairs, root=root, out=args.out, config=config)
     for arm in summary["arms"]:
         low, high = arm["wilson95"]
-        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]")
+        score = f" score {arm['score']:.2f}" if "score" in arm else ""
+        share = f"{arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]"
+        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {share}{score}")
     for row in summary["excluded"]:
         print(f"left out: {row['clip']} ({row['split']}): {row['reason']}")
     print(f"report: {write_report(args.out)}")
@@ -218,7 +221,7 @@ def _ablate_arguments(sub) -> None:
     source = sub.add_mutually_exclusive_group(required=True)
     source.add_argument("--clips", type=Path, help="your own CSV: video,label[,start_s,end_s][,split]")
     source.add_argument("--crime", type=Path, help="UCF-Crime folder with its lists (or a toy set)")
-    source.add_argument("--pairs", type=Path, nargs="+", help="JSONL files of instruction pairs")
+    source.add_argument("--pairs", type=Path, nargs="+", help="JSONL files of instruction pairs, of one question")
     sub.add_argument("--root", type=Path, help="folder of the clips (default: the CSV's or JSONL's)")
     sub.add_argument("--tier", default="all", choices=["all", "under_1800", "under_120"], help="training tier")
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
@@ -226,6 +229,7 @@ def _ablate_arguments(sub) -> None:
     sub.add_argument("--seeds", type=int, nargs="+", default=[0], help="training seeds of the fine-tuned arms")
     sub.add_argument("--no-finetune", dest="finetune", action="store_false", help="zero-shot arms only")
     sub.add_argument("--rule", default="normalised", help="how a reply becomes a label, see scoring.RULES")
+    sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: 24; 128 for an open question)")
     sub.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
 

@@ -1,9 +1,9 @@
 """The FPS ablation: arms × the same clips → a run folder that anybody can check.
 
-Input: instruction pairs with closed labels and a folder of clips. Output: `clips.json` (the one list that every arm
-answers, fixed before the first), `arms/<arm>.jsonl`, and through `summary.py` the numbers. Everything resumes: a run
-that is killed and started again gives the same arm files, byte for byte. The model is reached through
-`answering.VideoModel`; figures and the report are `report.py`.
+Input: instruction pairs of one question, closed or open (`questions.py`), and a folder of clips. Output: `clips.json`
+(the one list that every arm answers, fixed before the first), `arms/<arm>.jsonl`, and through `summary.py` the numbers.
+Everything resumes: a run that is killed and started again gives the same arm files, byte for byte. The model is reached
+through `answering.VideoModel`; figures and the report are `report.py`.
 """
 
 import hashlib
@@ -15,23 +15,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
 from llamavid_kit.checkpoints import default_device, load, load_to_train
-from llamavid_kit.clip_list import closed_question, fix_clip_list
+from llamavid_kit.clip_list import fix_clip_list
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
 from llamavid_kit.folders import claim, write_whole
 from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pairs import InstructionPair
-from llamavid_kit.scoring import RULES, label_of
+from llamavid_kit.questions import Question, question_of
+from llamavid_kit.scoring import RULES
 from llamavid_kit.summary import write_summary
 from llamavid_kit.video import Video
 
 log = logging.getLogger(__name__)
+
+OPEN_DEFAULTS = {"answering": ("generation",), "max_new_tokens": 128}  # the longest of 104 real answers has 78 words
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class AblationConfig:
 
     fps: the rates compared; the largest decides which clips fit.
     finetune: also fine-tune an arm at each fps, with each of `seeds`.
-    answering: "generation" (greedy reply, mapped to a label by `rule`), "likelihood" (the likeliest choice).
+    answering: "generation" (greedy reply, mapped to a label by `rule`), "likelihood" (the likeliest choice). An open
+        question is answered by generation alone, and neither `rule` nor `groups` are for it (`for_pairs`).
+    max_new_tokens: of a generated reply; for an open question no true answer may be longer.
     shuffle_labels: a seed: the training answers are permuted first. A control: accuracy must fall to chance.
     groups: name → labels, for results split by groups of classes.
     """
@@ -71,6 +77,20 @@ class AblationConfig:
             raise ValueError(f"rule={self.rule!r}: expected one of {', '.join(RULES)}")
         if self.batch < 1 or self.max_new_tokens < 1:
             raise ValueError(f"batch={self.batch}, max_new_tokens={self.max_new_tokens}: expected at least 1 each")
+
+    @classmethod
+    def for_pairs(cls, pairs: Sequence[InstructionPair], **given: Any) -> "AblationConfig":
+        """A configuration whose defaults suit the pairs' question: an open one is answered in sentences."""
+        return cls(**({} if pairs and pairs[0].choices else OPEN_DEFAULTS) | given)
+
+    def check(self, asked: Question) -> None:
+        """Raises ValueError for settings of closed questions on an open one."""
+        for name, value in {"answering": ("generation",), "rule": "normalised", "groups": {}}.items():
+            if not asked.labels and getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for questions with labels, and the pairs have no choices: "
+                    f"give {name}={value!r}, or start from AblationConfig.for_pairs(pairs)"
+                )
 
     def arms(self) -> list["Arm"]:
         """Every arm, zero-shot before fine-tuned, slow before fast."""
@@ -109,26 +129,32 @@ def ablate(
     """Run every arm on the same clips; returns what is written to `out/summary.json`.
 
     Args:
-        pairs: test pairs, and train pairs where an arm is fine-tuned; one closed question with its labels for all.
+        pairs: test pairs, and train pairs where an arm is fine-tuned; one question for all, closed with its choices
+            or open without.
         root: the clips' folder (`pair.video_path(root)`).
         out: the run's folder. One that belongs to another configuration, other pairs or other weights raises
             ValueError.
+        config: by default `AblationConfig.for_pairs(pairs)`.
         model: a loaded model instead of `config.model`'s name; its name still heads the files.
 
     Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
     """
-    config, root, out = config or AblationConfig(), Path(root), Path(out)
-    question, labels = closed_question(pairs)
+    root, out = Path(root), Path(out)
+    config = config or AblationConfig.for_pairs(pairs)
+    asked = question_of(pairs, rule=config.rule)
+    config.check(asked)
     if config.finetune and not any(p.split == "train" for p in pairs):
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
     seconds: dict[str, float] = {}
     with _timed(seconds, "load model"):
         if model is None:
             model = load_to_train(config.model) if config.finetune else load(config.model, device=default_device())
+        used = [p for p in pairs if p.split == "test" or config.finetune]
+        n_reply = asked.n_reply(model, used, config.max_new_tokens)
         cache = FrameCache(model, out / "frame_tokens")
         _claim(out, config, pairs, weights_key(model))
     with _timed(seconds, "decode and encode clips"):
-        clips = fix_clip_list(pairs, root, out, config, model, cache, question, labels)
+        clips = fix_clip_list(pairs, root, out, config, model, cache, asked, n_reply)
     test, videos = _split(clips, "test"), {}
     for arm in config.arms():
         if arm.adapter is not None:
@@ -136,13 +162,13 @@ def ablate(
                 _finetune(model, _split(clips, "train"), root, out / arm.adapter, arm, config, cache)
         with _timed(seconds, f"answer ({arm.answering})"), adapter(model, _adapter_folder(out, arm)) as adapted:
             answerer = LlamaVidAnswerer(adapted, cache, config.max_new_tokens)
-            answer_arm(answerer, arm, test, root, out, config, question, labels, videos)
+            answer_arm(answerer, arm, test, root, out, config, asked, videos)
     return write_summary(out, config, clips, seconds, world=model.config.world)
 
 
 def answer_arm(
     answerer: VideoModel, arm: Arm, test: Sequence[InstructionPair], root: Path, out: Path, config: AblationConfig,
-    question: str, labels: Sequence[str], videos: dict[str, Video],
+    asked: Question, videos: dict[str, Video],
 ) -> Path:  # fmt: skip
     """Ask one arm about every clip → `arms/<arm>.jsonl`: its configuration, then a line a clip in list order.
 
@@ -152,9 +178,9 @@ def answer_arm(
     path = out / "arms" / f"{arm.name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     head = {
-        "name": arm.name, "model": config.model, "fps": arm.fps, "answering": arm.answering, "question": question,
+        "name": arm.name, "model": config.model, "fps": arm.fps, "answering": arm.answering, "question": asked.text,
         "finetune": None if arm.seed is None else {"method": "lora", "seed": arm.seed, "adapter": arm.adapter},
-        "rule": config.rule if arm.answering == "generation" else "likeliest choice",
+        "rule": asked.rule_of(arm.answering),
     }  # fmt: skip
     header = json.dumps({"arm": head}) + "\n"
     found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
@@ -171,26 +197,16 @@ def answer_arm(
         batch = test[at : at + config.batch]
         opened = [_open(pair, root, videos) for pair in batch]
         if arm.answering == "generation":
-            replies = answerer.generate(opened, question, fps=arm.fps)
+            replies = answerer.generate(opened, asked.text, fps=arm.fps)
         else:
-            replies = answerer.choose(opened, question, labels, fps=arm.fps)
-        text = "".join(_line(pair, reply, labels, config.rule) for pair, reply in zip(batch, replies, strict=True))
+            replies = answerer.choose(opened, asked.text, asked.labels, fps=arm.fps)
+        lines = [asked.line(pair, reply) for pair, reply in zip(batch, replies, strict=True)]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
     return path
-
-
-def _line(pair: InstructionPair, reply, labels: Sequence[str], rule: str) -> str:
-    label = reply.text if reply.log_likelihood else label_of(reply.text, labels, rule=rule)
-    row = {
-        "clip": pair.id, "truth": pair.answer, "reply": reply.text, "label": label, "correct": label == pair.answer,
-        "timestamps_s": list(reply.timestamps_s),
-    }  # fmt: skip
-    if reply.log_likelihood:
-        row["log_likelihood"] = {choice: round(value, 4) for choice, value in reply.log_likelihood.items()}
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _finetune(model, train, root, out, arm: Arm, config: AblationConfig, cache: FrameCache) -> None:

@@ -6,29 +6,27 @@ clip also fills the frame cache. Who answers is `ablation.py`.
 
 import json
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from llamavid_kit.answering import answer_ids
 from llamavid_kit.folders import write_whole
-from llamavid_kit.pairs import InstructionPair, check_disjoint, check_unique
+from llamavid_kit.pairs import InstructionPair
 from llamavid_kit.planner import check_fits
 from llamavid_kit.prompt import open_prompt
 from llamavid_kit.video import Video, VideoError
 
 
-def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> dict:
+def fix_clip_list(pairs, root, out, config, model, cache, asked, n_reply) -> dict:
     """Look at every clip at every rate, largest first, and write the list that all arms answer: `clips.json`.
 
-    A clip that cannot be read, or does not fit the model at the largest rate, is excluded with its reason.
+    asked: the `questions.Question`; n_reply: tokens that its answers need. A clip that cannot be read, or does not fit
+    the model at the largest rate, is excluded with its reason.
     """
     path = out / "clips.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    longest = max(config.max_new_tokens, *(len(answer_ids(model, question, label)) for label in labels))
-    prompt = len(open_prompt(model.tokenizer, model.config.template, question)) + longest
+    prompt = len(open_prompt(model.tokenizer, model.config.template, asked.text)) + n_reply
 
     def look(pair: InstructionPair) -> str | Exception:
         """The clip's content key, or why it cannot be used."""
@@ -36,7 +34,7 @@ def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> d
             video = Video(pair.video_path(root))
             for rate in sorted(config.fps, reverse=True):
                 check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=prompt, fps=rate)
-                cache.tokens(video, question, fps=rate)
+                cache.tokens(video, asked.text, fps=rate)
             return video.content_key()
         except (VideoError, ValueError) as error:
             return error
@@ -58,18 +56,6 @@ def fix_clip_list(pairs, root, out, config, model, cache, question, labels) -> d
         raise ValueError(f"none of {len(wanted)} clips can be used; the first reason: {excluded[0]['reason']}")
     if config.finetune and not kept["train"]:
         raise ValueError(f"no training clip can be used; the first reason: {excluded[0]['reason']}")
-    clips = {"question": question, "labels": list(labels), "source": config.source, **kept, "excluded": excluded}
+    clips = {**asked.listed(), "source": config.source, **kept, "excluded": excluded}
     write_whole(path, json.dumps(clips, indent=1))
     return clips
-
-
-def closed_question(pairs: Sequence[InstructionPair]) -> tuple[str, tuple[str, ...]]:
-    """The one question and label set of all pairs; ValueError where there is none, or more than one."""
-    if not any(p.split == "test" for p in pairs):
-        raise ValueError("no test pairs: an ablation needs clips to answer")
-    check_unique(pairs)
-    check_disjoint(pairs)
-    questions = {(p.question, p.choices) for p in pairs}
-    if len(questions) != 1 or not pairs[0].choices:
-        raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one closed question")
-    return questions.pop()

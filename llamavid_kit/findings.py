@@ -18,7 +18,8 @@ SURE = 0.05  # a difference is called one where Holm's p is below this
 FEW = 100  # below so many clips the report warns
 
 
-def _plural(n: int, one: str, many: str | None = None) -> str:
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """ "1 clip", "1,200 clips": the number with its noun."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
@@ -35,13 +36,13 @@ def asked(run: Run) -> str:
     kinds = ["as it came (zero-shot)"] * any(not a["finetune"] for a in run.summary["arms"])
     if run.seeds:
         train = int((run.clips["split"] == "train").sum())
-        kinds.append(f"after fine-tuning on {_plural(train, 'labelled clip')} at the same rate")
+        kinds.append(f"after fine-tuning on {plural(train, 'labelled clip')} at the same rate")
     world = f" (what it knows: {html.escape(str(run.world))})" if run.world else ""
     durations = run.test["duration_s"].dropna()
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
     return (
         f"Here the model is **{html.escape(run.model)}**{world}. It was asked {_listed(kinds)}, about "
-        f"**{_plural(len(run.test), 'clip')}** of **{html.escape(run.source)}**{length}, with the frames taken at "
+        f"**{plural(len(run.test), 'clip')}** of **{html.escape(run.source)}**{length}, with the frames taken at "
         f"{_rates(run)}. Every arm, that is every combination of model and frame rate, got the same clips and the same "
         f"question:\n\n> {html.escape(run.question)}"
     )
@@ -51,8 +52,8 @@ def clips(run: Run) -> str:
     """Sizes, exclusions, baseline, and a warning where n is small."""
     base, n, out = run.summary["baseline"], len(run.test), len(run.excluded)
     lines = [
-        f"**{_plural(n, 'test clip')}** in {_plural(len(run.labels), 'class', 'classes')}; the list was fixed before "
-        f"the first arm ran. {_plural(out, 'clip') + ' left out, listed below.' if out else 'No clip was left out.'}",
+        f"**{plural(n, 'test clip')}** in {plural(len(run.labels), 'class', 'classes')}; the list was fixed before "
+        f"the first arm ran. {plural(out, 'clip') + ' left out, listed below.' if out else 'No clip was left out.'}",
         f'Always answering "{base["label"]}" would be right on {base["correct"]} of {base["n"]} '
         f"({tables.percent(base['correct'], base['n'])}): an arm has learned something about the videos only if it "
         "does better than that.",
@@ -61,7 +62,7 @@ def clips(run: Run) -> str:
         least = f"{6 / n:.0%}" if n >= 6 else "more than all"
         low, high = wilson(round(n / 2), n)
         lines.append(
-            f"**{_plural(n, 'clip')} are too few for anything but a very large difference**: an arm that gets half of "
+            f"**{plural(n, 'clip')} are too few for anything but a very large difference**: an arm that gets half of "
             f"them right has a 95% interval of {tables.interval(low, high)}, and for p < 0.05 two arms must differ on "
             f"at least 6 clips, all in the same direction: {least} of this set. Read what follows as a rehearsal."
         )
@@ -235,7 +236,7 @@ def classes(run: Run) -> str:
     said = [
         f"Classes have {least} to {most} clips."
         if least < most
-        else f"Every class that occurs has {_plural(most, 'clip')}."
+        else f"Every class that occurs has {plural(most, 'clip')}."
     ]
     if small:
         said.append(f"**Fewer than ten clips: {', '.join(small)}**; a percentage of so few says almost nothing.")
@@ -257,7 +258,7 @@ def mistakes(run: Run, key: str) -> str:
         return f"{run.shown(arm)}: no mistake."
     n, label, column = max(wrong)
     given = "no label" if column == NO_LABEL else f'"{column}"'
-    missed = _plural(arm["n"] - arm["correct"], "mistake")
+    missed = plural(arm["n"] - arm["correct"], "mistake")
     return f'{run.shown(arm).capitalize()}: {missed}, most often "{label}" answered as {given} ({n} times).'
 
 
@@ -290,7 +291,7 @@ def limits(run: Run) -> str:
         "made-up world: the report shows that the way from video files to this "
         "page works, and what sampling alone can do.": "toy" in f"{run.world} {run.source}",
         "**That one recipe beats another.** Each was trained once: two models were compared.": len(run.seeds) == 1,
-        f"**Much at all.** {_plural(n, 'clip')}: see section 2.": n < FEW,
+        f"**Much at all.** {plural(n, 'clip')}: see section 2.": n < FEW,
         f"**Another way of scoring.** Replies were matched by rule `{rule}`; another "
         "rule, or a language model as judge, can give other numbers from the same "
         "replies.": "generation" in run.answering,

@@ -96,25 +96,45 @@ def accuracy_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = 
     arms: columns arm, fps, fine_tuned, n, correct, low, high (shares); baseline: {"label", "correct", "n"} of always
     answering the most frequent class, drawn as a line
     """
-    fig, ax = _axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
-    colours = arm_colours(arms)
-    for y, row in enumerate(arms.itertuples()):
-        value = row.correct / row.n
-        ax.errorbar(value, y, xerr=_whiskers(*np.array([[value], [row.low], [row.high]])), fmt="o", ms=10, lw=3,
-                    capsize=5, color=colours[row.arm])  # fmt: skip
-        ax.annotate(f"{row.correct}/{row.n} = {value:.1%}", (max(row.high, value), y), xytext=(8, 0),
-                    textcoords="offset points", va="center", fontsize=12)  # fmt: skip
-    if baseline:
-        share = baseline["correct"] / baseline["n"]
-        ax.axvline(share, color=GREY, ls="--", lw=2)
-        ax.annotate(f'always "{baseline["label"]}": {share:.1%}', (share, len(arms) - 0.3), xytext=(6, 0),
-                    textcoords="offset points", va="center", fontsize=11, color=GREY)  # fmt: skip
-    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.1, -0.5), xlim=(0, 1.22),
-           xlabel="clips answered right (95% Wilson interval)", title=title or "Accuracy of each arm")  # fmt: skip
-    ax.set_xticks(np.linspace(0, 1, 6))
+    share = baseline["correct"] / baseline["n"] if baseline else 0
+    line = (share, f'always "{baseline["label"]}": {share:.1%}') if baseline else None
+    notes = [f"{row.correct}/{row.n} = {row.correct / row.n:.1%}" for row in arms.itertuples()]
+    fig, ax = _forest(arms, arms["correct"] / arms["n"], notes, line, ax)
+    ax.set(xlim=(0, 1.22), xticks=np.linspace(0, 1, 6), title=title or "Accuracy of each arm",
+           xlabel="clips answered right (95% Wilson interval)")  # fmt: skip
     ax.xaxis.set_major_formatter(PercentFormatter(1))
-    ax.grid(axis="y", visible=False)
     return fig
+
+
+@_figure
+def score_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None,
+                 ax: Axes | None = None) -> Figure:  # fmt: skip
+    """Mean score of each arm, 0 to 5, with its 95% interval; otherwise as `accuracy_forest`.
+
+    arms: columns arm, fps, fine_tuned, n, score, low, high (scores); baseline: {"label", "score"} of one answer to all
+    """
+    line = (baseline["score"], f'always "{baseline["label"]}": {baseline["score"]:.2f}') if baseline else None
+    fig, ax = _forest(arms, arms["score"], [f"{row.score:.2f}, n = {row.n}" for row in arms.itertuples()], line, ax)
+    ax.set(xlim=(0, 6.1), xticks=range(6), title=title or "Mean score of each arm",
+           xlabel="mean score, 0 to 5 (95% bootstrap interval over clips)")  # fmt: skip
+    return fig
+
+
+def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], line: tuple[float, str] | None,
+            ax: Axes | None) -> tuple[Figure, Axes]:  # fmt: skip
+    """A row an arm, top to bottom: point, interval (columns low, high), note. `line`: a value for all and its name."""
+    fig, ax = _axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
+    colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
+    for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
+        spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
+        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm])
+        ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, **beside)
+    if line:
+        ax.axvline(line[0], color=GREY, ls="--", lw=2)
+        ax.annotate(line[1], (line[0], len(arms) - 0.3), xytext=(6, 0), fontsize=11, color=GREY, **beside)
+    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.1, -0.5))
+    ax.grid(axis="y", visible=False)
+    return fig, ax
 
 
 @_figure

@@ -1,7 +1,8 @@
 """A run's folder becomes a report: the notebook is executed on it and exported as one HTML page that fetches nothing.
 
 `Run` (from `run_folder`) reads the folder, `report_tables` makes tables, `findings` sentences, `plots` figures; the
-notebook puts them in order. Here are only the notebook's place, its execution, and the page around its outputs.
+notebook puts them in order. A run of an open question has its own tables, sentences and notebook (`animal_tables`,
+`animal_findings`). Here are only the notebook's place, its execution, and the page around its outputs.
 """
 
 import html
@@ -14,10 +15,10 @@ import pandas as pd
 from IPython.display import HTML
 from nbformat import NotebookNode
 
-from llamavid_kit import report_tables
+from llamavid_kit import animal_tables, report_tables
 from llamavid_kit.run_folder import Run
 
-NOTEBOOK = "09_fps_ablation.ipynb"
+NOTEBOOK, OPEN_NOTEBOOK = "09_fps_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
 STYLE = """
 body{font:17px/1.6 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#1b1b1b;background:#fff;margin:0}
@@ -29,15 +30,16 @@ table{border-collapse:collapse;margin:.8em 0;font-size:.88em} th,td{padding:.32e
 th{background:#f0f0f0;text-align:left;vertical-align:bottom}
 td{text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums}
 details{margin:.8em 0;max-width:100%;overflow-x:auto} summary{cursor:pointer;color:#005a8f}
+.wrap td{white-space:normal;min-width:8em;vertical-align:top}
 code{background:#f1f1f1;padding:.1em .3em;border-radius:3px;font-size:.9em} .scroll{overflow-x:auto}
 @media print{main{max-width:none} details{display:block} h2{break-after:avoid} img,table{break-inside:avoid}}
 """
 
 
-def notebook_path() -> Path:
-    """The report's notebook: beside this package in a checkout, among its assets in an installed wheel."""
+def notebook_path(name: str = NOTEBOOK) -> Path:
+    """A report's notebook: beside this package in a checkout, among its assets in an installed wheel."""
     here = Path(__file__).resolve().parent
-    places = (here.parent / "notebooks" / NOTEBOOK, here / "assets" / NOTEBOOK)
+    places = (here.parent / "notebooks" / name, here / "assets" / name)
     for place in places:
         if place.is_file():
             return place
@@ -52,10 +54,11 @@ def write_report(run_folder: str | Path) -> Path:
     run = Run(run_folder)
     run.check()
     write_figures(run)
-    notebook = nbformat.read(notebook_path(), as_version=4)
+    path = notebook_path(OPEN_NOTEBOOK if run.open else NOTEBOOK)
+    notebook = nbformat.read(path, as_version=4)
     absent = absent_tags(run)
     notebook.cells = [cell for cell in notebook.cells if not absent & set(cell.metadata.get("tags", ()))]
-    notebook = _execute(notebook, {"RUN": str(run.folder.resolve())})
+    notebook = _execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
     path = run.folder / "report.html"
     path.write_text(_page(notebook, title=f"FPS ablation: {run.name}"), encoding="utf-8")
     return path
@@ -63,6 +66,9 @@ def write_report(run_folder: str | Path) -> Path:
 
 def absent_tags(run: Run) -> set[str]:
     """Tags of the notebook's cells that this run has nothing for; its report goes without them."""
+    if run.open:
+        present = {"events": len(report_tables.visibility(run)) > 0, "training": bool(run.training)}
+        return {tag for tag, there in present.items() if not there}
     present = {
         "generation": "generation" in run.answering,
         "likelihood": "likelihood" in run.answering,
@@ -75,33 +81,37 @@ def absent_tags(run: Run) -> set[str]:
     return {tag for tag, there in present.items() if not there}
 
 
-def shown_table(table: pd.DataFrame) -> HTML:
-    """A DataFrame as an HTML table without its index; texts are escaped, and an empty one says so."""
+def shown_table(table: pd.DataFrame, *, wrap: bool = False) -> HTML:
+    """A DataFrame as an HTML table without its index; texts are escaped, and an empty one says so.
+
+    wrap: long cells, such as replies of several sentences, are broken into lines.
+    """
     if table.empty:
         return HTML("<p><em>Nothing to list.</em></p>")
-    return HTML(f'<div class="scroll">{table.to_html(index=False, border=0, na_rep="")}</div>')
+    kind = "scroll wrap" if wrap else "scroll"
+    return HTML(f'<div class="{kind}">{table.to_html(index=False, border=0, na_rep="")}</div>')
 
 
-def folded(summary: str, table: pd.DataFrame) -> HTML:
+def folded(summary: str, table: pd.DataFrame, *, wrap: bool = False) -> HTML:
     """The table behind a line that opens on a click."""
-    return HTML(f"<details><summary>{html.escape(summary)}</summary>{shown_table(table).data}</details>")
+    return HTML(f"<details><summary>{html.escape(summary)}</summary>{shown_table(table, wrap=wrap).data}</details>")
 
 
 def write_figures(run: Run) -> list[Path]:
     """Saves the run's figures as `figures/*.png` and its tables as `tables/*.csv`; returns the paths."""
-    written = []
+    written, shown = [], animal_tables if run.open else report_tables
     for folder in ("figures", "tables"):
         (run.folder / folder).mkdir(exist_ok=True)
-    for name, table in report_tables.all_tables(run).items():
+    for name, table in shown.all_tables(run).items():
         written.append(run.folder / "tables" / f"{name}.csv")
         table.to_csv(written[-1], index=False)
-    for name, draw in report_tables.figures(run).items():
+    for name, draw in shown.figures(run).items():
         written.append(run.folder / "figures" / f"{name}.png")
         draw().savefig(written[-1], bbox_inches="tight")
     return written
 
 
-def _execute(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode:
+def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -> NotebookNode:
     """The notebook, run by this very Python whatever kernels are installed; a failing cell becomes a RuntimeError."""
     import papermill
     from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
@@ -122,7 +132,7 @@ def _execute(notebook: NotebookNode, parameters: dict[str, Any]) -> NotebookNode
     except papermill.PapermillExecutionError as error:
         first = error.source.strip().splitlines()[0] if error.source.strip() else ""
         raise RuntimeError(
-            f"the report stopped in cell {error.cell_index} of {NOTEBOOK} ({first!r}): {error.ename}: {error.evalue}"
+            f"the report stopped in cell {error.cell_index} of {name} ({first!r}): {error.ename}: {error.evalue}"
         ) from error
 
 

@@ -12,13 +12,20 @@ from typing import Any
 import pandas as pd
 
 
+def arm_name(arm: dict[str, Any], *, seeds: int) -> str:
+    """An arm of the summary in words: "fine-tuned, 6 fps", and its seed if there are several."""
+    seed = f", seed {arm['finetune']['seed']}" if arm["finetune"] and seeds > 1 else ""
+    return f"{'fine-tuned' if arm['finetune'] else 'zero-shot'}, {arm['fps']:g} fps{seed}"
+
+
 class Run:
     """The folder of one ablation, read and cross-checked.
 
     folder, name; config, summary: the JSON as written; question, labels, source: what was asked, of which set
     clips: DataFrame clip, video, label, split, events ((start_s, end_s) in seconds), duration_s, of train and test
     arms: DataFrame, a row per arm and test clip: arm (as shown), key (file name), fps, fine_tuned, seed, answering,
-      clip, truth, reply, label, correct, timestamps_s (of the frames seen, seconds)
+      clip, truth, reply, correct, timestamps_s (of the frames seen, seconds); label where there are labels, else
+      score, matched, missing, invented (see `questions.OpenQuestion`)
     training: name → DataFrame of step, epoch, loss, lr
     Raises FileNotFoundError where a file is missing, ValueError where the summary and the replies disagree.
     """
@@ -30,6 +37,7 @@ class Run:
         self.summary: dict[str, Any] = self._read("summary.json")
         self._clips: dict[str, Any] = self._read("clips.json")
         self.question, self.labels = self._clips["question"], list(self._clips["labels"])
+        self.open, self.animals = not self.labels, tuple(self._clips.get("animals") or ())
         self.source = self._clips.get("source") or self.config.get("source") or "clips"
         self.model = (self.summary.get("model") or {}).get("name") or self.config.get("model", "model")
         self.world = (self.summary.get("model") or {}).get("world")
@@ -94,8 +102,7 @@ class Run:
 
     def shown(self, arm: dict[str, Any]) -> str:
         """How an arm is called in tables and figures; the seed is said where there are several."""
-        seed = f", seed {arm['finetune']['seed']}" if arm["finetune"] and len(self.seeds) > 1 else ""
-        return f"{'fine-tuned' if arm['finetune'] else 'zero-shot'}, {arm['fps']:g} fps{seed}"
+        return arm_name(arm, seeds=len(self.seeds))
 
     def arm(self, key: str) -> dict[str, Any]:
         """The summary of the arm with that file name."""
@@ -114,6 +121,10 @@ class Run:
             if set(rows["clip"]) != asked or len(rows) != len(asked):
                 raise ValueError(
                     f"arm {arm['name']} answered {len(rows)} clips, the list has {len(asked)}; run ablate again"
+                )
+            if self.open and rows["score"].value_counts().reindex(range(6), fill_value=0).tolist() != arm["scores"]:
+                raise ValueError(
+                    f"arm {arm['name']}: its replies have other scores than summary.json; run ablate again"
                 )
             if (len(rows), int(rows["correct"].sum())) != (arm["n"], arm["correct"]):
                 raise ValueError(

@@ -8,10 +8,11 @@ of two recipes: with one fine-tuned model per arm, seed-to-seed spread is not in
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import bootstrap, norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import binom_tost, proportion_confint
@@ -19,6 +20,8 @@ from statsmodels.stats.proportion import binom_tost, proportion_confint
 from llamavid_kit.sampling import EPSILON_S, check_fps
 
 PAIRED_INTERVAL = "Tango 1998, score interval for a difference of paired proportions"
+RESAMPLES = 9_999  # of clips in a bootstrap, and of swaps in a permutation test
+BATCH = 500  # resamples held in memory at a time
 
 
 def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -127,19 +130,20 @@ class Paired:
     p: float
     method: str = PAIRED_INTERVAL
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: a, b, n, only_a and only_b as counts, difference, interval95, p."""
+        return {
+            "a": self.a, "b": self.b, "n": self.n, "only_a": len(self.only_a), "only_b": len(self.only_b),
+            "difference": self.difference, "interval95": list(self.interval95), "p": self.p,
+        }  # fmt: skip
+
 
 def compare_arms(a: Mapping[str, bool], b: Mapping[str, bool], *, names: tuple[str, str] = ("a", "b")) -> Paired:
     """Pairs two arms clip by clip; `a` and `b` say for each clip id whether the arm was right.
 
     Raises ValueError when there are no clips or the arms did not answer the same ones, naming the difference.
     """
-    if set(a) != set(b) or not a:
-        one, two = names
-        raise ValueError(
-            f"arms {one!r} ({len(a)} clips) and {two!r} ({len(b)} clips) must answer the same clips, at least one; "
-            f"only {one!r} has {_some(set(a) - set(b))}; only {two!r} has {_some(set(b) - set(a))}; "
-            "compare them on the ids they share"
-        )
+    _check_same_clips(a, b, names)
     only_a = tuple(sorted(i for i in a if a[i] and not b[i]))
     only_b = tuple(sorted(i for i in a if b[i] and not a[i]))
     both = sum(bool(a[i] and b[i]) for i in a)
@@ -149,6 +153,81 @@ def compare_arms(a: Mapping[str, bool], b: Mapping[str, bool], *, names: tuple[s
         only_a=only_a, only_b=only_b, difference=(len(only_b) - len(only_a)) / n,
         interval95=paired_interval(len(only_a), len(only_b), n), p=mcnemar_exact(len(only_a), len(only_b)),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Two arms' scores on the same n clips.
+
+    difference: mean score of b less that of a; interval95: its bootstrap interval over clips
+    p: two-sided permutation test, unadjusted: how often a difference at least as large comes about when the two arms'
+    scores of each clip change places by the toss of a coin (all ways where there are at most 9,999, else so many)
+    """
+
+    a: str
+    b: str
+    n: int
+    difference: float
+    interval95: tuple[float, float]
+    p: float
+
+
+def compare_scores(
+    a: Mapping[str, int], b: Mapping[str, int], *, top: int, names: tuple[str, str] = ("a", "b"), seed: int = 0
+) -> PairedScores:
+    """Pairs two arms clip by clip; `a` and `b` give for each clip id a score from 0 to `top`, in whole numbers.
+
+    Raises ValueError as `compare_arms` does. One clip alone decides nothing: p is 1 and the interval is all there is.
+    """
+    _check_same_clips(a, b, names)
+    gains = np.array([b[clip] - a[clip] for clip in a])
+    p = 1.0
+    if len(gains) > 1:
+        test = permutation_test(
+            (gains,), np.sum, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=BATCH, rng=seed
+        )
+        p = float(test.pvalue)
+    interval = bootstrap_ratio(gains, bounds=(-top, top), seed=seed)
+    return PairedScores(names[0], names[1], len(gains), float(gains.mean()), interval, p)
+
+
+def bootstrap_ratio(
+    parts: Sequence[float], wholes: Sequence[float] | None = None, *, bounds: tuple[float, float],
+    level: float = 0.95, seed: int = 0,
+) -> tuple[float, float]:  # fmt: skip
+    """Percentile bootstrap interval (low, high) over clips of sum(parts) / sum(wholes); without wholes, of the mean.
+
+    parts, wholes: a number a clip; a resample whose wholes are all 0 counts as 0. bounds: the lowest and highest value
+    there can be, given back for fewer than two clips, of which nothing can be resampled. Clips that are all alike give
+    an interval without width: the method sees no spread, which does not mean that there is none (`wilson` knows).
+    Raises ValueError for lists of unequal length or a level that is not between 0 and 1.
+    """
+    parts = np.asarray(parts, dtype=float)
+    wholes = np.ones(len(parts)) if wholes is None else np.asarray(wholes, dtype=float)
+    if parts.shape != wholes.shape or not 0 < level < 1:
+        raise ValueError(f"{len(parts)} parts, {len(wholes)} wholes, {level=}: expected as many, and 0 < level < 1")
+    if len(parts) < 2:
+        return bounds
+
+    def ratio(part: np.ndarray, whole: np.ndarray, axis: int) -> np.ndarray:
+        top, bottom = part.sum(axis), whole.sum(axis)
+        return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+
+    found = bootstrap(
+        (parts, wholes), ratio, paired=True, vectorized=True, method="percentile", confidence_level=level,
+        n_resamples=RESAMPLES, batch=BATCH, rng=seed,
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def _check_same_clips(a: Mapping, b: Mapping, names: tuple[str, str]) -> None:
+    if set(a) != set(b) or not a:
+        one, two = names
+        raise ValueError(
+            f"arms {one!r} ({len(a)} clips) and {two!r} ({len(b)} clips) must answer the same clips, at least one; "
+            f"only {one!r} has {_some(set(a) - set(b))}; only {two!r} has {_some(set(b) - set(a))}; "
+            "compare them on the ids they share"
+        )
 
 
 def _some(names: Iterable[str], *, at_most: int = 5) -> str:

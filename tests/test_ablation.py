@@ -17,6 +17,7 @@ from llamavid_kit import ablation, clip_list
 from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.answering import LlamaVidAnswerer, Reply
 from llamavid_kit.finetune import LoraSettings, TrainSettings
+from llamavid_kit.questions import ClosedQuestion
 from llamavid_kit.summary import read_arm, write_summary
 
 CONFIG = AblationConfig(
@@ -272,10 +273,10 @@ def test_replies_of_any_letters_survive_a_cut(clips, tmp_path):
     root, pairs = clips
     test = [p for p in pairs if p.id in TEST[:3]]
     test = [replace(p, extra={"content": ablation.Video(p.video_path(root)).content_key()}) for p in test]
-    arm = ZERO_SHOT.arms()[0]
+    arm, asked = ZERO_SHOT.arms()[0], ClosedQuestion(test[0].question, LABELS)
 
     def answer():
-        return ablation.answer_arm(Talker(), arm, test, root, tmp_path, ZERO_SHOT, test[0].question, LABELS, {})
+        return ablation.answer_arm(Talker(), arm, test, root, tmp_path, ZERO_SHOT, asked, {})
 
     path = answer()
     whole = path.read_bytes()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.finetune import LoraSettings, TrainSettings
 from llamavid_kit.pairs import read_jsonl
 torch.set_num_threads(1)
-root, out = Path(sys.argv[1]), Path(sys.argv[2])
+root, out, pairs = Path(sys.argv[1]), Path(sys.argv[2]), read_jsonl(sys.argv[3])
 train = TrainSettings(batch_size=2, max_steps=6, save_every=2, learning_rate=5e-3)
-config = AblationConfig(
-    model=str(root / "model"), fps=(1, 4), batch=2, max_new_tokens=4, train=train, lora=LoraSettings(r=2, alpha=4),
+config = AblationConfig.for_pairs(
+    pairs, model=str(root / "model"), fps=(1, 4), batch=2, max_new_tokens=4 if pairs[0].choices else 30, train=train,
+    lora=LoraSettings(r=2, alpha=4),
 )
-ablate(read_jsonl(root / "pairs.jsonl"), root=root, out=out, config=config)
+ablate(pairs, root=root, out=out, config=config)
 """
 
 # Where the run is killed: the first moment at which each of these holds, in the order in which they come about.
@@ -39,6 +41,12 @@ MOMENTS = {
     "while the second adapter trains": lambda out: any(out.glob("finetune/fps4-seed0/checkpoints/checkpoint-*")),
 }
 
+OPEN_MOMENTS = {
+    "in the middle of a zero-shot arm": lambda out: _lines(out / "arms" / "zero-shot-1fps-generation.jsonl") >= 3,
+    "in the middle of a fine-tuned arm": lambda out: _lines(out / "arms" / "lora-1fps-seed0-generation.jsonl") >= 3,
+}
+SENTENCES = ("The lion is walking.", "The frog is jumping.", "The lion is eating.")
+
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.is_file() else 0
@@ -46,43 +54,49 @@ def _lines(path: Path) -> int:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, tokenizers):
-    """Nine test clips, four training clips, a saved model, and the pairs."""
+    """Nine test clips, four training clips, a saved model, and the pairs of a closed and of an open question."""
     root, pairs = tmp_path_factory.mktemp("set"), []
     for k in range(13):
         name, label = f"c{k:02d}", LABELS[k % 3]
         write_clip(root / f"{name}.mp4", label=label, seed=k)
         pairs.append(pair(name, label, split="test" if k < 9 else "train"))
-    write_jsonl(pairs, root / "pairs.jsonl")
+    write_jsonl(pairs, root / "closed.jsonl")
+    told = dict(zip(LABELS, SENTENCES, strict=True))
+    asked = {"question": "Which animal does what?", "choices": ()}
+    write_jsonl([replace(p, answer=told[p.answer], **asked) for p in pairs], root / "open.jsonl")
     checkpoints.save(small_model(*tokenizers), root / "model")
     return root
 
 
-def start(root: Path, out: Path) -> subprocess.Popen:
+def start(root: Path, out: Path, kind: str) -> subprocess.Popen:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(root), str(out)], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", SCRIPT, str(root), str(out), str(root / f"{kind}.jsonl")], env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def finish(root: Path, out: Path) -> dict[str, bytes]:
-    process = start(root, out)
+def finish(root: Path, out: Path, kind: str) -> dict[str, bytes]:
+    process = start(root, out, kind)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
     return {p.name: p.read_bytes() for p in sorted((out / "arms").iterdir())}
 
 
-def test_sigkill_at_six_moments(root, tmp_path):
-    undisturbed = finish(root, tmp_path / "undisturbed")
-    assert len(undisturbed) == 8 and all(content.count(b"\n") == 10 for content in undisturbed.values())
+@pytest.mark.parametrize(
+    ("kind", "moments", "n_arms", "least"), [("closed", MOMENTS, 8, 5), ("open", OPEN_MOMENTS, 4, 2)]
+)
+def test_sigkill_at_every_moment(root, tmp_path, kind, moments, n_arms, least):
+    undisturbed = finish(root, tmp_path / "undisturbed", kind)
+    assert len(undisturbed) == n_arms and all(content.count(b"\n") == 10 for content in undisturbed.values())
     out, killed = tmp_path / "killed", []
-    for moment, reached in MOMENTS.items():
-        process, deadline = start(root, out), time.monotonic() + 120
+    for moment, reached in moments.items():
+        process, deadline = start(root, out, kind), time.monotonic() + 120
         while process.poll() is None and not reached(out) and time.monotonic() < deadline:
             time.sleep(0.002)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             killed.append(moment)
-    assert len(killed) >= 5, f"killed only {killed}"
-    assert finish(root, out) == undisturbed
+    assert len(killed) >= least, f"killed only {killed}"
+    assert finish(root, out, kind) == undisturbed

@@ -137,7 +137,7 @@ def test_a_failing_cell_is_named(runs, monkeypatch, tmp_path):
     notebook = nbformat.read(report.notebook_path(), as_version=4)
     notebook.cells = [*notebook.cells[:3], nbformat.v4.new_code_cell("broken = 1 / 0")]
     nbformat.write(notebook, tmp_path / "broken.ipynb")
-    monkeypatch.setattr(report, "notebook_path", lambda: tmp_path / "broken.ipynb")
+    monkeypatch.setattr(report, "notebook_path", lambda _: tmp_path / "broken.ipynb")
     with pytest.raises(RuntimeError, match=r"'broken = 1 / 0'\): ZeroDivisionError"):
         write_report(runs["one_rate"].folder)
 

@@ -1,5 +1,6 @@
 """Intervals and tests against closed forms, published values and a second way to compute them."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -11,8 +12,10 @@ from scipy.stats import binom, binomtest
 
 from llamavid_kit.sampling import sample_times
 from llamavid_kit.statistics import (
+    bootstrap_ratio,
     calibration,
     compare_arms,
+    compare_scores,
     equivalent,
     holm,
     mcnemar_exact,
@@ -185,3 +188,79 @@ def test_calibration_by_hand():
     for bad in (([], []), ([0.5], [True, False]), ([1.5], [True])):
         with pytest.raises(ValueError, match="0 to 1"):
             calibration(*bad)
+
+
+def test_a_bootstrap_by_hand():
+    """Two clips give four equally frequent resamples: means 0, 2, 2, 4."""
+    assert bootstrap_ratio([0, 4], bounds=(0, 5)) == (0.0, 4.0)
+    assert bootstrap_ratio([0, 4], bounds=(0, 5), level=0.4) == (2.0, 2.0)
+
+
+def test_a_bootstrap_of_many_clips_is_nearly_the_normal_interval():
+    values = np.random.default_rng(0).integers(0, 6, 2000)
+    half = Z * values.std() / math.sqrt(2000)
+    expected = (values.mean() - half, values.mean() + half)
+    assert bootstrap_ratio(values, bounds=(0, 5)) == pytest.approx(expected, abs=0.01)
+    ninety = bootstrap_ratio(values, bounds=(0, 5), level=0.9)
+    assert ninety[1] - ninety[0] == pytest.approx(2 * 1.645 * values.std() / math.sqrt(2000), rel=0.05)
+
+
+def test_a_ratio_is_resampled_by_clip_not_by_part():
+    """Against numpy: the clip with most parts comes and goes as a whole."""
+    parts, wholes = np.array([9, 0, 1, 1, 0]), np.array([10, 1, 1, 2, 3])
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(0, 5, (20_000, 5))
+    expected = np.quantile(parts[drawn].sum(1) / wholes[drawn].sum(1), [0.025, 0.975])
+    assert bootstrap_ratio(parts, wholes, bounds=(0, 1)) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_bootstrap_is_seeded_and_knows_its_limits():
+    values = np.random.default_rng(2).random(40)  # many digits: other resamples give other quantiles
+    once, again, other = (bootstrap_ratio(values, bounds=(0, 1), seed=seed) for seed in (0, 0, 1))
+    assert once == again != other
+    assert bootstrap_ratio([3], bounds=(0, 5)) == (0, 5) == bootstrap_ratio([], bounds=(0, 5))
+    assert bootstrap_ratio([2, 2, 2], bounds=(0, 5)) == (2.0, 2.0)
+    assert bootstrap_ratio([0, 1], [0, 1], bounds=(0, 1)) == (0.0, 1.0)  # a resample without a whole counts as 0
+    with pytest.raises(ValueError, match="3 parts, 2 wholes"):
+        bootstrap_ratio([1, 2, 3], [1, 2], bounds=(0, 1))
+    with pytest.raises(ValueError, match="level=1"):
+        bootstrap_ratio([1, 2, 3], bounds=(0, 1), level=1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=9))
+def test_the_permutation_test_is_all_ways_to_change_places(scores):
+    a, b = ({f"c{k}": pair[side] for k, pair in enumerate(scores)} for side in (0, 1))
+    found = compare_scores(a, b, top=5, names=("x", "y"))
+    gains = [second - first for first, second in scores]
+    ways = [abs(sum(g * sign for g, sign in zip(gains, signs, strict=True)))
+            for signs in itertools.product((1, -1), repeat=len(gains))]  # fmt: skip
+    assert found.p == pytest.approx(sum(way >= abs(sum(gains)) for way in ways) / len(ways))
+    assert found.difference == pytest.approx(np.mean(gains)) and (found.a, found.b, found.n) == ("x", "y", len(a))
+    assert found.interval95[0] <= found.difference <= found.interval95[1]
+    back = compare_scores(b, a, top=5)
+    assert back.p == pytest.approx(found.p) and back.difference == -found.difference
+
+
+def test_scores_of_many_clips_against_the_normal_approximation():
+    rng = np.random.default_rng(3)
+    a = {k: int(v) for k, v in enumerate(rng.integers(0, 6, 400))}
+    b = {k: min(5, v + int(rng.random() < 0.1)) - int(rng.random() < 0.06) for k, v in a.items()}
+    gains = np.array([b[k] - a[k] for k in a])
+    z = (abs(gains.sum()) - 1) / math.sqrt((gains**2).sum())  # 1: sums of these gains lie 2 apart
+    assert compare_scores(a, b, top=5).p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.02)
+
+
+def test_scores_are_paired_by_clip_whatever_the_order():
+    a, b = {"x": 5, "y": 0, "z": 1}, {"z": 1, "y": 0, "x": 5}
+    assert compare_scores(a, b, top=5).p == 1 and compare_scores(a, b, top=5).interval95 == (0, 0)
+    with pytest.raises(ValueError, match="must answer the same clips.*only 'a' has z"):
+        compare_scores(a, {"x": 1, "y": 2}, top=5)
+    one = compare_scores({"x": 0}, {"x": 5}, top=5)
+    assert (one.difference, one.interval95, one.p) == (5, (-5, 5), 1)
+
+
+def test_a_comparison_as_a_row():
+    a, b = {"x": True, "y": False, "z": False}, {"x": False, "y": True, "z": True}
+    row = compare_arms(a, b, names=("one", "two")).to_dict()
+    assert list(row) == ["a", "b", "n", "only_a", "only_b", "difference", "interval95", "p"]
+    assert (row["a"], row["b"], row["n"], row["only_a"], row["only_b"]) == ("one", "two", 3, 1, 2)
