@@ -6,7 +6,7 @@ RUN ?= runs/demo
 .PHONY: demo test lab lint bench clean
 
 demo: .venv/installed
-	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)
+	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -14,9 +14,12 @@ MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the or
 
 
 def demo(args) -> None:
-    from llamavid_kit.demo import QUICK, run
+    from llamavid_kit.demo import QUICK, QUICK_ANIMALS, run, run_animals
 
     run(args.out, demo=QUICK if args.quick else None, workers=args.workers)
+    if args.animals:
+        out = args.out.with_name(f"{args.out.name}-animals")
+        run_animals(out, demo=QUICK_ANIMALS if args.quick else None, workers=args.workers)
 
 
 def ask(args) -> None:
@@ -158,6 +161,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command(demo, "render a toy set, fine-tune, run the FPS ablation, write the report")
     sub.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: runs/demo)")
     sub.add_argument("--quick", action="store_true", help="the same path on a few clips")
+    sub.add_argument("--animals", action="store_true", help="then the same for animals, into OUT-animals")
     sub.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
 
     for function, text in (
