@@ -2,7 +2,7 @@
 
 Takes reply texts and true labels; gives counts, accuracies and a confusion matrix. A reply that names no label under
 the chosen rule stays unlabelled: it counts as wrong and has its own column, and is never guessed. How sure the numbers
-are and how two arms compare is left to `statistics`; judges that read free text are left to `judge`.
+are and how two arms compare is left to `statistics`; replies in sentences are left to `animal_judge`.
 """
 
 import re

@@ -12,12 +12,13 @@ import pytest
 from made_up_open_runs import ARMS, ASKED, REPLIES, TEST, TRUTHS, asked_pairs, by_hand, pair, train_pairs
 from small import LABELS, QUESTION, small_model, write_clip
 
-from llamavid_kit import ablation, clip_list
+from llamavid_kit import ablation, clip_list, report
+from llamavid_kit.__main__ import main
 from llamavid_kit.ablation import AblationConfig, ablate
 from llamavid_kit.animal_judge import judge, parse
 from llamavid_kit.answering import Reply
 from llamavid_kit.finetune import LoraSettings, TrainSettings
-from llamavid_kit.pairs import InstructionPair
+from llamavid_kit.pairs import InstructionPair, write_jsonl
 from llamavid_kit.questions import ClosedQuestion, OpenQuestion, question_of
 from llamavid_kit.summary import read_arm
 
@@ -164,6 +165,19 @@ def test_defaults_suit_the_question():
     assert config == AblationConfig(answering=("generation",), max_new_tokens=128, fps=(2,))
     config.check(question_of(asked_pairs()))
     assert AblationConfig.for_pairs(asked_pairs(), max_new_tokens=70).max_new_tokens == 70
+
+
+@pytest.mark.parametrize(("given", "n"), [([], 128), (["--max-new-tokens", "70"], 70)])
+def test_the_command_takes_open_pairs(run, tmp_path, monkeypatch, capsys, given, n):
+    asked = {}
+    monkeypatch.setattr(ablation, "ablate", lambda pairs, **kwargs: asked.update(kwargs) or run[1])
+    monkeypatch.setattr(report, "write_report", lambda out: out)
+    write_jsonl([*asked_pairs(), *train_pairs()], tmp_path / "animals.jsonl")
+    assert main(["ablate", "--pairs", str(tmp_path / "animals.jsonl"), "--out", "out", *given]) == 0
+    config = asked["config"]
+    assert (config.answering, config.max_new_tokens, config.fps) == (("generation",), n, (1, 6))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ARMS and all(" score 0.00" in line for line in lines[:4])
 
 
 # --- numbers
