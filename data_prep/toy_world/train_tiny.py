@@ -288,7 +288,7 @@ def draw_losses(out: Path) -> None:
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=2000, help="optimiser steps of the tower")
+    parser.add_argument("--tower-steps", type=int, default=1984, help="optimiser steps of the tower")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
     parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
     parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
