@@ -54,11 +54,14 @@ def label_from_file_name(name: str) -> str:
 
 def find_list(folder: Path, names: Sequence[str]) -> Path:
     """The first of `names` that lies in `folder`. Raises FileNotFoundError naming folder and names."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; expected the one that holds {' or '.join(names)}")
     for name in names:
         if (folder / name).is_file():
             return folder / name
     raise FileNotFoundError(
-        f"{folder} holds no {' or '.join(names)}; the lists come with UCF-Crime, give their folder as lists= (--lists)"
+        f"{folder} holds no {' or '.join(names)}; the lists come with UCF-Crime, put them there, or give their folder "
+        "as lists= (python -m data_prep crime --lists)"
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -243,6 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for noisy in ("httpx", "matplotlib", "papermill", "transformers", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)  # peft's call
     args = parser().parse_args(argv)
     try:
         args.function(args)

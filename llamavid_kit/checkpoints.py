@@ -6,11 +6,14 @@ Knows the shipped model, our own folders (safetensors) and the original's (throu
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from peft import PeftModel
+from transformers.utils import logging as transformers_logging
 
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.model import LlamaVid
@@ -57,7 +60,8 @@ def load(
         try:
             config = LlamaVidConfig.from_pretrained(folder)
             config.extend_context(context or 1)
-            model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
+            with _no_bars() if name == "tiny" else nullcontext():
+                model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
         except OSError as error:
             raise CheckpointError(f"{folder} holds no weights that can be read: {error}") from error
         problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
@@ -67,6 +71,18 @@ def load(
     if adapter is not None:
         model = _with_adapter(model, Path(adapter))
     return model.to(device).eval() if device is not None else model.eval()
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without transformers' progress bars: what loads in a moment needs none."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _with_adapter(model: LlamaVid, folder: Path) -> LlamaVid:

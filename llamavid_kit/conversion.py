@@ -36,6 +36,7 @@ from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 log = logging.getLogger(__name__)
 PIECE_BYTES = 2**30  # of our files: what is copied into memory at a time
 SHARD_BYTES = 10 * 10**9  # of the original's files, as its `save_pretrained` cuts them
+OURS = LlamaVidConfig.model_type
 ORIGINAL, TENSORS = "original", "tensors.json"
 LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
@@ -81,6 +82,12 @@ def convert(
 
 def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
     """The kind of checkpoint is told by its files."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; expected a checkpoint of the original")
+    if (folder / "config.json").is_file() and read_object(folder / "config.json").get("model_type") == OURS:
+        raise CheckpointError(
+            f"{folder} is a folder of this kit already: load it, or `export` it to the original's layout"
+        )
     adapter = folder / "mm_projector.bin"
     lora = (folder / "adapter_config.json").is_file()
     if (lora or adapter.is_file()) and base is None:
@@ -167,7 +174,7 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     """
     folder, out = Path(folder), Path(out)
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    if config.get("model_type") != LlamaVidConfig.model_type:
+    if config.get("model_type") != OURS:
         raise CheckpointError(f"{folder} is no folder of this kit: expected one that `convert` or `save` wrote")
     if (out / "config.json").exists():
         raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")

@@ -17,7 +17,7 @@ def save_overlay(video: Video, question: str, reply: Reply, *, fps: float, model
     frames = np.stack([resize_and_crop(frame, SHOWN_PX) for frame in video.frames(video.sample(fps).indices)])
     figure = attention_overlay(
         frames, reply.tokens.attention.float().cpu().numpy(), question=question, timestamps_s=reply.timestamps_s,
-        title=f"“{question}” — {model}, {video.path.name}, {fps:g} fps",
+        title=f"“{question}” — {model}, {video.path.name}, {fps:g} fps\nreply: “{reply.text}”",
     )  # fmt: skip
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,12 @@ def _read_rows(path: Path) -> list[_Row]:
         names = [(name or "").strip() for name in reader.fieldnames or []]
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]
         if missing := [name for name in ("video", "label") if name not in reader.fieldnames]:
-            raise ValueError(f"{path}: no column {' and no column '.join(missing)}; its first line reads {names}")
+            other = next(
+                (f"; separate the columns by commas, not by {mark!r}" for mark in ";\t" if mark in "".join(names)), ""
+            )
+            raise ValueError(
+                f"{path}: no column {' and no column '.join(missing)}; its first line reads {names}{other}"
+            )
         if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
         rows = [_row(record, f"{path}, line {reader.line_num}") for record in reader]

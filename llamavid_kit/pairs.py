@@ -170,7 +170,11 @@ def read_jsonl(path: str | Path) -> list[InstructionPair]:
         where = f"{path}, line {number}"
         try:
             pair = _pair_of(json.loads(line))
-        except ValueError as error:  # json.JSONDecodeError is one
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{where}: not JSON ({error}); expected one pair a line, as `python -m data_prep` writes"
+            ) from None
+        except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         if pair.id in lines:
             raise ValueError(f"{where}: id {pair.id!r} was already used in line {lines[pair.id]}; ids must be unique")

@@ -296,5 +296,6 @@ def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: st
         ax.grid(False)
     bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02)
     bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries (1 = even, one scale for all frames)")
-    fig.suptitle(title or f'Where the context token looks: "{question}"', fontweight="bold")
+    shown = "" if len(chosen) == len(frames) else f"\n{len(chosen)} of {len(frames)} frames"
+    fig.suptitle((title or f'Where the context token looks: "{question}"') + shown, fontweight="bold")
     return fig

@@ -19,7 +19,11 @@ from webvtt.errors import MalformedCaptionError, MalformedFileError
 log = logging.getLogger(__name__)
 
 CueRule = Literal["time", "original"]
-SUFFIXES = (".srt", ".vtt")
+FORMS = {  # how a cue looks
+    ".srt": "a number, a line like 00:01:02,500 --> 00:01:04,000, the text, an empty line",
+    ".vtt": "WEBVTT in the first line, then lines like 00:01:02.500 --> 00:01:04.000, each with its text below",
+}
+SUFFIXES = tuple(FORMS)
 
 
 class Cue(NamedTuple):
@@ -48,7 +52,9 @@ def read_subtitles(path: str | Path) -> list[Cue]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error}); convert it, for example with iconv -t UTF-8") from None
     except (MalformedFileError, MalformedCaptionError) as error:
-        raise ValueError(f"{path} could not be read as {path.suffix} ({error}); open it and compare") from None
+        raise ValueError(
+            f"{path} could not be read as {path.suffix} ({error}); expected {FORMS[path.suffix.lower()]}"
+        ) from None
     cues = [Cue(_seconds(c.start_time), _seconds(c.end_time), _plain(c.text)) for c in captions]
     if (announced := text.count("-->")) != len(cues):
         log.warning("%s: %d of %d cue times could not be used", path, announced - len(cues), announced)

@@ -154,6 +154,10 @@ def test_what_is_refused(original, tmp_path):
     convert(original, out=tmp_path / "ours", vision_heads=HEADS)
     with pytest.raises(CheckpointError, match="holds a model already"):
         convert(original, out=tmp_path / "ours", vision_heads=HEADS)
+    with pytest.raises(CheckpointError, match="is a folder of this kit already"):
+        convert(tmp_path / "ours", out=tmp_path / "again")
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
+        convert(tmp_path / "nowhere", out=tmp_path / "again")
     with pytest.raises(CheckpointError, match="no folder of this kit"):
         export(original, out=tmp_path / "back")
     export(tmp_path / "ours", out=tmp_path / "back")
@@ -208,7 +212,8 @@ def test_doctor_looks_into_the_files(tmp_path):
     assert "misshapen" in examine(config.parent, vision_heads=HEADS).problems[0]
     save(load("tiny"), tmp_path / "ours")
     config = tmp_path / "ours/config.json"
-    config.write_text(config.read_text().replace('"vocab_size": 1200', '"vocab_size": 1201'))
+    n_words = load("tiny").config.text_config.vocab_size
+    config.write_text(config.read_text().replace(f'"vocab_size": {n_words}', f'"vocab_size": {n_words + 1}'))
     assert "misshapen language_model" in examine(config.parent).problems[0]
     weights = tmp_path / "ours/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])

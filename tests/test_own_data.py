@@ -91,3 +91,9 @@ def test_one_clear_error(table, text, message):
 def test_no_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="no.csv is not a file"):
         clips_from_csv(tmp_path / "no.csv")
+
+
+def test_another_separator_is_named(tmp_path):
+    (tmp_path / "clips.csv").write_text("video;label\na.mp4;Red\n")
+    with pytest.raises(ValueError, match="separate the columns by commas, not by ';'"):
+        clips_from_csv(tmp_path / "clips.csv")
