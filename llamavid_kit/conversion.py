@@ -19,17 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from llamavid_kit.checkpoints import (
-    QUESTION_TOKENIZER,
-    Opened,
-    check_opened,
-    open_lora,
-    open_original,
-    open_parts,
-)
+from llamavid_kit.checkpoints import QUESTION_TOKENIZER
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.original import ConversionReport, original_tensors, read_object
 from llamavid_kit.original_config import CheckpointError, image_size_of, write_config
+from llamavid_kit.original_models import Opened, check_opened, open_lora, open_original, open_parts
 from llamavid_kit.original_names import TOWER, shard_names
 from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
@@ -55,7 +49,7 @@ def convert(
             (`mm_projector.bin`) on the language model `base`; or a bare language model with `text_decoder`.
         base: the folder that a LoRA or stage-1 folder belongs to.
         text_decoder: InstructBLIP's file: stage 1 begins from it, with new projectors.
-        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `checkpoints.open_original`). A
+        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `original_models.open_original`). A
             stage-1 folder's own config.json says the size of its frames.
 
     Tensors keep their dtype and are written in pieces of 1 GiB as they are read. `config.json` is written last: a

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from llamavid_kit.checkpoints import check_fits_model, check_opened, find_beside, open_original
 from llamavid_kit.config import LlamaVidConfig
 from llamavid_kit.conversion import PIECE_BYTES
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.original import INDEX, read_object
 from llamavid_kit.original_config import CheckpointError
+from llamavid_kit.original_models import check_fits_model, check_opened, find_beside, open_original
 from llamavid_kit.planner import count_parameters
 
 LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models"
@@ -78,7 +78,7 @@ class Examination:
 def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examination:
     """Look at `folder`. Raises FileNotFoundError where there is none; everything else is in the result.
 
-    vision_heads: as in `checkpoints.open_original`, for towers that are not EVA-ViT-G.
+    vision_heads: as in `original_models.open_original`, for towers that are not EVA-ViT-G.
     """
     folder = Path(folder)
     if not folder.is_dir():

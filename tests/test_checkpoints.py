@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from llamavid_kit import checkpoints
-from llamavid_kit.checkpoints import CheckpointError, from_original, load
+from llamavid_kit.checkpoints import CheckpointError, load
 from llamavid_kit.conversion import convert
 from llamavid_kit.original import read_original
+from llamavid_kit.original_models import from_original
 from llamavid_kit.original_names import TOWER
 
 CASE = Path(__file__).parent / "data" / "case01"
@@ -391,3 +392,17 @@ def test_a_longer_context_is_set_before_the_weights_are_loaded(folder, tmp_path)
         angles = model.language_model.model.rotary_emb.inv_freq
         torch.testing.assert_close(angles * factor, plain.language_model.model.rotary_emb.inv_freq)
     assert all(torch.equal(t, plain.state_dict()[name]) for name, t in again.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "dtype"),
+    [("cpu", "tiny", torch.float32), ("cpu", "folder", torch.float32), ("cuda", "tiny", torch.float32),
+     ("cuda", "folder", torch.bfloat16)],
+)  # fmt: skip
+def test_commands_train_in_a_precision_that_trains(monkeypatch, device, name, dtype):
+    """Published checkpoints are float16, which `fit` refuses."""
+    asked = {}
+    monkeypatch.setattr(checkpoints, "default_device", lambda: device)
+    monkeypatch.setattr(checkpoints, "load", lambda name, **kwargs: asked.update(kwargs, name=name))
+    checkpoints.load_to_train(name)
+    assert asked == {"name": name, "device": device, "dtype": dtype}

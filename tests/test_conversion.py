@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from llamavid_kit import conversion
-from llamavid_kit.checkpoints import from_lora, from_parts, load, save
+from llamavid_kit.checkpoints import load, save
 from llamavid_kit.conversion import convert, export
 from llamavid_kit.doctor import examine
 from llamavid_kit.original import original_tensors
 from llamavid_kit.original_config import CheckpointError
+from llamavid_kit.original_models import from_lora, from_parts
 from llamavid_kit.original_names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
 
 CASE = Path(__file__).parent / "data" / "case01"

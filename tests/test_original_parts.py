@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from llamavid_kit.checkpoints import CheckpointError, from_lora, from_original, from_parts
+from llamavid_kit.checkpoints import CheckpointError
+from llamavid_kit.original_models import from_lora, from_original, from_parts
 
 CASE = Path(__file__).parent / "data" / "case01"
 HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]

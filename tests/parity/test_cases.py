@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from llamavid_kit import checkpoints
 from llamavid_kit.context_attention import VisualTokens, content_tokens
+from llamavid_kit.original_models import from_original
 from llamavid_kit.prompt import IMAGE, IMAGE_SLOT, tokenize
 from llamavid_kit.text_decoder import tokenize_questions
 
@@ -38,7 +39,7 @@ class Case:
 def _open(folder: Path) -> Case:
     about = json.loads((folder / "case.json").read_text())
     dims = json.loads((folder / "tiny_dims.json").read_text())
-    model, _ = checkpoints.from_original(folder / "checkpoint", vision_heads=dims["vision"]["num_heads"])
+    model, _ = from_original(folder / "checkpoint", vision_heads=dims["vision"]["num_heads"])
     io = load_file(folder / "io.safetensors")
     names = sorted((n for n in io if n.startswith("images.")), key=lambda n: int(n.split(".")[1]))
     images = [io[n] for n in names] or list(io["images"].unsqueeze(1))

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llamavid_kit.checkpoints import from_lora, from_original, from_parts
 from llamavid_kit.conversation import training_text
 from llamavid_kit.finetune import collate_text
+from llamavid_kit.original_models import from_lora, from_original, from_parts
 from llamavid_kit.original_names import EVA_MAP, KEY_MAP, TOWER, rename
 from llamavid_kit.original_parts import PEFT_PREFIX
 from llamavid_kit.stages import STAGES, part_of, set_trainable, trained_by
