@@ -136,10 +136,10 @@ def tape(kinds: Sequence[str], *, title: str, marks: Sequence[str] | None = None
     ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
     for i, mark in enumerate(marks or ()):
         ax.text(i % across, i // across, mark, ha="center", va="center", fontsize=9)
-    ax.set_xticks(np.arange(across) - 0.5, [], minor=True)
-    ax.set_yticks(np.arange(down) - 0.5, [], minor=True)
     ax.grid(False)
-    ax.grid(True, which="minor", color="white", lw=1.5)
+    ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
+    ax.hlines(np.arange(1, down) - 0.5, -0.5, across - 0.5, color="white", lw=1.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="position in the sequence (tokens)", yticks=range(down), title=title)
     ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
     fig.legend([Patch(color=c) for c in colours], [f"{n}: {list(kinds).count(n)}" for n in names], ncols=len(names),
