@@ -1,0 +1,147 @@
+"""What the course's notebooks share: one toy clip, and pictures of frames, matrices, curves and token sequences.
+
+Input: frames, matrices and numbers that a notebook has computed. Output: a clip on disk, or figures in the look of
+`plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+from transformers.utils import logging
+
+from llamavid_kit.plots import OTHERS, _figure
+
+TAPE_WIDTH = 40  # tokens in one row of a tape
+
+
+def toy_clip(folder: Path | str = "runs/course") -> Path:
+    """Path of the course's clip, drawn where it is not there yet: 8 s of a street; a ball of fire, 1.9 to 4.1 s."""
+    from data_prep.toy_world import plan_clip
+    from data_prep.toy_world.render import render_clip
+
+    path = Path(folder) / "explosion.mp4"
+    if not path.exists():
+        render_clip(plan_clip(11, "Explosion", event_s=(2, 3)), path)
+    return path
+
+
+def tidy_page() -> None:
+    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository."""
+    logging.disable_progress_bar()
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72})
+
+
+@_figure
+def frame_strip(frames: np.ndarray, names: Sequence[str], *, title: str, grid: int = 0) -> Figure:
+    """frames (n, H, W, 3) uint8 side by side under their names; with `grid` cut into that many patches a side."""
+    fig, axes = plt.subplots(1, len(frames), figsize=(1.55 * len(frames), 2.4), squeeze=False)
+    for ax, frame, name in zip(axes.flat, frames, names, strict=True):
+        ax.imshow(frame)
+        for cut in np.arange(1, grid) * frame.shape[0] / max(grid, 1) - 0.5:
+            ax.axhline(cut, color="white", lw=0.8)
+            ax.axvline(cut, color="white", lw=0.8)
+        ax.set_title(name, loc="center", fontsize=12, fontweight="normal")
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@_figure
+def heat(matrix, *, x: str, y: str, unit: str, title: str, rows: Sequence[str] | None = None,
+         columns: Sequence[str] | None = None, numbers: str | None = None) -> Figure:  # fmt: skip
+    """A matrix as colours, axes called `x` and `y`, colour bar `unit`; `numbers` is a format ("{:.2f}") for cells."""
+    values = np.asarray(matrix, dtype=float)
+    size = (min(10.5, 3.2 + 0.62 * values.shape[1]), min(6.5, 1.7 + 0.5 * values.shape[0]))
+    fig, ax = plt.subplots(figsize=size)
+    image = ax.imshow(values, cmap="cividis", aspect="auto")
+    for (i, j), value in np.ndenumerate(values if numbers else np.zeros((0, 0))):
+        dark = value < (values.min() + values.max()) / 2
+        ax.text(j, i, numbers.format(value), ha="center", va="center", color="white" if dark else "black")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if rows is not None:
+        ax.set_yticks(range(len(rows)), rows)
+    if columns is not None:
+        turned = len(columns) > 8
+        ax.set_xticks(range(len(columns)), columns, rotation=50 if turned else 0, ha="right" if turned else "center")
+    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.grid(False)
+    fig.colorbar(image, label=unit)
+    return fig
+
+
+@_figure
+def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None) -> Figure:
+    """Maps (side, side) side by side on one colour scale, faintly over the frame (H, W, 3) `over` where it is given."""
+    grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
+    high = max(float(np.max(grid)) for grid in grids.values())
+    low = min(0.0, *(float(np.min(grid)) for grid in grids.values()))
+    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 2.9), squeeze=False)
+    for ax, (name, grid) in zip(axes.flat, grids.items(), strict=True):
+        side = len(grid) if over is None else len(over)
+        if over is not None:
+            ax.imshow(over.mean(-1), cmap="gray", vmin=0, vmax=255)
+        image = ax.imshow(grid, cmap="inferno", vmin=low, vmax=high, alpha=1 if over is None else 0.65,
+                          extent=(-0.5, side - 0.5, side - 0.5, -0.5))  # fmt: skip
+        ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    fig.colorbar(image, ax=axes, label=unit, shrink=0.8)
+    fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@_figure
+def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
+    """A bar a name, the number beside it; the axis of numbers is called `x`."""
+    fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
+    drawn = ax.barh(list(values), list(values.values()), color=OTHERS[0])
+    ax.bar_label(drawn, labels=[note.format(v) for v in values.values()], padding=5)
+    ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
+    ax.invert_yaxis()
+    ax.margins(x=0.18)
+    ax.grid(axis="y", visible=False)
+    return fig
+
+
+@_figure
+def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, title: str) -> Figure:
+    """A line a name over the same x."""
+    fig, ax = plt.subplots(figsize=(9, 4))
+    for i, (name, values) in enumerate(curves.items()):
+        ax.plot(x, values, marker="os^D"[i % 4], ms=7, lw=2.5, color=OTHERS[i], ls=("-", "--", ":")[i % 3], label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend(frameon=True)
+    return fig
+
+
+@_figure
+def tape(kinds: Sequence[str], *, title: str, marks: Sequence[str] | None = None) -> Figure:
+    """A token sequence as a tape of coloured squares, a colour a kind, 40 in a row; `marks` are written on them."""
+    names = list(dict.fromkeys(kinds))
+    down = -(-len(kinds) // TAPE_WIDTH)
+    across = min(TAPE_WIDTH, len(kinds))
+    cells = np.full(down * across, np.nan)
+    cells[: len(kinds)] = [names.index(kind) for kind in kinds]
+    fig, ax = plt.subplots(figsize=(10.5, 1.5 + 0.42 * down))
+    colours = ("#D9D9D9", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2")[: len(names)]
+    ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
+    for i, mark in enumerate(marks or ()):
+        ax.text(i % across, i // across, mark, ha="center", va="center", fontsize=9)
+    ax.grid(False)
+    ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
+    ax.hlines(np.arange(1, down) - 0.5, -0.5, across - 0.5, color="white", lw=1.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="position in the sequence (tokens)", yticks=range(down), title=title)
+    ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
+    fig.legend([Patch(color=c) for c in colours], [f"{n}: {list(kinds).count(n)}" for n in names], ncols=len(names),
+               loc="outside lower center", frameon=False)  # fmt: skip
+    return fig

@@ -1,0 +1,155 @@
+"""The course: every notebook runs top to bottom in a fresh kernel, and what is saved of it is fit to be read.
+
+The rule that tells two kinds apart: a notebook whose `parameters` cell sets MODEL is a lesson and runs here, as it is
+and with a converted checkpoint; one that sets RUN is a report and runs on a finished run (`test_report.py`).
+"""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from llamavid_kit.conversion import convert
+
+ROOT = Path(__file__).resolve().parents[1]
+CASE = ROOT / "tests" / "data" / "case01"
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+WORDS_A_LINE, LONGEST_CELL, MEDIAN_CELL, CELLS_TO_A_PICTURE = 4, 25, 6, 5
+
+
+def code_cells(name: str) -> list:
+    return [cell for cell in BOOKS[name].cells if cell.cell_type == "code"]
+
+
+def prose(name: str) -> list[str]:
+    return [cell.source for cell in BOOKS[name].cells if cell.cell_type == "markdown"]
+
+
+def n_lines(cell) -> int:
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def parameters(name: str) -> str:
+    return next(c.source for c in code_cells(name) if "parameters" in c.metadata.get("tags", ()))
+
+
+LESSONS = [name for name in BOOKS if parameters(name).startswith("MODEL")]
+REPORTS = [name for name in BOOKS if parameters(name).startswith("RUN")]
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Path:
+    """The small checkpoint of the original as a folder of ours: other sizes, another template, random weights."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "converted"
+    heads = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
+    convert(CASE / "checkpoint", out=folder, vision_heads=heads)
+    return folder
+
+
+def execute(name: str, folder: Path, monkeypatch, **settings):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / f"{name}.ipynb"), str(folder / "done.ipynb"), parameters=settings, cwd=folder,
+        kernel_name="python3", progress_bar=False, execution_timeout=120,
+    )  # fmt: skip
+    return nbformat.read(folder / "done.ipynb", as_version=4)
+
+
+def test_every_notebook_is_a_lesson_or_a_report():
+    assert sorted(LESSONS + REPORTS) == sorted(BOOKS)
+    numbered = [name for name in BOOKS if re.match(r"\d\d_", name)]
+    assert len(LESSONS) >= 6 and set(LESSONS) <= set(numbered)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_runs_in_a_fresh_kernel(name, tmp_path, monkeypatch):
+    """With nothing beside it, and without a word on stderr."""
+    done = execute(name, tmp_path, monkeypatch)
+    said = [o.text for c in done.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+    assert not said
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_runs_with_a_converted_checkpoint(name, tmp_path, monkeypatch, converted):
+    """Only the parameters cell changes: no size of the tiny model is written down anywhere."""
+    execute(name, tmp_path, monkeypatch, MODEL=str(converted))
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_begins_as_promised(name):
+    first, second = BOOKS[name].cells[:2]
+    assert first.cell_type == "markdown" and first.source.startswith(f"# {name[:2]} · ")
+    assert all(promise in first.source for promise in ("After this notebook you can", "Minutes:", "Builds on:", "GPU"))
+    assert second.source == 'MODEL = "tiny"' and second.metadata["tags"] == ["parameters"]
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_keeps_its_pace(name):
+    """At least four words a line of code, short cells, a picture within every five cells of code."""
+    lines = [n_lines(cell) for cell in code_cells(name)]
+    assert len(" ".join(prose(name)).split()) >= WORDS_A_LINE * sum(lines)
+    assert statistics.median(lines) <= MEDIAN_CELL and max(lines) <= LONGEST_CELL
+    shown = [any({"image/png", "image/jpeg"} & set(o.get("data", ())) for o in c.outputs) for c in code_cells(name)]
+    for start in range(len(shown) - CELLS_TO_A_PICTURE + 1):
+        assert any(shown[start : start + CELLS_TO_A_PICTURE]), code_cells(name)[start].source
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_asks_before_it_tells(name):
+    """Guesses are written down in a cell of their own, before a cell that says something; exercises have answers."""
+    cells = code_cells(name)
+    guesses = [i for i, cell in enumerate(cells) if "my_guess = " in cell.source]
+    assert len(guesses) >= 2
+    assert all("my_guess" not in line.split("=")[-1] for i in guesses for line in cells[i].source.splitlines())
+    assert all(cells[i + 1].outputs or cells[i + 2].outputs or "assert" in cells[i + 1].source for i in guesses)
+    text = "\n".join(prose(name))
+    exercises = re.search(r"## Exercises\n(.*?)<details>", text, re.S).group(1)
+    assert exercises.count("\n1. ") == 1 and exercises.count("\n2. ") == 1
+    assert "</details>" in text and "## Recap" in text and "**Next:**" in text
+
+
+@pytest.mark.parametrize("name", LESSONS[1:5])
+def test_a_part_built_by_hand_equals_the_librarys(name):
+    assert any("torch.testing.assert_close" in cell.source for cell in code_cells(name))
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_saved_outputs_come_from_one_run(name):
+    """Restart and run all: cells are counted from 1, without a gap, and no cell failed."""
+    assert [c.execution_count for c in code_cells(name)] == list(range(1, len(code_cells(name)) + 1))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_what_is_saved_is_clean(path):
+    """Small, without errors, widgets, warnings, progress bars, or paths of the machine that made it."""
+    book = BOOKS[path.stem]
+    assert path.stat().st_size < 500_000
+    assert "widgets" not in book.metadata
+    outputs = [output for cell in code_cells(path.stem) for output in cell.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert not [kind for o in outputs for kind in o.get("data", ()) if "widget" in kind]
+    texts = [c.source for c in book.cells] + [o.get("text", "") for o in outputs]
+    texts += [v for o in outputs for kind, v in o.get("data", {}).items() if kind.startswith("text/")]
+    for text in texts:
+        assert not re.search(r"(?<![\w.:/<])/\w[\w.-]*/\w[\w.-]*/|[A-Z]:\\\\|it/s\]", text), text
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_links_lead_somewhere(name):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", "\n".join(prose(name))):
+        assert (ROOT / "notebooks" / target).exists(), target
+
+
+def test_lessons_lead_from_one_to_the_next():
+    for name, following in zip(LESSONS, LESSONS[1:], strict=False):
+        assert f"({following}.ipynb)" in prose(name)[-1], name
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_the_readme_lists_every_notebook(name):
+    assert f"](notebooks/{name}.ipynb)" in (ROOT / "README.md").read_text(encoding="utf-8")
