@@ -7,6 +7,7 @@ and with a converted checkpoint; one that sets RUN is a report and runs on a fin
 import json
 import re
 import statistics
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -146,7 +147,7 @@ def test_links_lead_somewhere(name):
 
 
 def test_lessons_lead_from_one_to_the_next():
-    for name, following in zip(LESSONS, LESSONS[1:], strict=False):
+    for name, following in pairwise(LESSONS):
         assert f"({following}.ipynb)" in prose(name)[-1], name
 
 
