@@ -19,6 +19,10 @@ from transformers.utils import logging
 from llamavid_kit.plots import OTHERS, _figure
 
 TAPE_WIDTH = 40  # tokens in one row of a tape
+KINDS = {  # of tokens, each with the one colour that it has in every notebook
+    "text": "#D9D9D9", "ignored": "#D9D9D9", "slot": "#CC79A7", "context token": "#E69F00", "content token": "#56B4E9",
+    "supervised": "#009E73",
+}  # fmt: skip
 
 
 def toy_clip(folder: Path | str = "runs/course") -> Path:
@@ -124,23 +128,21 @@ def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: 
 
 
 @_figure
-def tape(kinds: Sequence[str], *, title: str, marks: Sequence[str] | None = None) -> Figure:
-    """A token sequence as a tape of coloured squares, a colour a kind, 40 in a row; `marks` are written on them."""
+def tape(kinds: Sequence[str], *, title: str) -> Figure:
+    """A token sequence as a tape of coloured squares, 40 in a row. Each kind is a name of KINDS."""
     names = list(dict.fromkeys(kinds))
     down = -(-len(kinds) // TAPE_WIDTH)
     across = min(TAPE_WIDTH, len(kinds))
     cells = np.full(down * across, np.nan)
     cells[: len(kinds)] = [names.index(kind) for kind in kinds]
     fig, ax = plt.subplots(figsize=(10.5, 1.5 + 0.42 * down))
-    colours = ("#D9D9D9", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2")[: len(names)]
+    colours = [KINDS[name] for name in names]
     ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
-    for i, mark in enumerate(marks or ()):
-        ax.text(i % across, i // across, mark, ha="center", va="center", fontsize=9)
     ax.grid(False)
     ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
     ax.hlines(np.arange(1, down) - 0.5, -0.5, across - 0.5, color="white", lw=1.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="position in the sequence (tokens)", yticks=range(down), title=title)
+    ax.set(xlabel=f"position in the {'row' if down > 1 else 'sequence'} (tokens)", yticks=range(down), title=title)
     ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
     fig.legend([Patch(color=c) for c in colours], [f"{n}: {list(kinds).count(n)}" for n in names], ncols=len(names),
                loc="outside lower center", frameon=False)  # fmt: skip
