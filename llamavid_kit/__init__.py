@@ -11,6 +11,7 @@ import importlib
 
 _HOME = {
     "AblationConfig": "ablation",
+    "AttentionExplorer": "explorers.attention",
     "InstructionPair": "pairs",
     "LlamaVid": "model",
     "LlamaVidConfig": "config",
