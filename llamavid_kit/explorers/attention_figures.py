@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from matplotlib.colors import PowerNorm
 from plotly.subplots import make_subplots
 
 from llamavid_kit.attention_maps import DEFINITION, SHOWN_PX, WARNING, Look, Watched, shown_maps, timeline
-from llamavid_kit.explorers.shell import BLUE, FONT, LAYOUT, VERMILION, colour_scale, data_uri
+from llamavid_kit.explorers.shell import BLUE, FONT, LAYOUT, VERMILION, data_uri, heat_map, heat_scale
 from llamavid_kit.plots import _figure as house_figure
 
-HEAT, N_THUMBNAILS = "inferno", 12
+HEAT, N_THUMBNAILS, WIDTH_PX = heat_scale(), 12, 1000
 STYLES = ((BLUE, "solid", "-", "circle"), (VERMILION, "dash", "--", "square"))
 ROWS = (("concentration", "concentration"), ("peak_x", "peak from left"), ("peak_y", "peak from top"))
 
@@ -71,9 +72,9 @@ class State:
 
 
 def thumbnails(state: State) -> list[int]:
-    """Frames of the strip: evenly chosen, the first and the last among them."""
+    """Frames of the strip: every k-th, at most N_THUMBNAILS."""
     n = len(state.watched)
-    return np.unique(np.linspace(0, n - 1, min(n, N_THUMBNAILS)).round().astype(int)).tolist()
+    return list(range(0, n, -(-n // N_THUMBNAILS)))
 
 
 def _panel_traces(state: State) -> list[go.Image | go.Heatmap]:
@@ -84,10 +85,10 @@ def _panel_traces(state: State) -> list[go.Image | go.Heatmap]:
         step, heated = SHOWN_PX / maps.shape[1], panel < len(state.looks)
         traces.append(go.Heatmap(
             z=maps[state.frame], x0=step / 2 - 0.5, dx=step, y0=step / 2 - 0.5, dy=step, zmin=0, zmax=state.top,
-            colorscale=colour_scale(HEAT), zsmooth="best", opacity=state.opacity if heated else 0.0,
+            colorscale=HEAT, zsmooth="best", opacity=state.opacity if heated else 0.0,
             showscale=panel == 0, hovertemplate="%{z:.2f} × even<extra></extra>" if heated else None,
             hoverinfo="z" if heated else "skip",
-            colorbar={"title": {"text": "× even", "side": "right"}, "x": 1.0, "thickness": 16},
+            colorbar={"title": {"text": "attention, 1 = even", "side": "right"}, "x": 1.0, "thickness": 16},
         ))  # fmt: skip
     return traces
 
@@ -105,7 +106,7 @@ def panels(state: State) -> go.Figure:
     for i, trace in enumerate(_panel_traces(state)):
         fig.add_trace(trace, row=1, col=1 + i // 2)
     _square(fig)
-    fig.update_layout(LAYOUT, height=440, margin={"l": 10, "r": 90, "t": 80, "b": 10})
+    fig.update_layout(LAYOUT, height=520, width=WIDTH_PX, margin={"l": 10, "r": 90, "t": 80, "b": 10})
     fig.update_annotations(font={"size": 16, "weight": "bold"})
     move_panels(fig, state)
     return fig
@@ -129,7 +130,7 @@ def move_panels(fig: go.Figure, state: State) -> None:
 
 def strip(state: State) -> go.Figure:
     """Thumbnails along time, and below them each frame's concentration and where its peak lies, a line a question."""
-    fig = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.26, 0.3, 0.22, 0.22])
+    fig = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.24, 0.32, 0.22, 0.22])
     chosen, times = thumbnails(state), state.watched.timestamps_s
     pitch = _pitch(state)
     for i in chosen:
@@ -146,7 +147,9 @@ def strip(state: State) -> go.Figure:
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
-    fig.update_layout(LAYOUT, height=500, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
+    fig.update_layout(
+        LAYOUT, height=540, width=WIDTH_PX, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event"
+    )
     fig.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
     move_strip(fig, state)
     return fig
@@ -155,7 +158,8 @@ def strip(state: State) -> go.Figure:
 def _pitch(state: State) -> float:
     """Seconds between two thumbnails."""
     times = state.watched.timestamps_s
-    return float(times[-1] - times[0]) / max(1, len(thumbnails(state)) - 1) or 1.0
+    chosen = thumbnails(state)
+    return float(times[chosen[-1]] - times[0]) / max(1, len(chosen) - 1) or 1.0
 
 
 def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:
@@ -182,12 +186,11 @@ def move_strip(fig: go.Figure, state: State) -> None:
 def page(state: State, replies: list[str]) -> go.Figure:
     """All frames with a slider, for a HTML file that works without a kernel and offline."""
     fig = make_subplots(2, 2, specs=[[{}, {}], [{"colspan": 2}, None]], row_heights=[0.68, 0.32], vertical_spacing=0.14,
-                        horizontal_spacing=0.02, subplot_titles=[state.panel_title(0), state.panel_title(1), ""])  # fmt: skip
+                        horizontal_spacing=0.02, subplot_titles=[*map(state.panel_title, (0, 1)), ""])  # fmt: skip
     for i, trace in enumerate(_panel_traces(state)):
         fig.add_trace(trace, row=1, col=1 + i // 2)
     _square(fig)
     _lines(fig, state, first_row=2, names=ROWS[:1])
-    fig.data[0].update()
     marks = [at(state, i) for i in range(len(state.watched))]
     line = {"type": "line", "xref": "x3", "yref": "y3", "y0": 0, "y1": 1, "line": {"color": "#222222", "width": 2}}
     fig.frames = [
@@ -200,10 +203,10 @@ def page(state: State, replies: list[str]) -> go.Figure:
     slider = {"active": state.frame, "steps": steps, "y": -0.12, "currentvalue": {"prefix": "second ", "font": FONT}}
     said = "<br>".join(f"“{x.question}” → {r or '(no words)'}" for x, r in zip(state.looks, replies, strict=True))
     note = {"text": f"{said}<br>{DEFINITION}<br>{WARNING}", "showarrow": False, "align": "left", "xref": "paper",
-            "yref": "paper", "x": 0, "y": -0.52, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
+            "yref": "paper", "x": 0, "y": -0.29, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
     name = f"{state.model}, {state.watched.name}, {state.watched.fps:g} fps, {state.query_name}"
-    fig.update_layout(LAYOUT, title=name, height=900, width=1060, sliders=[slider], showlegend=False,
-                      margin={"l": 90, "r": 90, "t": 90, "b": 250},
+    fig.update_layout(LAYOUT, title=name, height=960, width=1060, sliders=[slider], showlegend=False,
+                      margin={"l": 90, "r": 90, "t": 90, "b": 300},
                       shapes=[{**line, "x0": state.time_s, "x1": state.time_s}])  # fmt: skip
     fig.update_layout(annotations=[*fig.layout.annotations, note])
     fig.update_xaxes(title="seconds from the start of the clip", row=2, col=1)
@@ -226,14 +229,14 @@ def picture(state: State, replies: list[str]) -> plt.Figure:
     for panel, ax in enumerate(axes):
         ax.imshow(state.picture(panel))
         if panel < len(state.looks):
-            heat = ax.imshow(state.maps[panel][state.frame], cmap=HEAT, vmin=0, vmax=state.top, alpha=state.opacity,
-                             interpolation="bilinear", extent=(-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5))  # fmt: skip
+            heat = ax.imshow(state.maps[panel][state.frame], cmap=heat_map(), norm=PowerNorm(0.5, 0, state.top),
+                             alpha=state.opacity, interpolation="bilinear", extent=(-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5))  # fmt: skip
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
         ax.set_title(state.panel_title(panel), fontsize=13)
         said = f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else ""
         ax.set_xlabel(said, fontsize=13)
-    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even (one scale for all)")
+    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even (one square-root scale for all)")
     above.suptitle(state.heading, fontsize=12)
     chosen = thumbnails(state)
     for ax, i in zip(film.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
@@ -256,5 +259,5 @@ def _draw_lines(below: plt.Figure, state: State) -> None:
         ax.set_ylim((1, 0) if column == "peak_y" else (0, 1))
         ax.set_ylabel(title.replace(" from", "\nfrom"), fontsize=11)
     if len(state.looks) > 1:
-        axes[0].legend(fontsize=11, loc="upper right")
+        axes[0].legend(fontsize=11, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     axes[-1].set_xlabel(f"seconds from the start of the clip\n{DEFINITION}\n{WARNING}", fontsize=10.5)

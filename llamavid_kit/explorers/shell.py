@@ -1,7 +1,7 @@
 """What all explorers share: a view with a line for messages, a static picture beside it, and one set of colours.
 
-An explorer is a thin shell: pure functions make tables and figures, its observers carry them into widgets. Errors that a
-person can mend stand in the view, never as a traceback. Nothing is fetched: widgets are ipywidgets and plotly's own.
+An explorer is a thin shell: pure functions make tables and figures, its observers carry them into widgets. Errors that
+a person can mend stand in the view, never as a traceback. Nothing is fetched: widgets are ipywidgets and plotly's own.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -84,6 +84,7 @@ class Explorer:
         from IPython import display
 
         display.display(self.view)
+        display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
         try:
             display.display(display.Image(data=png(self.figure())))
         except EXPECTED as error:
@@ -128,6 +129,23 @@ def data_uri(picture: np.ndarray, *, side: int | None = None) -> str:
 def colour_scale(name: str, n: int = 17) -> list[list]:
     """A matplotlib colour map as plotly's list, so that print and screen show the same colours."""
     return [[float(x), to_hex(colormaps[name](float(x)))] for x in np.linspace(0, 1, n)]
+
+
+def heat_map() -> ListedColormap:
+    """Inferno without its black end, transparent at 0, so that the frame shows where there is little attention."""
+    colours = colormaps["inferno"](np.linspace(0.25, 1, 256))
+    colours[:, 3] = np.clip(np.linspace(0, 2, 256), 0, 1)
+    return ListedColormap(colours)
+
+
+def heat_scale(n: int = 33) -> list[list]:
+    """`heat_map` for plotly over the square root of the value, as matplotlib's PowerNorm(0.5) draws it."""
+    colours = heat_map()(np.linspace(0, 1, n))
+    places = np.linspace(0, 1, n) ** 2
+    rgb = (255 * colours[:, :3]).round().astype(int)
+    return [
+        [float(x), f"rgba({r},{g},{b},{a:.3f})"] for x, (r, g, b), a in zip(places, rgb, colours[:, 3], strict=True)
+    ]
 
 
 def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
