@@ -12,10 +12,13 @@ import importlib
 _HOME = {
     "AblationConfig": "ablation",
     "AttentionExplorer": "explorers.attention",
+    "FrameSampler": "explorers.sampler",
     "InstructionPair": "pairs",
     "LlamaVid": "model",
     "LlamaVidConfig": "config",
+    "PredictionBrowser": "explorers.predictions",
     "Reply": "answering",
+    "TokenBudget": "explorers.budget",
     "Video": "video",
     "VideoError": "video",
     "VisualTokens": "context_attention",

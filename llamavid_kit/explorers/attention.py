@@ -17,7 +17,7 @@ from llamavid_kit.explorers.shell import WIDE, Explorer, guarded, html_line, sav
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.video import Video
 
-MEAN = "mean of all"
+MEAN = ("mean of all", -1)  # a dropdown takes None for "nothing chosen"
 
 
 class AttentionExplorer(Explorer):
@@ -57,9 +57,7 @@ class AttentionExplorer(Explorer):
         self.fps = widgets.BoundedFloatText(fps, min=0.05, max=60, step=1, description="Frames a second", style=WIDE,
                                             layout={"width": "200px"})  # fmt: skip
         self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "46%"})
-        self.query = widgets.Dropdown(
-            options=[(MEAN, None)], description="Query", style=WIDE, layout={"width": "240px"}
-        )
+        self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
         self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
         self.target = widgets.Text("attention.png", description="Save as", style=WIDE, layout={"width": "50%"})
         self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
@@ -113,15 +111,18 @@ class AttentionExplorer(Explorer):
         self.state = None  # the controls' observers have nothing to draw until all of them fit the clip
         self._words.value = html_line("…", size=17, strong="Reply:")
         self.frame.max = len(watched) - 1
-        options = [(MEAN, None), *((f"query {k + 1}", k) for k in range(n_queries))]
+        options = [MEAN, *((f"query {k + 1}", k) for k in range(n_queries))]
         if len(self.query.options) != len(options):
             self.query.options = options
-        self.state = State(watched, looks, self.name, self.frame.value, self.query.value, self.opacity.value)
+        self.state = State(watched, looks, self.name, self.frame.value, self._query(), self.opacity.value)
         if self.panels is None:
             self.panels = go.FigureWidget(figures.panels(self.state))
         else:
             figures.move_panels(self.panels, self.state)
         self._draw_strip()
+
+    def _query(self) -> int | None:
+        return None if self.query.value == MEAN[1] else self.query.value
 
     def _draw_strip(self) -> None:
         self.strip = go.FigureWidget(figures.strip(self.state))
@@ -135,7 +136,7 @@ class AttentionExplorer(Explorer):
         if self.state is None:
             return
         old = self.state
-        self.state = State(old.watched, old.looks, self.name, self.frame.value, self.query.value, self.opacity.value)
+        self.state = State(old.watched, old.looks, self.name, self.frame.value, self._query(), self.opacity.value)
         if change["owner"] is self.query:
             self._draw_strip()
         else:

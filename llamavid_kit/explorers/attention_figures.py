@@ -19,6 +19,7 @@ from llamavid_kit.explorers.shell import BLUE, FONT, LAYOUT, VERMILION, data_uri
 from llamavid_kit.plots import _figure as house_figure
 
 HEAT, N_THUMBNAILS, WIDTH_PX = heat_scale(), 12, 1000
+EXTENT = (-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5)
 STYLES = ((BLUE, "solid", "-", "circle"), (VERMILION, "dash", "--", "square"))
 ROWS = (("concentration", "concentration"), ("peak_x", "peak from left"), ("peak_y", "peak from top"))
 
@@ -203,7 +204,7 @@ def page(state: State, replies: list[str]) -> go.Figure:
     slider = {"active": state.frame, "steps": steps, "y": -0.12, "currentvalue": {"prefix": "second ", "font": FONT}}
     said = "<br>".join(f"“{x.question}” → {r or '(no words)'}" for x, r in zip(state.looks, replies, strict=True))
     note = {"text": f"{said}<br>{DEFINITION}<br>{WARNING}", "showarrow": False, "align": "left", "xref": "paper",
-            "yref": "paper", "x": 0, "y": -0.29, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
+            "yref": "paper", "x": 0, "y": -0.31, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
     name = f"{state.model}, {state.watched.name}, {state.watched.fps:g} fps, {state.query_name}"
     fig.update_layout(LAYOUT, title=name, height=960, width=1060, sliders=[slider], showlegend=False,
                       margin={"l": 90, "r": 90, "t": 90, "b": 300},
@@ -230,13 +231,13 @@ def picture(state: State, replies: list[str]) -> plt.Figure:
         ax.imshow(state.picture(panel))
         if panel < len(state.looks):
             heat = ax.imshow(state.maps[panel][state.frame], cmap=heat_map(), norm=PowerNorm(0.5, 0, state.top),
-                             alpha=state.opacity, interpolation="bilinear", extent=(-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5))  # fmt: skip
+                             alpha=state.opacity, interpolation="bilinear", extent=EXTENT)  # fmt: skip
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
         ax.set_title(state.panel_title(panel), fontsize=13)
         said = f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else ""
         ax.set_xlabel(said, fontsize=13)
-    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even (one square-root scale for all)")
+    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even")
     above.suptitle(state.heading, fontsize=12)
     chosen = thumbnails(state)
     for ax, i in zip(film.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
