@@ -3,8 +3,10 @@
 Hooks on the model's parts count calls: what may not compute, does not.
 """
 
+import json
 import re
 
+import made_up_runs
 import numpy as np
 import pytest
 import small
@@ -12,8 +14,14 @@ import small
 import llamavid_kit as lvk
 from llamavid_kit import attention_maps
 from llamavid_kit.explorers import attention_figures
+from llamavid_kit.explorers import budget as lvk_budget
+from llamavid_kit.explorers import sampler as lvk_sampler
 from llamavid_kit.explorers.attention import AttentionExplorer
+from llamavid_kit.explorers.budget import TokenBudget
+from llamavid_kit.explorers.predictions import PredictionBrowser, cell_clips, probabilities, replies
+from llamavid_kit.explorers.sampler import FrameSampler
 from llamavid_kit.explorers.shell import colour_scale, heat_map, heat_scale
+from llamavid_kit.run_folder import Run
 
 
 def words(fig) -> str:
@@ -245,3 +253,157 @@ def test_display_gives_the_widgets_and_a_picture_beside_them(explorer, monkeypat
     monkeypatch.setattr(display, "display", shown.append)
     explorer._ipython_display_()
     assert shown[0] is explorer.view and isinstance(shown[-1], display.Image) and shown[-1].data.startswith(b"\x89PNG")
+
+
+# --- FrameSampler -----------------------------------------------------------------------------------------------------
+
+
+def test_frames_in_the_event_are_counted_for_each_rule(clip):
+    table = lvk_sampler.picks(lvk.Video(clip), [(0.9, 1.6)], fps=(1, 2, 6), budget=5)
+    assert table["n_frames"].tolist() == [3, 6, 18, 5]
+    assert table["inside"].tolist() == [1, 2, 4, 1]  # at 1; 1, 1.5; 1, 1.17, 1.33, 1.5; 5 frames lie 0.6 s apart: 1.2
+    found = [np.array(row.times_s)[row.is_inside].round(2).tolist() for row in table.itertuples()]
+    assert found == [[1.0], [1.0, 1.5], [1.0, 1.17, 1.33, 1.5], [1.17]]
+    twice = lvk_sampler.picks(lvk.Video(clip), [(0.9, 1.6), (0.9, 1.6), (2.4, 3.0)], fps=(2,))
+    assert twice["inside"].tolist() == [3]
+    edge = lvk_sampler.picks(lvk.Video(clip), [(1.0, 1.5)], fps=(2,))
+    assert edge["inside"].tolist() == [1]  # from the start on, up to and without the end
+
+
+def test_the_sampler_moves_with_budget_event_and_rule(clip):
+    sampler = FrameSampler(clip, [(0.9, 1.6)])
+    assert sampler.message == "" and len(sampler.chart.data) == 4
+    sampler.budget.value = 10
+    assert len(sampler.chart.data[3].x) == 10 and "budget of 10" in sampler.chart.layout.yaxis.ticktext[3]
+    assert "10 frames, 2 of them in the event" in sampler.chart.layout.yaxis.ticktext[3]
+    sampler.end_s.value = 0.95
+    assert "it is missed" in sampler.chart.layout.yaxis.ticktext[0] and sampler.chart.layout.shapes[0].x1 == 0.95
+    assert "it is missed" in words(sampler.figure())
+    before = sampler._thumbnails.value
+    assert before.count("<img") == 3
+    sampler.rule.value = "2 fps"
+    assert sampler._thumbnails.value.count("<img") == 6
+    sampler.start_s.value = 2.0
+    assert "expected 0 <= start_s < end_s" in sampler.message
+    sampler.end_s.value = 2.0  # no event
+    assert sampler.message == "" and "in the event" not in "".join(sampler.chart.layout.yaxis.ticktext)
+    assert "no such file" in FrameSampler(clip.with_name("none.mp4")).message
+
+
+# --- TokenBudget ------------------------------------------------------------------------------------------------------
+
+
+def test_the_budget_shows_the_planners_numbers(model):
+    budget = TokenBudget(model.config, duration_s=60, fps=2)
+    expected = lvk.plan(model.config, duration_s=60, fps=2, content="mean")
+    assert budget.plan == expected and str(expected) in budget._verdict.value
+    table = lvk_budget.parts(expected, gpu_gib=24).set_index(["bar", "part"])["amount"]
+    assert table["context"].to_dict() == {"frames": 240, "prompt and answer": 128, "left": 400 - 368}
+    assert table["GPU"].sum() == pytest.approx(24) and table["GPU", "weights"] == expected.weight_bytes / 2**30
+    assert [bar.x[0] for bar in budget.chart.data[:3]] == [240, 128, 32]
+    budget.fps.value = 3
+    assert "does not fit" in budget.message and budget.chart.data[2].name == "too much: 88 tokens"
+    assert budget.chart.data[2].base[0] + budget.chart.data[2].x[0] == 360 + 128
+    assert "too much: 88 tokens" in words(budget.figure())
+    budget.model.value = "LLaMA-VID 7B, 224 px"
+    assert budget.message == "" and budget.plan.context == 4096 and "left" in budget.chart.data[2].name
+    budget.dtype.value = "float32"
+    assert budget.chart.data[5].name.startswith("too much") and "more than the GPU has" in budget._verdict.value
+    budget.gpu_gib.value = 80
+    assert budget.chart.data[5].name.startswith("left")
+    budget.model.value, budget.content.value = "this model", "grid:8"
+    assert "4 x 4 patches" in budget.message
+    with pytest.raises(ValueError, match="4 x 4 patches"):
+        budget.figure()
+
+
+# --- PredictionBrowser ------------------------------------------------------------------------------------------------
+
+LABELS = ("Red", "Blue", "Nothing")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of 30 clips with likelihoods; the choice that an arm made has 0.8 of the probability."""
+    made = made_up_runs.MadeUp({(False, 1): 0.3, (True, 6): 0.7}, n_test=30, labels=LABELS, groups=False)
+    folder = made_up_runs.write_run(tmp_path / "run", made)
+    for path in (folder / "arms").glob("*likelihood.jsonl"):
+        head, *lines = map(json.loads, path.read_text().splitlines())
+        for line in lines:
+            line["log_likelihood"] = {x: float(np.log(0.4 if x == line["label"] else 0.05)) for x in LABELS}
+        path.write_text("\n".join(map(json.dumps, [head, *lines])))
+    return folder
+
+
+def test_a_cell_holds_as_many_clips_as_it_says(run):
+    run = Run(run)
+    for arm in run.summary["arms"]:
+        found = [[len(cell_clips(run, arm["name"], row, column)) for column in arm["columns"]] for row in arm["labels"]]
+        assert found == [list(row) for row in arm["confusion"]]
+    assert any("no label" in arm["columns"] for arm in run.summary["arms"])
+
+
+def test_a_click_shows_the_cells_clips_with_every_arms_reply_and_probabilities(run):
+    browser = PredictionBrowser(run)
+    arm = browser.run.arm(browser.arm.value)
+    np.testing.assert_allclose(browser.chart.data[0].z, np.array(arm["confusion"]) / 10)
+    truth, answered = next(
+        (t, a) for t in LABELS for a in LABELS if t != a and len(cell_clips(browser.run, arm["name"], t, a))
+    )
+
+    class At:
+        xs, ys = (answered,), (truth,)
+
+    browser._clicked(None, At, None)
+    rows = browser.run.arms[(browser.run.arms["key"] == arm["name"]) & (browser.run.arms["truth"] == truth)]
+    expected = rows[rows["label"] == answered]["clip"].tolist()
+    assert list(browser.clip.options) == expected and browser.clip.value == expected[0]
+    box = browser.chart.layout.shapes[0]
+    assert (box.x0, box.y0) == (LABELS.index(answered) - 0.5, LABELS.index(truth) - 0.5)
+    shown = browser._clip_view.value
+    assert expected[0] in shown and all(browser.run.shown(a) in shown for a in browser.run.summary["arms"])
+    table = probabilities(browser.run, expected[0])
+    assert table.sum().tolist() == pytest.approx([1, 1]) and table.max().tolist() == pytest.approx([0.8, 0.8])
+    chosen = replies(browser.run, expected[0]).query("answering == 'likelihood'")["label"].tolist()
+    assert table.idxmax().tolist() == chosen
+    assert [bar.y.tolist() for bar in browser.chances.data] == [table[arm].tolist() for arm in table]
+    assert f"true: {truth}" in words(browser.figure())
+
+
+def test_another_arm_and_another_clip_change_what_is_seen(run):
+    browser = PredictionBrowser(run)
+    first = browser.chart.data[0].z.copy(), browser._clip_view.value
+    browser.clip.index = 1
+    assert browser.clip.value in browser._clip_view.value and browser._clip_view.value != first[1]
+    browser.arm.index = 2
+    assert not np.array_equal(browser.chart.data[0].z, first[0]) and "fine-tuned" in browser.chart.layout.title.text
+
+
+def test_replies_are_text_and_no_markup(run):
+    browser = PredictionBrowser(run)
+    silent = browser.run.arms[browser.run.arms["label"].isna()].iloc[0]
+    browser.arm.value, browser.truth.value, browser.answered.value = silent["key"], silent["truth"], "no label"
+    browser.clip.value = silent["clip"]
+    assert "a &lt;b&gt;dog&lt;/b&gt;" in browser._clip_view.value and "<b>dog" not in browser._clip_view.value
+
+
+def test_frames_are_shown_where_the_clip_is_and_its_absence_is_said(run, tmp_path):
+    browser = PredictionBrowser(run, root=tmp_path)
+    assert "no such file" in browser.message and "true class" in browser._clip_view.value and not browser.frames
+    small.write_clip(tmp_path / f"{browser.clip.options[1]}.mp4", seconds=3)
+    browser.clip.index = 1
+    assert browser.message == "" and browser._clip_view.value.count("<img") == 3
+    assert [s for s, _ in browser.frames] == pytest.approx([0, 1, 2]) and "2.0 s" in words(browser.figure())
+
+
+def test_folders_that_are_no_closed_run_and_empty_cells_are_said(run, tmp_path):
+    browser = PredictionBrowser(tmp_path)
+    assert "config.json is not there" in browser.message
+    with pytest.raises(ValueError, match="not there"):
+        browser.figure()
+    browser = PredictionBrowser(run)
+    arm = browser.run.summary["arms"][0]["name"]
+    browser.run.arms = browser.run.arms.drop(cell_clips(browser.run, arm, "Red", "Blue").index)
+    browser.truth.value, browser.answered.value = "Red", "Blue"
+    assert browser.message == "No clip of Red was answered Blue." and browser.clip.options == ()
+    browser.figure()

@@ -61,6 +61,10 @@ def _captions(needed: Plan, gpu_gib: float) -> dict[str, tuple[str, float]]:
     return {"context": ("tokens", needed.context), "GPU": ("GiB (activations are not counted)", gpu_gib)}
 
 
+def _named(bar: str, part: str, amount: float) -> str:
+    return f"{part}: {amount:,.0f} tokens" if bar == "context" else f"{part}: {amount:,.3g} GiB"
+
+
 def bars(needed: Plan, *, gpu_gib: float, title: str) -> go.Figure:
     """Two bars: the context in tokens and the GPU in GiB; a line marks the limit."""
     table = parts(needed, gpu_gib=gpu_gib)
@@ -68,10 +72,9 @@ def bars(needed: Plan, *, gpu_gib: float, title: str) -> go.Figure:
     for row, (bar, (unit, limit)) in enumerate(_captions(needed, gpu_gib).items(), 1):
         for part, start, length in _spans(table, bar):
             fig.add_trace(go.Bar(
-                x=[length], base=[start], y=[bar], orientation="h", name=part, marker_color=COLOURS[part],
-                marker_pattern_shape="/" if part == "too much" else "", legendgroup=bar, showlegend=part != "left",
-                text=f"{part} {length:,.4g}" if bar == "GPU" else f"{part} {length:,.0f}", textposition="inside",
-                insidetextanchor="middle", hovertemplate=f"{part}: %{{x:,.4g}}<extra></extra>",
+                x=[length], base=[start], y=[bar], orientation="h", name=_named(bar, part, length),
+                marker_color=COLOURS[part], marker_pattern_shape="/" if part == "too much" else "", legendgroup=bar,
+                legendgrouptitle_text=bar, hovertemplate=_named(bar, part, length) + "<extra></extra>",
             ), row=row, col=1)  # fmt: skip
         fig.add_vline(x=limit, line={"color": "#222222", "width": 3}, row=row, col=1)
         fig.update_xaxes(title=unit, rangemode="tozero", gridcolor="#dddddd", row=row, col=1)
@@ -87,8 +90,8 @@ def picture(needed: Plan, *, gpu_gib: float, title: str) -> plt.Figure:
     for ax, (bar, (unit, limit)) in zip(axes, _captions(needed, gpu_gib).items(), strict=True):
         for part, start, length in _spans(table, bar):
             hatch = "//" if part == "too much" else None
-            amount = f"{length:,.0f}" if bar == "context" else f"{length:,.4g}"
-            ax.barh([bar], [length], left=[start], color=COLOURS[part], hatch=hatch, label=f"{part} {amount}")
+            label = _named(bar, part, length)
+            ax.barh([bar], [length], left=[start], color=COLOURS[part], hatch=hatch, label=label)
         ax.axvline(limit, color="#222222", lw=3)
         ax.set_xlabel(unit)
         ax.grid(axis="y", visible=False)
@@ -110,8 +113,8 @@ class TokenBudget(Explorer):
         self._own = config
         names = [*([OWN] if config is not None else []), *PRESETS]
         self.model = widgets.Dropdown(options=names, description="Model", style=WIDE)
-        self.duration_s = widgets.FloatLogSlider(duration_s, base=10, min=0, max=4.2, step=0.01, description="Seconds",
-                                                 readout_format=".0f", style=WIDE, layout={"width": "60%"})  # fmt: skip
+        self.duration_s = widgets.BoundedFloatText(duration_s, min=0.1, max=10**6, step=10, description="Seconds",
+                                                   style=WIDE)  # fmt: skip
         self.fps = widgets.FloatSlider(fps, min=0.1, max=10, step=0.1, description="Frames a second", style=WIDE,
                                        layout={"width": "60%"})  # fmt: skip
         self.content = widgets.Dropdown(options=CONTENTS, description="Content tokens", style=WIDE)
@@ -131,14 +134,14 @@ class TokenBudget(Explorer):
     @property
     def title(self) -> str:
         return (
-            f"{self.model.value}: {self.duration_s.value:.0f} s at {self.fps.value:g} fps, content {self.content.value}"
+            f"{self.model.value}: {self.duration_s.value:g} s at {self.fps.value:g} fps, content {self.content.value}"
         )
 
     @guarded
     def _draw(self, *_) -> None:
         self.plan = None
         config = self._own if self.model.value == OWN else PRESETS[self.model.value]()
-        self.plan = plan(config, duration_s=round(self.duration_s.value, 1), fps=round(self.fps.value, 2),
+        self.plan = plan(config, duration_s=self.duration_s.value, fps=round(self.fps.value, 2),
                          content=self.content.value, dtype=self.dtype.value)  # fmt: skip
         if not self.plan.fits:
             self.say("This does not fit the model's context: fewer frames a second, a shorter clip, or fewer content "

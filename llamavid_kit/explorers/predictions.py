@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from matplotlib.colors import to_hex
 
 from llamavid_kit import plots, report_tables
 from llamavid_kit.explorers.shell import (
@@ -73,7 +74,7 @@ def matrix(run: Run, key: str) -> go.Figure:
         z=share, x=list(arm["columns"]), y=list(arm["labels"]), zmin=0, zmax=1, colorscale=colour_scale("Blues"),
         text=np.where(counts > 0, counts.astype(str), ""), texttemplate="%{text}", textfont={"size": 14},
         xgap=1, ygap=1,
-        hovertemplate="%{y}, answered %{x}: %{text} clips (%{z:.0%} of the row)<extra></extra>",
+        hovertemplate="%{y}, answered %{x}: %{text} (%{z:.0%} of the row)<extra></extra>",
         colorbar={"title": {"text": "of the row", "side": "right"}, "tickformat": ".0%"},
     ))  # fmt: skip
     fig.update_yaxes(autorange="reversed", title="true class")
@@ -83,12 +84,12 @@ def matrix(run: Run, key: str) -> go.Figure:
     return fig
 
 
-def chances(table: pd.DataFrame, truth: str) -> go.Figure:
-    """Bars of `probabilities`, a group a label; the true label stands in capitals after an arrow."""
+def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Figure:
+    """Bars of `probabilities`, a group a label, in `plots.arm_colours`; an arrow and capitals mark the true label."""
     fig = go.Figure()
-    for i, arm in enumerate(table):
+    for arm in table:
         fig.add_trace(go.Bar(x=[_marked(x, truth) for x in table.index], y=table[arm], name=arm,
-                             marker={"color": plots.OTHERS[i % len(plots.OTHERS)]}))  # fmt: skip
+                             marker={"color": to_hex(colours[arm])}))  # fmt: skip
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
     fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)", width=1000,
                       height=380, barmode="group", legend={"orientation": "h", "y": -0.45})  # fmt: skip
@@ -152,6 +153,7 @@ class PredictionBrowser(Explorer):
             self.arm.observe(self._draw, "value")
             for control in (self.truth, self.answered):
                 control.observe(self._select, "value")
+            self.clip.observe(self._show_clip, "value")
             self._draw()
 
     @guarded
@@ -213,7 +215,7 @@ class PredictionBrowser(Explorer):
         body = html_line(f"true class: {truth}", size=16, strong=self.clip.value) + _table(said)
         self._clip_view.value = body
         if len(table.columns):
-            self.chances = go.FigureWidget(chances(table, truth))
+            self.chances = go.FigureWidget(chances(table, truth, plots.arm_colours(self.run.arms)))
             self._chances.children = [self.chances]
         if self.root is not None:
             self.frames = self._read_frames()

@@ -44,7 +44,7 @@ def picks(video: Video, events: Events, *, fps: Sequence[float] = RATES, budget:
     if budget is not None and budget < 1:
         raise ValueError(f"a budget of {budget} frames shows nothing; take at least one")
     rules = [(f"{rate:g} fps", check_fps(rate)) for rate in fps]
-    rules += [(f"{budget} frames", budget / video.duration_s)] if budget else []
+    rules += [(f"budget of {budget}", budget / video.duration_s)] if budget else []
     rows = []
     for rule, rate in rules:
         sample = video.sample(rate)
