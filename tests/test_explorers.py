@@ -5,11 +5,14 @@ Hooks on the model's parts count calls: what may not compute, does not.
 
 import json
 import re
+from pathlib import Path
 
 import made_up_runs
+import nbformat
 import numpy as np
 import pytest
 import small
+from nbclient import NotebookClient
 
 import llamavid_kit as lvk
 from llamavid_kit import attention_maps
@@ -163,6 +166,9 @@ def test_two_questions_share_one_colour_scale(explorer):
     assert explorer.panels.layout.annotations[1].text == "“How many people are there?”"
     heat = [ax.images[1] for ax in explorer.figure().axes if len(ax.images) == 2]
     assert [image.get_clim() for image in heat] == [(0, pytest.approx(top))] * 2
+    explorer.question.value, explorer.second.value = explorer.second.value, explorer.question.value
+    assert explorer.panels.data[1].zmax == explorer.panels.data[3].zmax == pytest.approx(top)  # whoever has the highest
+    np.testing.assert_allclose(explorer.panels.data[1].z, b[0])
     explorer.second.value = ""
     assert (
         explorer.panels.data[3].opacity == 0
@@ -253,6 +259,39 @@ def test_display_gives_the_widgets_and_a_picture_beside_them(explorer, monkeypat
     monkeypatch.setattr(display, "display", shown.append)
     explorer._ipython_display_()
     assert shown[0] is explorer.view and isinstance(shown[-1], display.Image) and shown[-1].data.startswith(b"\x89PNG")
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------------
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "06_attention_maps.ipynb"
+
+
+def test_the_notebook_is_small_has_no_widget_state_and_more_prose_than_code():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert NOTEBOOK.stat().st_size < 500_000 and "widgets" not in notebook.metadata
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert code[0] is notebook.cells[1] and code[0].metadata["tags"] == ["parameters"]
+    assert code[0].source == 'MODEL = "tiny"'
+    lines = [line for cell in code for line in cell.source.splitlines() if line.strip()]
+    assert len(" ".join(prose).split()) >= 4 * len(lines) and max(len(c.source.splitlines()) for c in code) <= 25
+    for cell in code:
+        shown = [set(output.get("data", {})) for output in cell.outputs]
+        if any("application/vnd.jupyter.widget-view+json" in kinds for kinds in shown):
+            assert any("image/png" in kinds for kinds in shown), cell.source  # for readers without a kernel
+
+
+def test_the_notebook_runs_and_prints_what_it_says():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    saved = [
+        output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "stream"
+    ]
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    now = [
+        output.text for cell in notebook.cells for output in cell.get("outputs", [])
+        if output.output_type == "stream" and output.name == "stdout"
+    ]  # fmt: skip
+    assert now == saved
 
 
 # --- FrameSampler -----------------------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ def page(state: State, replies: list[str]) -> go.Figure:
     slider = {"active": state.frame, "steps": steps, "y": -0.12, "currentvalue": {"prefix": "second ", "font": FONT}}
     said = "<br>".join(f"“{x.question}” → {r or '(no words)'}" for x, r in zip(state.looks, replies, strict=True))
     note = {"text": f"{said}<br>{DEFINITION}<br>{WARNING}", "showarrow": False, "align": "left", "xref": "paper",
-            "yref": "paper", "x": 0, "y": -0.31, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
+            "yref": "paper", "x": 0, "y": -0.33, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
     name = f"{state.model}, {state.watched.name}, {state.watched.fps:g} fps, {state.query_name}"
     fig.update_layout(LAYOUT, title=name, height=960, width=1060, sliders=[slider], showlegend=False,
                       margin={"l": 90, "r": 90, "t": 90, "b": 300},
