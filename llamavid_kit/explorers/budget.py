@@ -73,12 +73,13 @@ def bars(needed: Plan, *, gpu_gib: float, title: str) -> go.Figure:
         for part, start, length in _spans(table, bar):
             fig.add_trace(go.Bar(
                 x=[length], base=[start], y=[bar], orientation="h", name=_named(bar, part, length),
-                marker_color=COLOURS[part], marker_pattern_shape="/" if part == "too much" else "", legendgroup=bar,
-                legendgrouptitle_text=bar, hovertemplate=_named(bar, part, length) + "<extra></extra>",
+                marker_color=COLOURS[part], marker_pattern_shape="/" if part == "too much" else "",
+                legend="legend" if row == 1 else "legend2", hovertemplate=_named(bar, part, length) + "<extra></extra>",
             ), row=row, col=1)  # fmt: skip
         fig.add_vline(x=limit, line={"color": "#222222", "width": 3}, row=row, col=1)
         fig.update_xaxes(title=unit, rangemode="tozero", gridcolor="#dddddd", row=row, col=1)
-    fig.update_layout(LAYOUT, barmode="overlay", height=400, width=1000, title=title, legend={"traceorder": "normal"})
+    upper, lower = ({"y": y, "yanchor": "top"} for y in (1.0, 0.32))
+    fig.update_layout(LAYOUT, barmode="overlay", height=400, width=1000, title=title, legend=upper, legend2=lower)
     return fig
 
 
