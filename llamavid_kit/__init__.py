@@ -11,10 +11,14 @@ import importlib
 
 _HOME = {
     "AblationConfig": "ablation",
+    "AttentionExplorer": "explorers.attention",
+    "FrameSampler": "explorers.sampler",
     "InstructionPair": "pairs",
     "LlamaVid": "model",
     "LlamaVidConfig": "config",
+    "PredictionBrowser": "explorers.predictions",
     "Reply": "answering",
+    "TokenBudget": "explorers.budget",
     "Video": "video",
     "VideoError": "video",
     "VisualTokens": "context_attention",

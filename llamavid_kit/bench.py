@@ -1,8 +1,12 @@
 """Speed, each time beside a baseline measured in the same run: `make bench`.
 
-Every row says what was counted, the baseline, ours, and their ratio. Nothing here is a test.
+Every row says what was counted, the baseline, ours, and their ratio. Explorers stand beside a target in milliseconds.
+Nothing here is a test.
 """
 
+import itertools
+import json
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,10 +22,12 @@ from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pixels import pixel_values
 from llamavid_kit.prompt import human_turn, template, tokenize
+from llamavid_kit.scoring import score
 from llamavid_kit.study import CRIME
 from llamavid_kit.video import Video
 
 CLIPS, REPEATS = 16, 3
+TARGET_MS, BROWSED = 300, 330
 
 
 def run(model: LlamaVid | str = "tiny") -> list[tuple[str, float, float]]:
@@ -35,10 +41,63 @@ def run(model: LlamaVid | str = "tiny") -> list[tuple[str, float, float]]:
         rows = [_cache_row(model, videos, Path(folder) / "cache")]
         tokens = [FrameCache(model, Path(folder) / "cache").tokens(v, CRIME.question, fps=6)[0] for v in videos]
         rows += [_choice_row(model, tokens), _batch_row(model, tokens), _chunk_row(model, videos[0])]
+        explorers = explorer_rows(model, videos[0])
     print(f"{'what':66s} {'baseline s':>10s} {'ours s':>8s} {'ratio':>6s}")
     for what, baseline, ours in rows:
         print(f"{what:66s} {baseline:10.3f} {ours:8.3f} {baseline / ours:5.1f}x")
+    print(f"\n{'interaction of an explorer, on what it keeps':66s} {'target ms':>10s} {'ours ms':>8s}")
+    for what, seconds in explorers:
+        print(f"{what:66s} {TARGET_MS:10d} {1000 * seconds:8.0f}")
     return rows
+
+
+def explorer_rows(model: LlamaVid, video: Video) -> list[tuple[str, float]]:
+    """(interaction, median seconds in the kernel) of each explorer; what the browser then draws is not in it."""
+    from llamavid_kit.explorers.attention import AttentionExplorer
+    from llamavid_kit.explorers.budget import TokenBudget
+    from llamavid_kit.explorers.sampler import FrameSampler
+
+    attention, sampler, budget = AttentionExplorer(model, video, fps=2), FrameSampler(video), TokenBudget(model.config)
+    questions = (f"What is thing number {i}?" for i in itertools.count())
+    frames, sizes = itertools.cycle((1, 2, 3)), itertools.cycle((9, 10, 11))
+    n = len(attention.state.watched)
+    return [
+        (f"AttentionExplorer: new question, {n} frames, with the reply",
+         _seconds(lambda: setattr(attention.question, "value", next(questions)))),
+        ("AttentionExplorer: another frame", _seconds(lambda: setattr(attention.frame, "value", next(frames)))),
+        ("FrameSampler: another budget", _seconds(lambda: setattr(sampler.budget, "value", next(sizes)))),
+        ("TokenBudget: another rate", _seconds(lambda: setattr(budget.fps, "value", next(frames)))),
+        (f"PredictionBrowser: another cell, {BROWSED} clips in 2 arms", _browser_seconds()),
+    ]  # fmt: skip
+
+
+def _browser_seconds() -> float:
+    """Of a run of two arms that were never run: what is browsed makes no difference to the time."""
+    from llamavid_kit.explorers.predictions import PredictionBrowser
+
+    rng, labels = random.Random(0), CRIME.labels
+    clips = [
+        {"id": f"{k}", "video": f"{k}.mp4", "answer": labels[k % len(labels)], "split": "test"} for k in range(BROWSED)
+    ]
+    arms = [{"name": f"zero-shot-{fps}fps", "fps": fps, "finetune": None, "answering": "generation"} for fps in (1, 6)]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        (out / "arms").mkdir()
+        for arm in arms:
+            said = [rng.choice(labels) for _ in clips]
+            truths = [clip["answer"] for clip in clips]
+            arm |= score(truths, said, labels=labels).to_dict()
+            lines = [
+                {"clip": clip["id"], "truth": truth, "reply": label, "label": label, "correct": label == truth,
+                 "timestamps_s": [0.0]} for clip, truth, label in zip(clips, truths, said, strict=True)
+            ]  # fmt: skip
+            (out / "arms" / f"{arm['name']}.jsonl").write_text("\n".join(map(json.dumps, [{"arm": arm}, *lines])))
+        (out / "clips.json").write_text(json.dumps({"question": CRIME.question, "labels": labels, "test": clips}))
+        (out / "config.json").write_text("{}")
+        (out / "summary.json").write_text(json.dumps({"arms": arms}))
+        browser = PredictionBrowser(out)
+    cells = itertools.cycle(labels[1:4])
+    return _seconds(lambda: setattr(browser.truth, "value", next(cells)))
 
 
 def _cache_row(model, videos, folder):

@@ -1,0 +1,170 @@
+"""AttentionExplorer: type a question, scrub through a clip, see where the context token looks, and what it cannot say.
+
+The frames' features are computed once per clip and rate and kept by the explorer, so a new question costs the text
+decoder and the reply; moving through frames, queries and opacity runs no model at all.
+"""
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+
+from llamavid_kit import attention_maps
+from llamavid_kit.attention_maps import DEFINITION, WARNING, Look, Watched
+from llamavid_kit.explorers import attention_figures as figures
+from llamavid_kit.explorers.attention_figures import State
+from llamavid_kit.explorers.shell import WIDE, Explorer, guarded, html_line, save, widgets
+from llamavid_kit.model import LlamaVid
+from llamavid_kit.video import Video
+
+MEAN = ("mean of all", -1)  # a dropdown takes None for "nothing chosen"
+
+
+class AttentionExplorer(Explorer):
+    """Context attention of a model on one clip, in JupyterLab.
+
+    Args:
+        video: a clip or its path. question: asked first. fps: frames a second.
+        second: another question, shown beside the first on the same colour scale; "" shows the frame itself there.
+        name: what the model is called in titles.
+
+    question, second, fps, frame, query, opacity: the controls (ipywidgets); setting `.value` is what a person does.
+    state: what is shown, None before the first success; replies: the model's words, one a question.
+    panels, strip: plotly FigureWidgets, None until there is something to show.
+    """
+
+    def __init__(self, model: LlamaVid, video: Video | Path | str, question: str = "What happens in the video?", *,
+                 fps: float = 2.0, second: str = "", name: str = ""):  # fmt: skip
+        super().__init__()
+        self.model, self.name = model, name or Path(model.config.name_or_path or "model").name
+        self._given = video
+        self._watched: dict[float, Watched] = {}
+        self._asked: dict[tuple[float, str], tuple[Look, str]] = {}
+        self.state: State | None = None
+        self.replies: list[str] = []
+        self.panels: go.FigureWidget | None = None
+        self.strip: go.FigureWidget | None = None
+        self._make_controls(question, second, fps)
+        self._observe()
+        self._ask()
+
+    def _make_controls(self, question: str, second: str, fps: float) -> None:
+        long = {"layout": {"width": "70%"}, "style": WIDE, "continuous_update": False}
+        self.question = widgets.Text(question, description="Question", **long)
+        self.second = widgets.Text(
+            second, description="Compare with", placeholder="a second question, or nothing", **long
+        )
+        self.fps = widgets.BoundedFloatText(fps, min=0.05, max=60, step=1, description="Frames a second", style=WIDE,
+                                            layout={"width": "200px"})  # fmt: skip
+        self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "46%"})
+        self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
+        self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
+        self.target = widgets.Text("attention.png", description="Save as", style=WIDE, layout={"width": "50%"})
+        self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
+        self._words = widgets.HTML()
+        self._drawn = widgets.VBox()
+        explained = html_line(f"{DEFINITION} {WARNING}", size=14, strong="How to read the timeline:")
+        self.view = widgets.VBox([
+            self.question, widgets.HBox([self.second, self.fps]), self._message, self._words,
+            widgets.HBox([self.frame, self.query, self.opacity]), self._drawn, widgets.HTML(explained),
+            widgets.HBox([self.target, self.save_button, widgets.Label(".png, .svg or .html (works offline)")]),
+        ])  # fmt: skip
+
+    def _observe(self) -> None:
+        for control in (self.question, self.second, self.fps):
+            control.observe(self._ask, "value")
+        for control in (self.frame, self.query, self.opacity):
+            control.observe(self._move, "value")
+        self.save_button.on_click(self._save)
+
+    @guarded
+    def _ask(self, *_) -> None:
+        """Watch the clip at this rate unless it was, ask what was not yet asked, draw; the reply comes last."""
+        fps, questions = self.fps.value, [self.question.value.strip()]
+        questions += [self.second.value.strip()] if self.second.value.strip() else []
+        watched = self._watch(fps)
+        looks = tuple(
+            self._asked[fps, q][0] if (fps, q) in self._asked else attention_maps.look(self.model, watched, q)
+            for q in questions
+        )
+        self._show(watched, looks)
+        for look in looks:
+            if (fps, look.question) not in self._asked:
+                self._asked[fps, look.question] = look, attention_maps.reply(self.model, look)
+        self.replies = [self._asked[fps, look.question][1] for look in looks]
+        self._words.value = "".join(
+            html_line(reply or "(no words)", size=17, strong=f"“{look.question}” →")
+            for look, reply in zip(looks, self.replies, strict=True)
+        ) + (html_line(f"This model only knows {world}", size=13) if (world := self.model.config.world) else "")
+
+    def _watch(self, fps: float) -> Watched:
+        if fps not in self._watched:
+            self.say("Watching the clip …")
+            video = self._given if isinstance(self._given, Video) else Video(self._given)
+            self._watched[fps] = attention_maps.watch(self.model, video, fps=fps)
+            self.say("")
+        return self._watched[fps]
+
+    def _show(self, watched: Watched, looks: tuple[Look, ...]) -> None:
+        """Set the controls to what this clip has without asking again, then draw both figures."""
+        n_queries = looks[0].attention.shape[1]
+        self.state = None  # the controls' observers have nothing to draw until all of them fit the clip
+        self._words.value = html_line("…", size=17, strong="Reply:")
+        self.frame.max = len(watched) - 1
+        options = [MEAN, *((f"query {k + 1}", k) for k in range(n_queries))]
+        if len(self.query.options) != len(options):
+            self.query.options = options
+        self.state = State(watched, looks, self.name, self.frame.value, self._query(), self.opacity.value)
+        if self.panels is None:
+            self.panels = go.FigureWidget(figures.panels(self.state))
+        else:
+            figures.move_panels(self.panels, self.state)
+        self._draw_strip()
+
+    def _query(self) -> int | None:
+        return None if self.query.value == MEAN[1] else self.query.value
+
+    def _draw_strip(self) -> None:
+        self.strip = go.FigureWidget(figures.strip(self.state))
+        for trace in self.strip.data:
+            trace.on_click(self._clicked)
+        self._drawn.children = [self.panels, self.strip]
+
+    @guarded
+    def _move(self, change) -> None:
+        """Another frame, query or opacity: arithmetic on what is there, no model."""
+        if self.state is None:
+            return
+        old = self.state
+        self.state = State(old.watched, old.looks, self.name, self.frame.value, self._query(), self.opacity.value)
+        if change["owner"] is self.query:
+            self._draw_strip()
+        else:
+            self.state.__dict__["maps"] = old.maps
+            figures.move_strip(self.strip, self.state)
+        figures.move_panels(self.panels, self.state)
+
+    def _clicked(self, trace, points, _selector) -> None:
+        """A thumbnail or a point of a line was clicked: go to its frame."""
+        if points.point_inds:
+            at = points.point_inds[0]
+            self.frame.value = int(at if trace.customdata is None else trace.customdata[at])
+
+    @guarded
+    def _save(self, *_) -> None:
+        saved = self.export(self.target.value)
+        self.say(f"Saved {saved}")
+
+    def export(self, path: Path | str) -> Path:
+        """Write the present state as .png, .svg (one picture), or .html (all frames with a slider, works offline)."""
+        self._need_state()
+        return save(path, figure=self.figure, page=lambda: figures.page(self.state, self.replies))
+
+    def figure(self) -> Figure:
+        """The present state as a matplotlib Figure. Raises ValueError where nothing could be shown yet."""
+        self._need_state()
+        return figures.picture(self.state, self.replies)
+
+    def _need_state(self) -> None:
+        if self.state is None:
+            raise ValueError(self.message or "nothing is shown yet")
