@@ -112,6 +112,7 @@ def test_the_first_view_has_heat_thumbnails_timeline_reply_and_the_warning(explo
     shown = " ".join(w.value for w in explorer.view.children if hasattr(w, "value") and isinstance(w.value, str))
     assert "does not say how much a frame matters for the answer" in shown and "entropy" in shown
     assert len(explorer.query.options) == 4 and explorer.query.index == 0
+    assert explorer.query.value is not None  # None is "nothing chosen": a browser shows an empty box
 
 
 def test_scrubbing_and_looks_change_the_figures_and_run_no_model(explorer, calls):
