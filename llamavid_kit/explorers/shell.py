@@ -70,7 +70,7 @@ class Explorer:
         """`figure()` as an IPython image that is small enough to stay in a notebook."""
         from IPython import display
 
-        return display.Image(data=png(self.figure()))
+        return display.Image(data=jpeg(self.figure()))
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show one line in the view; problem: in a frame that is hard to miss. "" takes the line away."""
@@ -116,12 +116,11 @@ def guarded(work: Callable) -> Callable:
     return watched
 
 
-def png(figure: Figure, dpi: int = 72) -> bytes:
-    """The figure in 128 colours: a quarter of the bytes, for notebooks."""
-    file, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(file, format="png", dpi=dpi)
-    Image.open(file).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
-    return small.getvalue()
+def jpeg(figure: Figure, dpi: int = 80) -> bytes:
+    """The figure as a JPEG: frames of a video as PNG would be several times larger, too large for a notebook."""
+    file = io.BytesIO()
+    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 85})
+    return file.getvalue()
 
 
 def data_uri(picture: np.ndarray, *, side: int | None = None) -> str:
