@@ -18,7 +18,7 @@ from data_prep.toy_world import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, SIZE, UNS
 from data_prep.toy_world.layout import TEST_LIST, TRAIN_LIST, SetConfig, entries, truth
 from data_prep.toy_world.questions import questions, scene_answers
 from data_prep.toy_world.render import render_set
-from data_prep.toy_world.scene import DURATIONS, FPS
+from data_prep.toy_world.timing import DURATIONS, FPS
 from data_prep.ucf_lists import read_test_list, read_train_list
 from llamavid_kit.pairs import read_choices
 

@@ -22,8 +22,8 @@ from sklearn.ensemble import RandomForestClassifier
 from data_prep.__main__ import main as data_prep
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.render import render_set
-from data_prep.toy_world.scene import FPS
-from data_prep.toy_world.scene import stream as scene_stream
+from data_prep.toy_world.timing import FPS
+from data_prep.toy_world.timing import stream as scene_stream
 from data_prep.toy_world.wildlife import BRIEFS, NUMBERS, SPECIES, STATES, plan_wild, sentence
 from data_prep.toy_world.wildlife import clip as wild_clip
 from data_prep.toy_world.wildlife import scene as wild_scene

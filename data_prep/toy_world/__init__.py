@@ -4,7 +4,7 @@ a twin in which nothing happens. `plan_clip` plans and draws, `questions.questio
 
 from .brush import SIZE
 from .clip import BENIGN_KINDS, CRIME_KINDS, NORMAL, SEEN_KINDS, UNSEEN_KINDS, ClipPlan, plan_clip
-from .scene import FPS, SECONDS
+from .timing import FPS, SECONDS
 
 __all__ = [
     "BENIGN_KINDS", "CRIME_KINDS", "FPS", "NORMAL", "SECONDS", "SEEN_KINDS", "SIZE", "UNSEEN_KINDS", "ClipPlan",

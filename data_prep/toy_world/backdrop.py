@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .brush import SCALE, SIZE, Brush
 from .palette import COLOURS, GREY_SKY, LIGHT, WALLS, mix, tone
-from .scene import TEXTURE, Scene, stream
+from .scene import Scene
+from .timing import TEXTURE, stream
 
 HORIZON = 112
 

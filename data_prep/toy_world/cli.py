@@ -4,7 +4,7 @@ import argparse
 import os
 
 from .render import render_set
-from .scene import DURATIONS
+from .timing import DURATIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser):

@@ -13,7 +13,8 @@ from .brush import NOISE_TILE, SIZE, Brush, noise_tile
 from .crimes import CRIMES
 from .events import Cue
 from .figures import extent, paint
-from .scene import CAMERA, EVENT, FPS, SECONDS, Scene, Stage, make_scene, stream
+from .scene import Scene, Stage, make_scene
+from .timing import CAMERA, EVENT, FPS, SECONDS, Timed, checked_durations, stream
 
 NORMAL = "Normal_Videos"
 CRIME_KINDS = tuple(CRIMES)
@@ -23,7 +24,7 @@ SEEN_KINDS = tuple(k for k in CRIME_KINDS if k not in UNSEEN_KINDS)
 
 
 @dataclass
-class ClipPlan:
+class ClipPlan(Timed):
     """One clip. `kind` is None where nothing happens; the interval is then a pseudo-interval. `boxes` and frames are in
     picture coordinates (after mirroring)."""
 
@@ -36,14 +37,6 @@ class ClipPlan:
     n_frames: int
     event_s: tuple[float, ...]
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def start_s(self) -> float:
-        return self.start / FPS
-
-    @property
-    def end_s(self) -> float:
-        return self.end / FPS
 
     @property
     def category(self) -> str | None:
@@ -121,28 +114,16 @@ class ClipPlan:
     def _roll(self):
         return tuple(stream(self.seed, EVENT).uniform(0, 1, 8).tolist())
 
-    def _once(self, name, make):
-        if name not in self._cache:
-            self._cache[name] = make()
-        return self._cache[name]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_cache": {}}
-
 
 def plan_clip(
     seed: int, kind: str | None, *, event_s: tuple[float, ...] = (0.1, 3.0), seconds: float = SECONDS
 ) -> ClipPlan:
     """The clip of `seed` with the event `kind` (a crime, a benign event, or None: nothing happens). `event_s`: shortest
-    and longest event in seconds, log-uniform between, or more knots (`scene.DURATIONS`); equal for every kind."""
+    and longest event in seconds, log-uniform between, or more knots (`timing.DURATIONS`); equal for every kind."""
     if kind == NORMAL:
         kind = None
     if kind is not None and kind not in CRIMES and kind not in BENIGN:
         raise ValueError(f"kind {kind!r} is unknown; use None or one of {', '.join((*CRIMES, *BENIGN))}")
-    event_s = tuple(map(float, event_s))
-    if len(event_s) < 2 or event_s[0] <= 0 or list(event_s) != sorted(event_s) or event_s[-1] > seconds - 3:
-        raise ValueError(
-            f"event_s={event_s}: need 0 < shortest <= longest <= {seconds - 3:g} s in a clip of {seconds:g} s"
-        )
+    event_s = checked_durations(event_s, seconds)
     scene, facts, (start, end) = make_scene(int(seed), event_s, round(seconds * FPS))
     return ClipPlan(int(seed), kind, scene, facts, start, end, round(seconds * FPS), event_s)

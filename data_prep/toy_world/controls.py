@@ -18,7 +18,7 @@ from sklearn.feature_extraction import DictVectorizer
 from llamavid_kit.statistics import wilson
 
 from .clip import CRIME_KINDS, ClipPlan, plan_clip
-from .scene import stream
+from .timing import stream
 
 CLASSES = (*CRIME_KINDS, None)
 SIDE = 16  # frames are looked at as SIDE x SIDE colours

@@ -10,7 +10,7 @@ import numpy as np
 from llamavid_kit.folders import write_whole
 
 from .clip import CRIME_KINDS, NORMAL, ClipPlan, plan_clip
-from .scene import FPS, SECONDS
+from .timing import FPS, SECONDS
 
 TEST_LIST, TRAIN_LIST = "Temporal_Anomaly_Annotation_for_Testing_Videos.txt", "Anomaly_Train.txt"
 TRUTH, CONFIGURATION = "truth.jsonl", "toy.json"
@@ -22,7 +22,7 @@ BOX_STRIDE = 5  # frames between stored boxes: those that 1, 2, 3 and 6 frames a
 
 @dataclass(frozen=True)
 class SetConfig:
-    """What a set consists of. Clips a class and split; `event_s`, `seconds`: of events and clips, `scene.DURATIONS`."""
+    """What a set consists of. Clips a class and split; `event_s`, `seconds`: lengths, see `timing.DURATIONS`."""
 
     train_per_class: int = 60
     test_per_class: int = 30
@@ -112,16 +112,22 @@ def truth(entry: Entry) -> dict:
     also one in which nothing happens; `boxes`: object → [[frame, x0, y0, x1, y1], …] in pixels, every BOX_STRIDE frames
     and at each event's first frame."""
     plan = entry.plan()
-    boxes: dict[str, list] = {}
-    for i in sorted({*range(0, plan.n_frames, BOX_STRIDE), plan.start}):
-        for name, box in plan.boxes(i).items():
-            boxes.setdefault(name, []).append([i, *(round(v) for v in box)])
+    boxes = stored_boxes(plan)
     span = [round(plan.start_s, 4), round(plan.end_s, 4)]
     return {
         "video": entry.path, "split": entry.split, "kind": entry.kind, "seed": entry.seed, "n_frames": plan.n_frames,
         "fps": FPS, "events": [] if plan.kind is None else [[entry.kind, *span]], "pseudo_event": span,
         "facts": plan.facts, "boxes": boxes,
     }  # fmt: skip
+
+
+def stored_boxes(plan) -> dict[str, list[list[int]]]:
+    """Object → [[frame, x0, y0, x1, y1], …] in pixels, every BOX_STRIDE frames and at the event's first frame."""
+    boxes: dict[str, list] = {}
+    for i in sorted({*range(0, plan.n_frames, BOX_STRIDE), plan.start}):
+        for name, box in plan.boxes(i).items():
+            boxes.setdefault(name, []).append([i, *(round(v) for v in box)])
+    return boxes
 
 
 def check_folder(out: Path, config):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .brush import SIZE
 from .layout import SetConfig, check_folder, entries, write_lists
-from .scene import FPS, SECONDS
+from .timing import FPS, SECONDS
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def render_set(
 ) -> Summary:
     """Renders a set in UCF-Crime's layout into `out` and returns a `Summary`. Files that are there are kept; `force`
     draws them again. normal_train, normal_test: clips in which nothing happens (default: as many as a class has);
-    event_s, seconds: lengths of events and clips, see `scene.DURATIONS`.
+    event_s, seconds: lengths of events and clips, see `timing.DURATIONS`.
     Raises ValueError for a folder that holds another set."""
     out = Path(out)
     if workers < 1:

@@ -11,36 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
-
 from .figures import Actor
 from .palette import ANIMALS, COATS, COLOURS, HAIRS, SKINS, TROUSERS, UNIFORM, WALLS, mix, tone
 from .poses import Pose, stand, walk
-
-FPS = 30
-SECONDS = 8
-# How long events last, as knots of their length in seconds at even quantiles (log-linear between), and how long clips
-# are. "short": 0.1-3 s, log-uniform, so that few frames a second miss many. "ucf": as UCF-Crime's annotation says, 1 s
-# and more with a median of 8 s, in longer clips, so that 1 frame a second misses none.
-DURATIONS: dict[str, tuple[tuple[float, ...], float]] = {"short": ((0.1, 3.0), SECONDS), "ucf": ((1.0, 8.0, 24.0), 32)}
-# Random streams of one seed. Only EVENT is ever read by an event.
-LAYOUT, TIMING, CAST, MOTION, CAMERA, EVENT, TEXTURE = range(7)
-
-
-def stream(seed: int, name: int) -> np.random.Generator:
-    return np.random.default_rng([seed, name])
-
-
-def event_frames(seed: int, event_s: tuple[float, ...], n_frames: int) -> tuple[int, int]:
-    """First frame of the event and the frame after its last. `event_s`: see DURATIONS; the start is uniform over whole
-    seconds' worth of frames, so that its phase against any sampling grid is uniform too."""
-    rng = stream(seed, TIMING)
-    length_s = math.exp(np.interp(rng.uniform(), np.linspace(0, 1, len(event_s)), np.log(event_s)))
-    length = max(1, round(length_s * FPS))
-    first, spare = FPS, FPS // 2
-    room = (n_frames - first - spare - length) // FPS * FPS
-    start = first + int(rng.integers(0, room))
-    return start, start + length
+from .timing import CAST, FPS, LAYOUT, MOTION, event_frames, stream
 
 
 class Track(NamedTuple):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..brush import NOISE_TILE, SCALE, SIZE, Brush, noise_tile
 from ..palette import mix, tone
-from ..scene import FPS, SECONDS, event_frames, stream
+from ..timing import FPS, SECONDS, Timed, checked_durations, event_frames, stream
 from . import signs
 from .actions import Moment, pose_of
 from .habitats import SURFACE, paint_habitat
@@ -28,7 +28,7 @@ Segment = tuple[str, str, float, float]
 
 
 @dataclass
-class WildPlan:
+class WildPlan(Timed):
     """One clip. `brief` is None where no brief action happens; the interval is then a pseudo-interval. `who` does the
     brief action."""
 
@@ -39,17 +39,9 @@ class WildPlan:
     start: int
     end: int
     n_frames: int
-    event_s: tuple[float, float]
+    event_s: tuple[float, ...]
     species: tuple[str, ...]
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def start_s(self) -> float:
-        return self.start / FPS
-
-    @property
-    def end_s(self) -> float:
-        return self.end / FPS
 
     def actors(self, i: int) -> list[Actor]:
         """The animals at frame i, back to front."""
@@ -170,14 +162,6 @@ class WildPlan:
             "brief": self.brief, "brief_animal": self.who,
         }  # fmt: skip
 
-    def _once(self, name, make):
-        if name not in self._cache:
-            self._cache[name] = make()
-        return self._cache[name]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_cache": {}}
-
 
 def _state_actor(animal: Animal, t: float) -> Actor:
     """The animal at second t as its states have it; around a change one pose passes into the other."""
@@ -237,23 +221,18 @@ def plan_wild(
     seed: int,
     *,
     brief: str | Literal["any"] | None = "any",
-    event_s: tuple[float, float] = (0.1, 3.0),
+    event_s: tuple[float, ...] = (0.1, 3.0),
     seconds: float = SECONDS,
     species: Sequence[str] | None = None,
 ) -> WildPlan:
     """The clip of `seed`. `brief`: a brief action that an animal of this clip can do, None: none happens, "any": the
-    seed's own choice. `event_s`: shortest and longest brief action in seconds, log-uniform between; the interval is
+    seed's own choice. `event_s`: shortest and longest brief action in seconds (`timing.DURATIONS`); the interval is
     there for every choice. `species`: the animals to draw from (default: all twelve)."""
     pool = tuple(SPECIES) if species is None else tuple(species)
     unknown = [name for name in pool if name not in SPECIES]
     if unknown or not pool:
         raise ValueError(f"species {unknown or 'empty'}: give one or more of {', '.join(SPECIES)}")
-    low, high = event_s
-    if not 0 < low <= high <= seconds - 3:
-        raise ValueError(
-            f"event_s={event_s}: need 0 < shortest <= longest <= {seconds - 3:g} s in a clip of {seconds:g} s"
-        )
-    event_s, n_frames = (float(low), float(high)), round(seconds * FPS)
+    event_s, n_frames = checked_durations(event_s, seconds), round(seconds * FPS)
     scene = make_scene(int(seed), event_s, n_frames, tuple(sorted(set(pool))))
     able = possible_briefs(scene)
     rng = stream(int(seed), KIND)

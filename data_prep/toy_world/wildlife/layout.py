@@ -11,8 +11,8 @@ import numpy as np
 
 from llamavid_kit.folders import write_whole
 
-from ..layout import BOX_STRIDE, SEED_LIMIT, SPLITS, TRUTH
-from ..scene import FPS
+from ..layout import SEED_LIMIT, SPLITS, TRUTH, stored_boxes
+from ..timing import FPS
 from .clip import WildPlan, plan_wild, sentence
 from .scene import first_species
 from .species import NUMBERS, SPECIES
@@ -30,7 +30,7 @@ class WildConfig:
     n_train: int = 120
     n_test: int = 60
     seed: int = 0
-    event_s: tuple[float, float] = (0.1, 3.0)
+    event_s: tuple[float, ...] = (0.1, 3.0)
     world: str = "wildlife"
     version: int = VERSION
 
@@ -48,7 +48,7 @@ class WildEntry:
     code: str
     split: str
     seed: int
-    event_s: tuple[float, float]
+    event_s: tuple[float, ...]
 
     @property
     def path(self) -> str:
@@ -131,10 +131,7 @@ def truth(entry: WildEntry, plan: WildPlan) -> dict:
     """All that is known of a clip. `events`: [animal, brief action, start_s, end_s]; `pseudo_event`: the interval that
     every clip has, also one without brief action; `segments`: [animal, action, start_s, end_s]; `boxes`: animal →
     [[frame, x0, y0, x1, y1], …] in pixels, every BOX_STRIDE frames and at the interval's first frame."""
-    boxes: dict[str, list] = {}
-    for i in sorted({*range(0, plan.n_frames, BOX_STRIDE), plan.start}):
-        for name, box in plan.boxes(i).items():
-            boxes.setdefault(name, []).append([i, *(round(v) for v in box)])
+    boxes = stored_boxes(plan)
     span = [round(plan.start_s, 4), round(plan.end_s, 4)]
     return {
         "video": entry.path, "video_id": entry.code, "split": entry.split, "seed": entry.seed,

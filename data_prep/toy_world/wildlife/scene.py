@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..brush import SIZE
-from ..scene import FPS, Track, event_frames, stream
+from ..scene import Track
+from ..timing import FPS, event_frames, stream
 from .habitats import BED, LANDS, SURFACE, WATERS, Habitat
 from .species import ALL, SPECIES, Species
 
@@ -71,7 +72,7 @@ def media(species: Species, water: bool) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def make_scene(seed: int, event_s: tuple[float, float], n_frames: int, pool: tuple[str, ...]) -> WildScene:
+def make_scene(seed: int, event_s: tuple[float, ...], n_frames: int, pool: tuple[str, ...]) -> WildScene:
     """The scene of `seed` with animals of `pool`."""
     start, end = event_frames(seed, event_s, n_frames)
     cast, water = draw_cast(seed, pool)

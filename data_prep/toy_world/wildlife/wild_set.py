@@ -14,7 +14,7 @@ def render_wild_set(
     n_train: int = 120,
     n_test: int = 60,
     seed: int = 0,
-    event_s: tuple[float, float] = (0.1, 3.0),
+    event_s: tuple[float, ...] = (0.1, 3.0),
     workers: int = 1,
     force: bool = False,
     progress: bool = True,
@@ -24,7 +24,7 @@ def render_wild_set(
     if workers < 1:
         raise ValueError(f"workers={workers}: give at least 1")
     out = Path(out)
-    config = WildConfig(n_train, n_test, seed, (float(event_s[0]), float(event_s[1])))
+    config = WildConfig(n_train, n_test, seed, tuple(map(float, event_s)))
     clips = wild_entries(config)
     check_folder(out, config)
     return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
