@@ -326,6 +326,27 @@ def test_the_towers_own_copy_where_no_file_is_given():
     assert config.vision_config.num_hidden_layers == 2 and not any(n.startswith("eva:") for n in report.unused)
 
 
+def test_the_size_of_frames(folder):
+    """The checkpoint's own position grid says it; without one the caller, then config.json, then the EVA-ViT file."""
+    plain, _ = from_original(folder, vision_heads=HEADS)
+    had, patch = plain.config.image_size, plain.config.vision_config.patch_size
+    larger, largest = had + 2 * patch, had + 4 * patch
+    set_config(folder, image_processor=f"./processor/clip-patch14-{larger}")
+    for asked in (None, largest):
+        model, _ = from_original(folder, vision_heads=HEADS, image_size=asked)
+        assert model.config.image_size == had
+    for name in [n for n in names() if n.startswith(TOWER)]:
+        edit(folder, name, lambda t: None)
+    for asked, size in ((None, larger), (largest, largest)):
+        model, report = from_original(folder, vision_heads=HEADS, image_size=asked)
+        positions = model.vision_tower.embeddings.position_embedding
+        assert model.config.image_size == size and positions.shape[1] == (size // patch) ** 2 + 1
+        assert any(f"to {size // patch} x {size // patch}" in source for source in report.used.values())
+    set_config(folder, image_processor="./processor/clip-patch14-tiny")
+    model, _ = from_original(folder, vision_heads=HEADS)
+    assert model.config.image_size == had
+
+
 def test_one_file_without_index(folder, tmp_path):
     tensors = {n: t for shard in shards(folder).values() for n, t in shard.items()}
     for shard in shards(folder):
