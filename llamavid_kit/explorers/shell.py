@@ -7,6 +7,7 @@ a person can mend stand in the view, never as a traceback. Nothing is fetched: w
 import base64
 import html
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -50,7 +51,7 @@ LAYOUT = {
 WIDE = {"description_width": "110px"}
 
 
-class Explorer:
+class Explorer(ABC):
     """Base of the explorers. view: the widget; figure(): the same state as a matplotlib Figure; message: what is wrong.
 
     A subclass makes `view` and `figure()`; an observer wrapped by `guarded` shows its error in `message`.
@@ -62,9 +63,9 @@ class Explorer:
         self._message = widgets.HTML("", layout={"width": "100%"})
         self.message = ""
 
+    @abstractmethod
     def figure(self) -> Figure:
         """A static picture of the present state."""
-        raise NotImplementedError
 
     def still(self) -> Any:
         """`figure()` as an IPython image that is small enough to stay in a notebook."""
