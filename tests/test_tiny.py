@@ -16,6 +16,7 @@ from data_prep.toy_world.train_tiny import corpus
 from data_prep.toy_world.training_clips import (
     CHECK_SEEDS,
     FPS_MIX,
+    NEEDS_TIME,
     DrawnClips,
     Watched,
     choose_questions,
@@ -106,6 +107,11 @@ def test_what_it_is_taught_about_wildlife_is_true():
         asked = {kind: (q, a) for kind, q, a, _ in watched.questions(rng)}
         assert asked["wild_animals"][1].replace("an ", "a ").split(" and ") == [f"a {n}" for n in plan.scene.animals]
         assert asked["wild_light"][1] == plan.scene.habitat.light and len(plan.scene.animals) == len(plan.scene.side)
+        if "wild_sentences" in asked:
+            told = {(animal, in_words(action)) for animal, action in shown}
+            said = asked["wild_sentences"][1].removesuffix(".").replace("An ", "A ").split(". ")
+            assert sorted(said) == sorted(f"A {animal} is {action}" for animal, action in told)
+        assert ("wild_sentences" in asked) == ({a for a, _ in shown} == set(plan.scene.animals))
         for kind, question, answer, choices in watched.questions(rng):
             about = [name for name in plan.scene.animals if name in question]
             if kind in ("wild_doing", "wild_first", "wild_last"):
@@ -153,7 +159,7 @@ def test_training_says_what_the_frames_show():
         if shown is not None:
             assert shown == any(plan.start <= k * FPS < plan.end for k in range(8))
     watched = Watched(plan.seed, None, (0.1, 0.2))  # the explosion of this clip fell between two frames
-    turns = [t for k in range(20) for t in choose_questions(watched, np.random.default_rng(k), closed=False)]
+    turns = [t for k in range(20) for t in choose_questions(watched, np.random.default_rng(k), long=False)]
     assert turns and not any("ball of fire" in answer for _, answer in turns)
     drawn = DrawnClips(60, size=28, still=False)
     for k in range(20):
@@ -162,6 +168,15 @@ def test_training_says_what_the_frames_show():
             plan = plan_clip(watched.seed, None, event_s=watched.event_s)
             fps = next(f for f in FPS_MIX if len(pick(plan, fps=f)) == len(frames))
             assert watched.happens is None or visible(plan, pick(plan, fps=fps))
+
+
+def test_a_single_frame_is_not_asked_what_only_time_tells():
+    """Neither when it happens nor whether something moves; what lies in the frame it is asked as a clip is."""
+    plan = plan_clip(CHECK_SEEDS + 9000, "wave", event_s=(1.0, 2.0))
+    clip, frame = (Watched(plan.seed, plan.kind, plan.event_s, still=still) for still in (False, True))
+    kinds, of_frame = ({q[0] for q in w.questions(np.random.default_rng(0))} for w in (clip, frame))
+    assert kinds - of_frame == set(NEEDS_TIME) and of_frame < kinds
+    assert all(watched.still for _, watched in map(DrawnClips(12, size=28, still=True).__getitem__, range(12)))
 
 
 def test_a_second_pass_shows_the_same_scenes_again():

@@ -50,7 +50,7 @@ class Bank(nn.Module):
 class BankQuestions(Dataset):
     """Item i: a clip of the bank, its content tokens, and some questions; every visit asks others.
 
-    Every third batch is multiple choice alone: its questions are three times as long, and padding costs time.
+    Every third batch has the long questions alone, multiple choice above all: padding costs time.
     `describe`: requests for a description alone, as modality alignment asks.
     """
 
@@ -66,9 +66,9 @@ class BankQuestions(Dataset):
         rng = np.random.default_rng([TRAIN_SEEDS, 1 + self.describe, i])
         k, at = i % len(self.watched), i // self.batch
         if self.describe:
-            asked = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, closed=False)[:1]
+            asked = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
         else:
-            asked = choose_questions(self.watched[k], rng, closed=at % 3 == 2)
+            asked = choose_questions(self.watched[k], rng, long=at % 3 == 2)
         content = GRID if at % 4 == 3 else "mean"
         return k, content, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
 

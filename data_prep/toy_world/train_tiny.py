@@ -51,8 +51,8 @@ def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
         rng, seed = np.random.default_rng(i), CORPUS_SEEDS + i
         seconds = tuple(np.arange(0, 8, 0.5).tolist())
         for watched in (Watched(seed, KINDS[i % len(KINDS)], (0.1, 3.0)), Watched(seed, None, (0.1, 3.0), seconds)):
-            for closed in (False, True, False):
-                turns += choose_questions(watched, rng, closed=closed)
+            for long in (False, True, False):
+                turns += choose_questions(watched, rng, long=long)
     return turns
 
 
@@ -188,8 +188,8 @@ def main(argv=None) -> None:
     parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
     parser.add_argument("--align-steps", type=int, default=150, help="steps of align, 96 frames each")
     parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
-    parser.add_argument("--clips", type=int, default=4500, help="clips of long_video")
-    parser.add_argument("--clip-steps", type=int, default=1100, help="steps of long_video, 24 clips each")
+    parser.add_argument("--clips", type=int, default=7000, help="clips of long_video")
+    parser.add_argument("--clip-steps", type=int, default=2200, help="steps of long_video, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)

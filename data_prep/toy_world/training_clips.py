@@ -27,25 +27,33 @@ WILD_SHARE = 0.4
 QUESTIONS_A_CLIP = 4
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *ABOUT_ACTION)
 CAPTIONS = ("caption", "wild_caption")
+NEEDS_TIME = ("event_when", "moves", "car_moves")  # no single frame tells
+SOUGHT = {  # what is learned late is asked about more often
+    **dict.fromkeys((*NEEDS_TIME, "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
+    **dict.fromkeys(("bag_colour", "left_shirt", "right_shirt", "there_is", "wild_there", "wild_is"), 3.0),
+}
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
 
 @dataclass(frozen=True)
 class Watched:
     """A clip as it was sampled: enough to ask about it again. `happens`: the kind of event, or brief action, that a
-    sampled frame shows, or None; `times_s`: the seconds at which a wildlife clip was seen, () for a street scene."""
+    sampled frame shows, or None; `times_s`: the seconds at which a wildlife clip was seen, () for a street scene;
+    `still`: one frame alone was seen."""
 
     seed: int
     happens: str | None
     event_s: tuple[float, ...]
     times_s: tuple[float, ...] = ()
+    still: bool = False
 
     def questions(self, rng) -> list[tuple]:
         """All that can be asked: (kind of question, question, answer, choices or None)."""
         if self.times_s:
             return wild_questions(wild_scene(self.seed, self.event_s), rng, self.times_s)
         plan = plan_clip(self.seed, self.happens, event_s=self.event_s)
-        return questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS))
+        asked = questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS))
+        return [q for q in asked if not (self.still and q[0] in NEEDS_TIME)]
 
 
 class DrawnClips(Dataset):
@@ -70,8 +78,10 @@ class DrawnClips(Dataset):
         indices = pick(plan, fps=fps, rng=rng)
         frames, shown = draw(plan, indices, size=self.size, rng=rng), visible(plan, indices)
         if wild:
-            return torch.from_numpy(frames), Watched(seed, plan.brief if shown else None, event_s, _seconds(indices))
-        return torch.from_numpy(frames), Watched(seed, plan.kind if shown else None, event_s)
+            return torch.from_numpy(frames), Watched(
+                seed, plan.brief if shown else None, event_s, _seconds(indices), still=self.still
+            )
+        return torch.from_numpy(frames), Watched(seed, plan.kind if shown else None, event_s, still=self.still)
 
 
 def pick(plan, *, fps: float, rng=None) -> np.ndarray:
@@ -113,16 +123,18 @@ def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def choose_questions(watched: Watched, rng, *, closed: bool) -> list[tuple[str, str]]:
-    """One question about the event or action, the others about anything; no two alike. Multiple choice only, or none.
+def choose_questions(watched: Watched, rng, *, long: bool) -> list[tuple[str, str]]:
+    """One question about the event or action, the others about anything, `SOUGHT` ones rather than others; no two
+    alike. Long ones only (multiple choice, requests for sentences), or none: padding costs time.
 
     Half of the multiple-choice ones open as the study's question does. Its labels are in none.
     """
-    asked = [q for q in watched.questions(rng) if bool(q[3]) == closed]
-    order = [asked[k] for k in rng.permutation(len(asked))]
+    asked = [q for q in watched.questions(rng) if (q[3] is not None or q[0] == "wild_sentences") == long]
+    weights = np.array([SOUGHT.get(q[0], 1.0) for q in asked])
+    order = [asked[k] for k in rng.choice(len(asked), len(asked), replace=False, p=weights / weights.sum())]
     first = next((q for q in order if q[0] in EVENT_QUESTIONS), order[0])
     chosen = [first, *[q for q in order if q is not first][: QUESTIONS_A_CLIP - 1]]
-    opening = [PREAMBLE if closed and rng.random() < 0.5 else "" for _ in chosen]
+    opening = [PREAMBLE if choices and rng.random() < 0.5 else "" for *_, choices in chosen]
     return [(words + question, answer) for words, (_, question, answer, _) in zip(opening, chosen, strict=True)]
 
 

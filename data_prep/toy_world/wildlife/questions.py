@@ -1,7 +1,7 @@
 """Questions about a wildlife clip with true answers, for the shipped model's training and its card: which animals, how
 many, where, what they do, in which order. Input: a plan and the seconds at which it is seen; an action that no sampled
 frame shows is not spoken of. The study's question and its multiple choice about species, actions and classes are not
-among them.
+among them; long requests for sentences are, put together from parts, so that a long request is nothing new.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .clip import Segment, WildPlan, sentence
 from .species import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS
 
 Question = tuple[str, str, str, tuple[str, ...] | None]
-ABOUT_ACTION = ("wild_caption", "wild_doing", "wild_is", "wild_first", "wild_last")
+ABOUT_ACTION = ("wild_caption", "wild_sentences", "wild_doing", "wild_is", "wild_first", "wild_last")
 PLACES = {
     "savanna": "in the savanna", "forest": "in the forest", "lake shore": "at the lake shore",
     "desert": "in the desert", "snow": "in the snow", "sea": "in the sea", "lake": "in a lake",
@@ -35,6 +35,23 @@ ASK = {
     "wild_right": ("Which animal is on the right?", "What animal do you see on the right?"),
     "wild_class": ("What kind of animal is the {animal}?", "Which class does the {animal} belong to?"),
 }  # fmt: skip
+# A request for sentences: one of these, and up to three of the rules, before it or after it.
+REQUESTS = (
+    "Tell me what each animal does.", "Say in sentences what the animals do.", "What is every animal doing?",
+    "Name each animal and what it does.", "Write down what every animal in the video does.", "What do the animals do?",
+    "Which actions do the animals perform?", "For every animal, say what it does.", "Report the action of each animal.",
+    "List the animals of the video with their actions.", "Describe the behaviour of each animal in the video.",
+    "Observe the animals and state the behaviour that every one shows.", "Identify the animals and their behaviour.",
+    "Watch each animal and find out what it is doing.",
+)  # fmt: skip
+RULES = (
+    "Use one sentence for each animal and action.", "Write full sentences.", "Give separate sentences.",
+    "Answer in short sentences.", "Every sentence names an animal and its action.", "Say nothing twice.",
+    "Never write the same sentence again.", "Repeat no action of the same animal.", "Make each sentence different.",
+    "There may be one animal or two.", "Sometimes there is only one animal.", "Note that one animal may be alone.",
+    "Look carefully, because an animal may do several things.", "Pay attention to all of the video.",
+    "Be careful to mention every animal.", "Take the whole video into account.", "Do not guess.", "Keep it short.",
+)  # fmt: skip
 UNDENIED = {"Sleeping": ("Keeping still",), "Keeping still": ("Sleeping",), "Flying": ("Flapping",)}  # nor is "Moving"
 CLOSED_TASKS = {
     "wild_place": "Classify the place in the video",
@@ -62,6 +79,8 @@ def wild_questions(plan: WildPlan, rng: np.random.Generator, times_s: Sequence[f
     does = {name: [s for s in seen if s[0] == name] for name in animals}
     answers = _scene_answers(plan, does)
     asked = [(kind, _phrase(kind, rng), answer, None) for kind, answer in answers.items()]
+    if all(does.values()):
+        asked.append(("wild_sentences", _request(rng), _sentences(does), None))
     for name in animals:
         asked += _about(name, does[name], rng)
     there = str(rng.choice(animals if rng.random() < 0.5 else [s for s in SEEN_SPECIES if s not in animals]))
@@ -81,6 +100,19 @@ def _scene_answers(plan: WildPlan, does: dict[str, list[Segment]]) -> dict[str, 
     if len(animals) == 2:
         answers |= {"wild_left": f"the {animals[0]}", "wild_right": f"the {animals[1]}"}
     return answers
+
+
+def _request(rng) -> str:
+    """A request for sentences with up to three rules, now and then one before it."""
+    rules = [RULES[i] for i in rng.permutation(len(RULES))[: rng.integers(4)]]
+    before = int(bool(rules) and rng.random() < 0.3)
+    return " ".join((*rules[:before], REQUESTS[rng.integers(len(REQUESTS))], *rules[before:]))
+
+
+def _sentences(does: dict[str, list[Segment]]) -> str:
+    """A sentence for each animal and action, each once: "A lion is walking. A zebra is eating." """
+    told = [(name, in_words(action)) for name, acts in does.items() for _, action, _, _ in acts]
+    return " ".join(f"{with_article(name).capitalize()} is {action}." for name, action in dict.fromkeys(told))
 
 
 def _listed(acts: Sequence[Segment]) -> str:
