@@ -58,7 +58,7 @@ def true_answers(event: str | None, facts: dict, sort: str, answer: str) -> tupl
     return tuple(sentence.format(animal=facts["animal"]) for sentence in words)
 
 
-def check(model: LlamaVid, n: int, *, wild: bool) -> Checked:
+def check(model: LlamaVid, n: int, *, wild: bool, content: str = "mean") -> Checked:
     """Every question about each of `n` clips, but for descriptions, which have many right wordings."""
     found = Checked()
     for i in tqdm(range(n), desc="wildlife" if wild else "street", unit="clip"):
@@ -67,7 +67,7 @@ def check(model: LlamaVid, n: int, *, wild: bool) -> Checked:
         for sort, question, answer, choices in watched.questions(np.random.default_rng([CHECK_SEEDS, i, 1])):
             if sort in CAPTIONS:
                 continue
-            tokens = [model.frame_tokens(features, question)]
+            tokens = [model.frame_tokens(features, question, content=content)]
             reply = generate_texts(model, question, tokens, max_new_tokens=24)[0]
             found.right[sort].append(reply in true_answers(watched.happens, facts, sort, answer))
             if choices:
@@ -80,9 +80,12 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--clips", type=int, default=60, help="of each half of the world (default: 60)")
+    parser.add_argument("--content", default="mean", help="content tokens of a frame: mean or grid:N (default: mean)")
     args = parser.parse_args(argv)
     with torch.inference_mode():
-        halves = [check(load(args.model), args.clips, wild=wild) for wild in (False, True)]
+        halves = [check(load(args.model), args.clips, wild=wild, content=args.content) for wild in (False, True)]
+    everything = [one for half in halves for found in half.right.values() for one in found]
+    print(f"{sum(everything)} of {len(everything)} replies are right\n")
     for half in halves:
         for sort, found in sorted(half.right.items()):
             low, high = wilson(sum(found), len(found))
