@@ -39,7 +39,7 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
 def tidy_page() -> None:
     """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository."""
     logging.disable_progress_bar()
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72})
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72, "optimize": True, "progressive": True})
 
 
 @_figure
