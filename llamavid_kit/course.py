@@ -36,10 +36,14 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
     return path
 
 
-def tidy_page() -> None:
-    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository."""
+def tidy_page(*, dpi: float | None = None, quality: int = 72) -> None:
+    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+
+    dpi: of every picture, less for a page with many of them; None leaves each figure its own. quality: of the JPEGs.
+    """
     logging.disable_progress_bar()
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72, "optimize": True, "progressive": True})
+    size = {} if dpi is None else {"dpi": dpi}
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality, "optimize": True, "progressive": True}, **size)
 
 
 @_figure
