@@ -4,12 +4,12 @@ Input: frames, matrices and numbers that a notebook has computed. Output: a clip
 `plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -113,6 +113,34 @@ def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, 
     ax.invert_yaxis()
     ax.margins(x=0.18)
     ax.grid(axis="y", visible=False)
+    return fig
+
+
+@_figure
+def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey: Collection[str] = ()) -> Figure:
+    """A bar a row, cut into its pieces with their numbers; a piece has one colour in all rows, those in `grey` grey.
+
+    rows: name → piece → number, 0 or more. Raises ValueError for more coloured pieces than there are colours.
+    """
+    pieces = list(dict.fromkeys(piece for row in rows.values() for piece in row))
+    coloured = [piece for piece in pieces if piece not in grey]
+    if len(coloured) > len(OTHERS):
+        raise ValueError(f"{len(coloured)} pieces ({', '.join(coloured)}), but colours for {len(OTHERS)}: join some")
+    colours = dict.fromkeys(grey, KINDS["ignored"]) | dict(zip(coloured, OTHERS, strict=False))
+    fig, ax = plt.subplots(figsize=(9, 1.9 + 0.5 * len(rows)))
+    left = np.zeros(len(rows))
+    for piece in pieces:
+        widths = np.array([row.get(piece, 0) for row in rows.values()], dtype=float)
+        drawn = ax.barh(list(rows), widths, left=left, color=colours[piece], edgecolor="white", label=piece)
+        red, green, blue = to_rgb(colours[piece])
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        ax.bar_label(drawn, labels=[f"{w:g}" if w else "" for w in widths], label_type="center",
+                     color="white" if dark else "black")  # fmt: skip
+        left += widths
+    ax.set(xlabel=x, title=title)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    fig.legend(*ax.get_legend_handles_labels(), ncols=min(4, len(pieces)), loc="outside lower center", frameon=False)
     return fig
 
 

@@ -1,0 +1,42 @@
+"""The course's bars in pieces: every number stands where and as long as it is, in its piece's one colour."""
+
+import pytest
+from matplotlib.colors import to_hex
+
+from llamavid_kit.course import KINDS, stacked
+
+ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
+
+
+def pieces(fig) -> dict[str, list]:
+    """Legend's name of a piece → its bars, a row each."""
+    ax = fig.axes[0]
+    handles, names = ax.get_legend_handles_labels()
+    return {name: list(handle) for handle, name in zip(handles, names, strict=True)}
+
+
+def test_pieces_lie_end_to_end_in_the_order_they_first_occur():
+    drawn = pieces(stacked(ROWS, x="clips", title="t"))
+    assert list(drawn) == ["kept", "missing", "broken"]
+    assert [(bar.get_x(), bar.get_width()) for bar in drawn["kept"]] == [(0, 3), (0, 4)]
+    assert [(bar.get_x(), bar.get_width()) for bar in drawn["missing"]] == [(3, 1), (4, 2)]
+
+
+def test_rows_numbers_and_axes_are_named():
+    ax = stacked(ROWS, x="clips", title="What was kept").axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["test", "train"] and ax.yaxis_inverted()
+    assert [text.get_text() for text in ax.texts] == ["3", "4", "1", "2", "", ""]
+    assert (ax.get_xlabel(), ax.get_title("left")) == ("clips", "What was kept")
+
+
+def test_a_piece_has_one_colour_and_grey_ones_are_grey():
+    drawn = pieces(stacked(ROWS, x="clips", title="t", grey=["missing"]))
+    colours = {name: {to_hex(bar.get_facecolor()).upper() for bar in bars} for name, bars in drawn.items()}
+    assert colours["missing"] == {KINDS["ignored"]}
+    assert len(colours["kept"]) == 1 and len(set.union(*colours.values())) == 3
+
+
+def test_more_pieces_than_colours_are_refused():
+    with pytest.raises(ValueError, match="7 pieces .* colours for 6"):
+        stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t")
+    stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t", grey=["0"])
