@@ -4,6 +4,7 @@ Input: frames, matrices and numbers that a notebook has computed. Output: a clip
 `plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
 """
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -37,9 +38,13 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
 
 
 def tidy_page() -> None:
-    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository."""
+    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+
+    Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
+    """
     logging.disable_progress_bar()
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72})
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72, "optimize": True, "progressive": True})
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 
 @_figure
