@@ -4,6 +4,7 @@ Input: frames, matrices and numbers that a notebook has computed. Output: a clip
 `plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
 """
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -38,12 +39,14 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
 
 def tidy_page(*, dpi: float | None = None, quality: int = 72) -> None:
     """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+    Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
 
     dpi: of every picture, less for a page with many of them; None leaves each figure its own. quality: of the JPEGs.
     """
     logging.disable_progress_bar()
     size = {} if dpi is None else {"dpi": dpi}
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality, "optimize": True, "progressive": True}, **size)
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 
 @_figure

@@ -125,10 +125,11 @@ def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], l
     """A row an arm, top to bottom: point, interval (columns low, high), note. `line`: a value for all and its name."""
     fig, ax = _axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
     colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
         spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
         ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm])
-        ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, **beside)
+        ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, bbox=paper, **beside)
     if line:
         ax.axvline(line[0], color=GREY, ls="--", lw=2)
         ax.annotate(line[1], (line[0], len(arms) - 0.3), xytext=(6, 0), fontsize=11, color=GREY, **beside)

@@ -1,8 +1,11 @@
 """The course's bars in pieces: every number stands where and as long as it is, in its piece's one colour."""
 
+import warnings
+
 import pytest
 from matplotlib.colors import to_hex
 
+from llamavid_kit import course
 from llamavid_kit.course import KINDS, stacked
 
 ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
@@ -40,3 +43,14 @@ def test_more_pieces_than_colours_are_refused():
     with pytest.raises(ValueError, match="7 pieces .* colours for 6"):
         stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t")
     stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t", grey=["0"])
+
+
+def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
+    monkeypatch.setattr(course, "set_matplotlib_formats", lambda *_, **__: None)
+    monkeypatch.setattr(course.logging, "disable_progress_bar", lambda: None)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        course.tidy_page()
+        warnings.warn("`is_gradient_checkpointing` is deprecated and will be removed", FutureWarning, stacklevel=1)
+        warnings.warn("`frames` is deprecated and will be removed", FutureWarning, stacklevel=1)
+    assert [str(warning.message)[:8] for warning in seen] == ["`frames`"]
