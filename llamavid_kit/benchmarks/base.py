@@ -30,7 +30,6 @@ class Item:
     answers: the truth: one label, or several people's answers; empty where only the server knows it
     split: the part of the result that it counts for (a category, an axis)
     cluster: items with the same value are about the same thing and not independent; the media's name by default
-    pad: a picture is padded to a square (otherwise its centre is cut out)
     """
 
     id: str
@@ -42,7 +41,6 @@ class Item:
     cluster: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
     picture: bytes | None = field(default=None, repr=False)
-    pad: bool = True
 
     @property
     def group(self) -> str:
@@ -103,6 +101,7 @@ class Benchmark:
     unit: "%" or "0-5"
     size: items of the whole benchmark: fewer or more are said not to be comparable
     max_new_tokens: of a reply, as in the original's script
+    pad: pictures are padded to a square (otherwise their centre is cut out), as in the original's script
     judged: a judge is needed
     submit: (items, replies, folder) → the file for the server; None where nothing is to be sent
     """
@@ -118,6 +117,7 @@ class Benchmark:
     size: int
     unit: str = "%"
     max_new_tokens: int = 128
+    pad: bool = True
     judged: bool = False
     submit: Callable[[Sequence[Item], Mapping[str, str], Path], Path] | None = None
 
