@@ -16,7 +16,7 @@ def strict_letter(reply: str, choices: Mapping[str, str]) -> str | None:
     A letter alone or before "." ":" or ")" at the reply's beginning; one after "The answer is", "Answer:" or "option",
     if all such agree; or exactly one choice's text and nothing else.
     """
-    reply = reply.strip()
+    reply = reply.strip().strip("*")
     if (found := _LETTER.match(reply)) and found[1] in choices:
         return found[1]
     named = set(_SENTENCE.findall(reply))

@@ -7,12 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.benchmarks import FILES as ALL_FILES
 from llamavid_kit.benchmarks.base import (
-    Benchmark, Item, Score, accuracy_parts, by_id, inside, needed, part, read_json, read_rows, same_ids,
+    Benchmark,
+    Item,
+    Score,
+    accuracy_parts,
+    by_id,
+    inside,
+    needed,
+    part,
+    read_json,
+    read_rows,
+    same_ids,
 )  # fmt: skip
 
 QUESTIONS, LABELS = "llava_gqa_testdev_balanced.jsonl", "testdev_balanced_questions.json"
-FILES = f"{QUESTIONS}, {LABELS} and images/"
+FILES = ALL_FILES["gqa"]
 
 
 def load(data: Path) -> list[Item]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.benchmarks import FILES as ALL_FILES
 from llamavid_kit.benchmarks.base import Benchmark, Item, Part, Score, by_id, inside, needed, read_rows, same_ids
 
 QUESTIONS = "llava_pope_test.jsonl"
 CATEGORIES = ("adversarial", "popular", "random")
-FILES = f"{QUESTIONS}, coco/coco_pope_{{{','.join(CATEGORIES)}}}.json and val2014/"
 OFFSET = 10_000_000  # LLaVA's ids: 10,000,000 for each category before it, and the label's id
+FILES = ALL_FILES["pope"]
 
 
 def load(data: Path) -> list[Item]:

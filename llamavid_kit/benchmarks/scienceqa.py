@@ -8,27 +8,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.benchmarks import FILES as ALL_FILES
 from llamavid_kit.benchmarks.base import (
-    LETTER, Benchmark, Item, Score, accuracy_parts, by_id, inside, needed, part, read_json, read_rows, some,
+    LETTER,
+    Benchmark,
+    Item,
+    Score,
+    accuracy_parts,
+    by_id,
+    inside,
+    needed,
+    part,
+    read_json,
+    read_rows,
+    some,
 )  # fmt: skip
 from llamavid_kit.benchmarks.choice_letters import strict_letter
 
 QUESTIONS, PROBLEMS, SPLITS = "llava_test_CQM-A.json", "problems.json", "pid_splits.json"
-FILES = f"{QUESTIONS}, {PROBLEMS}, {SPLITS} and images/test/"
 LETTERS = "ABCDE"
 FAILED = "FAILED"
+FILES = ALL_FILES["scienceqa"]
 
 
 def load(data: Path) -> list[Item]:
     """The test questions that have a picture, with their choices in `extra`.
 
-    The text decoder is asked question, choices and instruction, and the picture's centre is seen, both as the original's
-    `model_vqa_science.py` does.
+    The text decoder is asked question, choices and instruction, and the picture's centre is seen: both as the
+    original's `model_vqa_science.py` does.
     """
     path = needed(data, QUESTIONS, files=FILES)
     images = needed(data, "images/test", files=FILES)
     problems = read_json(needed(data, PROBLEMS, files=FILES))
-    test = read_json(needed(data, SPLITS, files=FILES)).get("test", [])
+    splits = read_json(needed(data, SPLITS, files=FILES))
+    if not isinstance(problems, dict) or not isinstance(splits, dict) or not isinstance(splits.get("test"), list):
+        raise ValueError(f"{data}: {PROBLEMS} must be an object of problems, {SPLITS} one with a list of ids `test`")
+    test = list(map(str, splits["test"]))
     rows = by_id(read_rows(path, {"id": str, "conversations": list}), "id", where=path)
     if unknown := [name for name in test if name not in rows] + [name for name in rows if name not in test]:
         raise ValueError(f"{path} and {SPLITS} differ in {len(unknown)} ids ({some(unknown)}); take one release")

@@ -5,7 +5,10 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llamavid_kit.benchmarks.base import Item, Score, accuracy_parts, part
 
 ARTICLES = ("a", "an", "the")
 NUMBERS = {
@@ -23,10 +26,10 @@ someone'd've someone'll someone's something'd something'd've something'll that's
 they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll what're what's what've when's
 where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've wouldn't wouldn't've
 y'all y'all'll y'all'd've you'd you'd've you'll you're you've
-""".split()
+"""
 
 CONTRACTIONS = {
-    word[:i] + word[i + 1 :]: word for word in _CONTRACTED for i, letter in enumerate(word) if letter == "'"
+    word[:i] + word[i + 1 :]: word for word in _CONTRACTED.split() for i, letter in enumerate(word) if letter == "'"
 }
 CONTRACTIONS["somebody'd"] = "somebodyd"  # the original's slip: the other way round
 """Words that lack one apostrophe → the word. The original's entries in capitals never apply, for words are lowered."""
@@ -59,6 +62,21 @@ def vqa_accuracy(answer: str, people: Sequence[str]) -> float:
 def m4c_accuracy(answer: str, people: Sequence[str]) -> float:
     """The same by LLaVA's and LLaMA-VID's own `m4c_evaluator` (TextVQA): `evalai_answer` of every answer, always."""
     return _leave_one_out(evalai_answer(answer), [evalai_answer(a) for a in people])
+
+
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+    """The mean of `vqa_accuracy` of what would be submitted, in percent; None where people's answers are the server's.
+
+    Parts are the answer types; `more` the question types, where the labels name them. The only mode is "original".
+    """
+    if not items[0].answers:
+        return Score(mode, None)
+    outcomes = {item.id: vqa_accuracy(evalai_answer(replies[item.id]), item.answers) for item in items}
+    by_type: dict[str, list[float]] = {}
+    for item in items:
+        by_type.setdefault(item.extra.get("question_type", ""), []).append(outcomes[item.id])
+    more = {"perQuestionType": {name: part(values).value for name, values in by_type.items() if name}}
+    return Score(mode, part(list(outcomes.values())).value, accuracy_parts(items, outcomes), outcomes, more=more)
 
 
 def _leave_one_out(answer: str, people: Sequence[str]) -> float:
