@@ -98,7 +98,7 @@ class Benchmark:
     files: what the data folder must hold, in words, for the help and for errors
     load: data folder → items; raises FileNotFoundError and ValueError naming what is wrong
     score: see `Scorer`; called with each of `modes`, whose first is the one beside the published numbers
-    unit: "%" or "0-5"
+    metric: what the value is, in words; unit: "%" or "0-5"
     size: items of the whole benchmark: fewer or more are said not to be comparable
     max_new_tokens: of a reply, as in the original's script
     pad: pictures are padded to a square (otherwise their centre is cut out), as in the original's script
@@ -115,6 +115,7 @@ class Benchmark:
     score: Scorer
     modes: tuple[str, ...]
     size: int
+    metric: str = "accuracy"
     unit: str = "%"
     max_new_tokens: int = 128
     pad: bool = True

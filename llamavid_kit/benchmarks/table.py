@@ -13,27 +13,30 @@ def table(result: Result, *, image_size: int | None) -> str:
     size = f"{image_size} px" if image_size else "resolution unknown"
     lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}"]
     for mode, score in result.scores.items():
-        lines += _run(result, mode)
+        lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
         if score.no_answer:
-            lines.append(f"    {len(score.no_answer)} replies hold no answer ({mode}); they count as wrong")
-    if result.submission:
-        lines.append(f"  for the server: {result.submission}")
-    return "\n".join([*lines, *_published(result, image_size)])
+            lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
+    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
+    return "\n".join([*lines, *_published(result, image_size), *(f"  {note}" for note in notes if note)])
 
 
-def _run(result: Result, mode: str) -> list[str]:
+def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     benchmark, score, intervals = result.benchmark, result.scores[mode], result.intervals[mode]
     if score.value is None:
-        return [f"  {'this run':10s} scored by the server alone ({mode})"]
-    lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  scored as {mode}{_sure(intervals.get(''))}"]
-    for name, part in score.parts.items() if len(score.parts) > 1 else ():
-        right = f"  {part.k}/{part.n} right" if part.k is not None else f"  n = {part.n}"
-        lines.append(f"    {name:22s} {_number(part.value, benchmark.unit)}{right}{_sure(intervals.get(name))}")
+        return [f"  {'this run':10s} scored by the server alone"]
+    values = list(score.outcomes.values())
+    right = int(sum(values)) if set(values) <= {0, 1} else None
+    sure = _sure(right, len(values), intervals.get(""))
+    lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  {benchmark.metric}, scorer: {mode}{sure}"]
+    for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
+        shown = f"{_number(part.value, benchmark.unit)}{_sure(part.k, part.n, intervals.get(name))}"
+        lines.append(f"    {name:22s} {shown}")
     return lines
 
 
-def _sure(interval: tuple[float, float] | None) -> str:
-    return f"  items right, 95%: [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+def _sure(k: int | None, n: int, interval: tuple[float, float] | None) -> str:
+    between = f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+    return f"; n = {n}{between}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
 
 
 def _number(value: float, unit: str) -> str:
