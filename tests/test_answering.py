@@ -273,8 +273,10 @@ def test_a_film_that_just_fits(tokenizers, videos, tmp_path, monkeypatch):
     said = tmp_path / "said.srt"
     said.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n")
     monkeypatch.setattr(answering, "check_fits", lambda config, **counts: seen.append(counts))
-    monkeypatch.setattr(answering, "_generate", lambda model, prompt, tokens, n: seen.append((prompt, tokens)) or [""])
+    monkeypatch.setattr(
+        answering, "_generate", lambda model, prompts, tokens, n: seen.append((prompts, tokens)) or [""]
+    )
     ask(model, videos[2], QUESTION, fps=1, max_new_tokens=7, subtitles=said)
-    counts, (prompt, tokens) = seen
-    embeds, _, _ = model.splice(torch.tensor([prompt]), [tokens])
+    counts, (prompts, tokens) = seen
+    embeds, _, _ = model.splice(torch.tensor(prompts), [tokens])
     assert counts["n_frames"] * model.config.tokens_per_frame() + counts["n_prompt"] == embeds.shape[1] + 7
