@@ -149,7 +149,7 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: S
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     text = [f"{c}\n{s:.0%}" if c else "" for c, s in zip(counts.flat, share.flat, strict=True)]
     many = len(labels) > 4
-    wide, high = (0.72, 0.6) if many else (1.1, 0.7)
+    wide, high = (0.72, 0.6) if many else (1.4, 0.7)
     fig, ax = _axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
     sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.reshape(text, counts.shape), fmt="", ax=ax,
                 linewidths=0.5, annot_kws={"size": 9.5 if many else 13}, cbar_kws={"label": "of the row"})  # fmt: skip
