@@ -150,7 +150,8 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: S
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     text = [f"{c}\n{s:.0%}" if c else "" for c, s in zip(counts.flat, share.flat, strict=True)]
     many = len(labels) > 4
-    fig, ax = _axes(ax, (2.6 + 0.72 * len(columns), 1.9 + 0.6 * len(labels)) if many else (5.2, 4.2))
+    wide, high = (0.72, 0.6) if many else (1.4, 0.7)
+    fig, ax = _axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
     sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.reshape(text, counts.shape), fmt="", ax=ax,
                 linewidths=0.5, annot_kws={"size": 9.5 if many else 13}, cbar_kws={"label": "of the row"})  # fmt: skip
     ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))

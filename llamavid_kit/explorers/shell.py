@@ -120,7 +120,7 @@ def guarded(work: Callable) -> Callable:
 def jpeg(figure: Figure, dpi: int = 80) -> bytes:
     """The figure as a JPEG: frames of a video as PNG would be several times larger, too large for a notebook."""
     file = io.BytesIO()
-    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 85})
+    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 75, "optimize": True})
     return file.getvalue()
 
 
