@@ -22,6 +22,7 @@ from llamavid_kit.explorers.shell import (
     data_uri,
     guarded,
     html_line,
+    live,
     widgets,
 )
 from llamavid_kit.plots import _figure as house_figure
@@ -79,7 +80,7 @@ def matrix(run: Run, key: str) -> go.Figure:
     ))  # fmt: skip
     fig.update_yaxes(autorange="reversed", title="true class")
     fig.update_xaxes(title="answered", tickangle=-40)
-    fig.update_layout(LAYOUT, title=report_tables.where(run, run.shown(arm)), width=1000, height=190 + 34 * len(counts),
+    fig.update_layout(LAYOUT, title=report_tables.where(run, run.shown(arm)), height=190 + 34 * len(counts),
                       margin={"l": 160, "r": 20, "t": 60, "b": 130})  # fmt: skip
     return fig
 
@@ -91,7 +92,7 @@ def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Fi
         fig.add_trace(go.Bar(x=[_marked(x, truth) for x in table.index], y=table[arm], name=arm,
                              marker={"color": to_hex(colours[arm])}))  # fmt: skip
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
-    fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)", width=1000,
+    fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)",
                       height=380, barmode="group", legend={"orientation": "h", "y": -0.45})  # fmt: skip
     return fig
 
@@ -132,7 +133,7 @@ class PredictionBrowser(Explorer):
     """
 
     def __init__(self, run_folder: Run | Path | str, *, root: Path | str | None = None):
-        super().__init__()
+        super().__init__("predictions.png")
         self.root = None if root is None else Path(root)
         self.run: Run | None = None
         self.rows = pd.DataFrame()
@@ -148,6 +149,7 @@ class PredictionBrowser(Explorer):
         self.view = widgets.VBox([
             self.arm, self._matrix, widgets.HTML(html_line("Click a cell, or choose it here:", size=14)),
             widgets.HBox([self.truth, self.answered]), self._message, self.clip, self._clip_view, self._chances,
+            self.saving,
         ])  # fmt: skip
         if self._read(run_folder):
             self.arm.observe(self._draw, "value")
@@ -170,7 +172,7 @@ class PredictionBrowser(Explorer):
 
     @guarded
     def _draw(self, *_) -> None:
-        self.chart = go.FigureWidget(matrix(self.run, self.arm.value))
+        self.chart = live(matrix(self.run, self.arm.value))
         self.chart.data[0].on_click(self._clicked)
         self._matrix.children = [self.chart]
         self._select()
@@ -207,7 +209,7 @@ class PredictionBrowser(Explorer):
     @guarded
     def _show_clip(self, *_) -> None:
         """Replies and probabilities first; frames last, because a clip may not be there."""
-        self.frames, self._clip_view.value, self._chances.children = [], "", []
+        self.frames, self._clip_view.value, self._chances.children, self.chances = [], "", [], None
         if self.clip.value is None:
             return
         said, table = replies(self.run, self.clip.value), probabilities(self.run, self.clip.value)
@@ -215,7 +217,7 @@ class PredictionBrowser(Explorer):
         body = html_line(f"true class: {truth}", size=16, strong=self.clip.value) + _table(said)
         self._clip_view.value = body
         if len(table.columns):
-            self.chances = go.FigureWidget(chances(table, truth, plots.arm_colours(self.run.arms)))
+            self.chances = live(chances(table, truth, plots.arm_colours(self.run.arms)))
             self._chances.children = [self.chances]
         if self.root is not None:
             self.frames = self._read_frames()
@@ -232,10 +234,20 @@ class PredictionBrowser(Explorer):
         at = range(0, len(sample), -(-len(sample) // N_SHOWN))
         return list(zip(sample.timestamps_s[at], video.frames(sample.indices[at]), strict=True))
 
+    @property
+    def title(self) -> str:
+        self._need(self.run)
+        return report_tables.where(self.run, self.run.shown(self.run.arm(self.arm.value)))
+
     def figure(self) -> plt.Figure:
-        if self.run is None:
-            raise ValueError(self.message)
+        self._need(self.run)
         return picture(self.run, self.arm.value, self.clip.value, self.frames)
+
+    def page(self) -> list[go.Figure | str]:
+        """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
+        self._need(self.run)
+        chances = [] if self.chances is None else [go.Figure(self.chances)]
+        return [go.Figure(self.chart).update_layout(title=""), self._clip_view.value, *chances]
 
 
 def _table(said: pd.DataFrame) -> str:
