@@ -26,7 +26,7 @@ SETTINGS = {  # every cell is in the page, on the screen or not; nobody asks whe
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-PATIENCE_S = 120  # for anything that a slow machine may take long for; nothing waits longer than it must
+PATIENCE_S = int(os.environ.get('PAT',120))  # for anything that a slow machine may take long for; nothing waits longer than it must
 
 
 @contextmanager
@@ -93,22 +93,20 @@ class Watch:
         context.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         context.on("request", lambda request: self.asked.append(request.url))
+        context.route(self._is_elsewhere, lambda route: route.abort())  # a fault does not get off this machine
         context.on("page", lambda page: page.on("websocket", lambda socket: self.asked.append(socket.url)))
 
-    @property
-    def elsewhere(self) -> list[str]:
-        """Addresses asked that are neither the allowed host, nor a file, nor in the page itself."""
-        inside = ("data", "blob", "file", "about")
-        return [
-            url for url in self.asked if urlsplit(url).scheme not in inside and urlsplit(url).netloc != self.allowed
-        ]
+    def _is_elsewhere(self, url: str) -> bool:
+        at = urlsplit(url)
+        return at.scheme not in ("data", "blob", "file", "about") and at.netloc != self.allowed
 
     def complaints(self) -> list[str]:
-        return [f"console: {text}" for text in self.errors] + [f"asked {url}" for url in self.elsewhere]
+        elsewhere = [url for url in self.asked if self._is_elsewhere(url)]
+        return [f"console: {text}" for text in self.errors] + [f"asked {url}" for url in elsewhere]
 
 
-def bare(source: Path, target: Path, **replaced: str) -> Path:
-    """The notebook without outputs and counts, so that whatever the page shows was made there; replaced: old → new."""
+def bare(source: Path, target: Path) -> Path:
+    """The notebook without outputs and counts, so that whatever the page shows was made there."""
     book = nbformat.read(source, as_version=4)
     for cell in book.cells:
         if cell.cell_type == "code":

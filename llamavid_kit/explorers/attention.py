@@ -61,10 +61,11 @@ class AttentionExplorer(Explorer):
         self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
         self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
         self._words = widgets.HTML()
-        self._drawn = widgets.VBox()
+        # A box of their own each: where the strip is replaced beside panels that are still being made, those stay empty
+        self._drawn = widgets.VBox(), widgets.VBox()
         self.view = widgets.VBox([
             self.question, widgets.HBox([self.second, self.fps]), self._message, self._words,
-            widgets.HBox([self.frame, self.query, self.opacity]), self._drawn, widgets.HTML(EXPLAINED),
+            widgets.HBox([self.frame, self.query, self.opacity]), *self._drawn, widgets.HTML(EXPLAINED),
             self.saving,
         ])  # fmt: skip
 
@@ -120,6 +121,7 @@ class AttentionExplorer(Explorer):
         self.state = State(watched, looks, self.name, self.frame.value, self._query(), self.opacity.value)
         if self.panels is None:
             self.panels = live(figures.panels(self.state))
+            self._drawn[0].children = [self.panels]
         else:
             figures.move_panels(self.panels, self.state)
         self._draw_strip()
@@ -131,7 +133,7 @@ class AttentionExplorer(Explorer):
         self.strip = live(figures.strip(self.state))
         for trace in self.strip.data:
             trace.on_click(self._clicked)
-        self._drawn.children = [self.panels, self.strip]
+        self._drawn[1].children = [self.strip]
 
     def _move(self, change) -> None:
         if self.state is not None:  # else the message that says why nothing is shown stays

@@ -246,8 +246,8 @@ class PredictionBrowser(Explorer):
     def page(self) -> list[go.Figure | str]:
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
         self._need(self.run)
-        chances = [] if self.chances is None else [go.Figure(self.chances)]
-        return [go.Figure(self.chart).update_layout(title=""), self._clip_view.value, *chances]
+        chances = [] if self.chances is None else [go.Figure(self.chances).update_layout(width=None)]
+        return [go.Figure(self.chart).update_layout(title="", width=None), self._clip_view.value, *chances]
 
 
 def _table(said: pd.DataFrame) -> str:
