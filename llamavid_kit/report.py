@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from llamavid_kit import animal_tables, report_tables
 from llamavid_kit.run_folder import Run
 
-NOTEBOOK, OPEN_NOTEBOOK = "09_fps_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
+NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
 STYLE = """
 body{font:17px/1.6 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#1b1b1b;background:#fff;margin:0}

@@ -26,7 +26,9 @@ SETTINGS = {  # every cell is in the page, on the screen or not; nobody asks whe
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-PATIENCE_S = int(os.environ.get('PAT',120))  # for anything that a slow machine may take long for; nothing waits longer than it must
+PATIENCE_S = int(
+    os.environ.get("PAT", 120)
+)  # for anything that a slow machine may take long for; nothing waits longer than it must
 
 
 @contextmanager

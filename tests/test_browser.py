@@ -196,7 +196,7 @@ def test_notebook_06_in_jupyterlab(page, server, tmp_path):
 
 def made_up_run(folder: Path) -> Path:
     """A run of 12 clips with likelihoods, and the clips."""
-    made = made_up_runs.MadeUp({(False, 1): 0.3, (True, 6): 0.6}, n_test=12, labels=LABELS, groups=False)
+    made = made_up_runs.MadeUp({(True, 1): 0.3, (True, 6): 0.6}, n_test=12, labels=LABELS, groups=False)
     run = made_up_runs.write_run(folder / "run", made)
     for path in (run / "arms").glob("*likelihood.jsonl"):
         head, *lines = map(json.loads, path.read_text().splitlines())
@@ -204,18 +204,18 @@ def made_up_run(folder: Path) -> Path:
             line["log_likelihood"] = {x: float(np.log(0.4 if x == line["label"] else 0.05)) for x in LABELS}
         path.write_text("\n".join(map(json.dumps, [head, *lines])))
     for pair in json.loads((run / "clips.json").read_text())["test"]:
-        small.write_clip(folder / pair["video"], seconds=3)
+        small.write_clip(folder / pair["video"], seconds=int(made_up_runs.LENGTH_S), fps=6)
     return run
 
 
 @pytest.fixture
 def opened(page, server, tmp_path):
-    """Runs a cell in a notebook of its own, named after the test; the view is all that it shows."""
+    """Runs cells in a notebook of its own, named after the test."""
 
-    def run(code: str):
+    def run(*sources: str):
         name = f"{tmp_path.name}.ipynb"
-        cells = [nbformat.v4.new_code_cell(f"import llamavid_kit as lvk\n{code}.view")]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), server[0] / name)
         lab.open_and_run(page, server[1], name)
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
@@ -223,21 +223,26 @@ def opened(page, server, tmp_path):
     return run
 
 
-def test_the_matrix_is_clicked(page, opened, tmp_path):
+def test_the_matrix_of_notebook_09_is_clicked(page, opened, tmp_path):
+    """Its imports and its browser, over a made-up run instead of minutes of training."""
+    book = nbformat.read(ROOT / "notebooks" / "09_fps_ablation.ipynb", as_version=4)
+    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    imports = next(source for source in code if "import llamavid_kit as lvk" in source)
+    browser = next(source for source in code if "lvk.PredictionBrowser(" in source)
     run = made_up_run(tmp_path)
-    opened(f"lvk.PredictionBrowser({str(run)!r}, root={str(tmp_path)!r})")
-    click_matrix(page, diagonal=False)
-    until(page, lambda: page.locator(".widget-html img").count() == 3, "the clip's frames")
-    page.screenshot(path=tmp_path / "cell.png")
+    made = f"run, clips, slow = Run({str(run)!r}), {str(tmp_path)!r}, 'lora-1fps-seed0-generation'"
+    opened(imports, made, browser)
     click_matrix(page, diagonal=True)
-    matrix = page.locator(HEAT).first
-    with changes(page, matrix, href, "another arm's matrix"):
-        page.get_by_label("Arm").select_option(index=2)
+    until(page, lambda: page.locator(".widget-html img").count() == 8, "the clip's frames")
+    page.screenshot(path=tmp_path / "cell.png")
+    click_matrix(page, diagonal=False)
+    with changes(page, page.locator(HEAT).first, href, "another arm's matrix"):
+        page.get_by_label("Arm", exact=True).select_option(index=2)
 
 
 def test_the_sampler_is_dragged(page, opened, tmp_path):
     clip = small.write_clip(tmp_path / "red.mp4", seconds=3, fps=12)
-    opened(f"lvk.FrameSampler({str(clip)!r}, [(0.9, 1.6)])")
+    opened(f"import llamavid_kit as lvk\nlvk.FrameSampler({str(clip)!r}, [(0.9, 1.6)]).view")
     chart = page.locator(".js-plotly-plot")
     with changes(page, chart, lambda c: c.locator(".scatterlayer path.point").count(), "the budget's frames"):
         budget = drag_slider(page, "Budget", 40)
@@ -247,9 +252,74 @@ def test_the_sampler_is_dragged(page, opened, tmp_path):
 
 
 def test_the_budget_is_dragged(page, opened):
-    opened("lvk.TokenBudget(duration_s=600)")
+    opened("import llamavid_kit as lvk\nlvk.TokenBudget(duration_s=600).view")
     chart = page.locator(".js-plotly-plot")
     with changes(page, chart, lambda c: c.locator(".barlayer .point path").first.get_attribute("d"), "the first bar"):
         fps = drag_slider(page, "Frames a second", 250)
     until(page, lambda: f"600 s at {float(fps):g} fps" in page.locator(TITLE).text_content(), "the title")
     page.get_by_role("alert").get_by_text("does not fit").wait_for()
+
+
+# --- what explorers export --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(chromium):
+    """A page that may ask nobody at all; fails where it tried, or complained."""
+    context = chromium.new_context(viewport={"width": 1120, "height": 900}, offline=True)
+    watch = lab.Watch(context)
+    yield context.new_page()
+    context.close()
+    assert watch.complaints() == []
+
+
+@pytest.fixture
+def explorer(request, model, tmp_path):
+    clip = small.write_clip(tmp_path / "red.mp4", seconds=3, fps=12)
+    make = {
+        "attention": lambda: AttentionExplorer(model, clip, "What </script><b>happens?", fps=2, name="small"),
+        "frames": lambda: FrameSampler(clip, [(0.9, 1.6)]),
+        "budget": lambda: TokenBudget(duration_s=600, fps=2),
+        "predictions": lambda: PredictionBrowser(made_up_run(tmp_path), root=tmp_path),
+    }
+    return make[request.param]()
+
+
+EXPLORERS = ("attention", "frames", "budget", "predictions")
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS, indirect=True)
+def test_an_exported_page_shows_itself_offline(alone, explorer, tmp_path):
+    alone.goto(explorer.export(tmp_path / "page.html").as_uri())
+    drawn = alone.locator(".js-plotly-plot .main-svg")
+    drawn.first.wait_for()
+    alone.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert alone.locator("h1").inner_text() == explorer.title
+    assert alone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing is cut off
+    if isinstance(explorer, AttentionExplorer):
+        heat = alone.locator(HEAT).first
+        with changes(alone, heat, href, "the heat of another frame"):
+            drag(alone, alone.locator(".slider-grip-rect"), 300)
+        alone.screenshot(path=tmp_path / "dragged.png", full_page=True)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+@pytest.mark.parametrize("explorer", EXPLORERS, indirect=True)
+def test_an_exported_picture_shows_itself(alone, explorer, kind, tmp_path):
+    alone.goto(explorer.export(tmp_path / f"picture.{kind}").as_uri())
+    seen = tmp_path / "seen.png"
+    alone.screenshot(path=seen)
+    assert np.asarray(Image.open(seen).convert("L")).std() > 5
+
+
+def test_the_watch_sees_complaints_and_requests_elsewhere(chromium):
+    """What all tests here rely on."""
+    context = chromium.new_context()
+    watch = lab.Watch(context)
+    page = context.new_page()
+    page.set_content("<script>console.error('a'); setTimeout(() => { throw Error('b') })</script>")
+    page.set_content("<img src='http://elsewhere.invalid/c.png'>")
+    until(page, lambda: len(watch.complaints()) >= 3, "three complaints")
+    context.close()
+    said = " ".join(watch.complaints())
+    assert "console: a" in said and "b" in said and "asked http://elsewhere.invalid/c.png" in said

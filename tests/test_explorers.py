@@ -12,16 +12,18 @@ import nbformat
 import numpy as np
 import pytest
 import small
+from matplotlib.patches import Rectangle
 from nbclient import NotebookClient
 
 import llamavid_kit as lvk
 from llamavid_kit import attention_maps
-from llamavid_kit.explorers import attention_figures
+from llamavid_kit.explorers import attention_figures, prediction_figures
 from llamavid_kit.explorers import budget as lvk_budget
 from llamavid_kit.explorers import sampler as lvk_sampler
 from llamavid_kit.explorers.attention import AttentionExplorer
 from llamavid_kit.explorers.budget import TokenBudget
-from llamavid_kit.explorers.predictions import PredictionBrowser, cell_clips, probabilities, replies
+from llamavid_kit.explorers.prediction_figures import cell_clips, probabilities, replies
+from llamavid_kit.explorers.predictions import PredictionBrowser
 from llamavid_kit.explorers.sampler import FrameSampler
 from llamavid_kit.explorers.shell import colour_scale, heat_map, heat_scale
 from llamavid_kit.run_folder import Run
@@ -430,10 +432,59 @@ def test_replies_are_text_and_no_markup(run):
 def test_frames_are_shown_where_the_clip_is_and_its_absence_is_said(run, tmp_path):
     browser = PredictionBrowser(run, root=tmp_path)
     assert "no such file" in browser.message and "true class" in browser._clip_view.value and not browser.frames
-    small.write_clip(tmp_path / f"{browser.clip.options[1]}.mp4", seconds=3)
+    small.write_clip(tmp_path / f"{browser.clip.options[1]}.mp4", seconds=8)
     browser.clip.index = 1
-    assert browser.message == "" and browser._clip_view.value.count("<img") == 3
-    assert [s for s, _ in browser.frames] == pytest.approx([0, 1, 2]) and "2.0 s" in words(browser.figure())
+    assert browser.message == "" and browser._clip_view.value.count("<img") == 8
+    assert [s for s, _, _ in browser.frames] == pytest.approx(range(8)) and "2.0 s" in words(browser.figure())
+    small.write_clip(tmp_path / f"{browser.clip.options[2]}.mp4", seconds=3)
+    browser.clip.index = 2
+    assert "gives 3 frames, the arm saw 8" in browser.message and not browser.frames
+
+
+def test_the_receipt_says_whether_the_arm_saw_the_event(run):
+    run = Run(run)
+    clip = run.test.iloc[0]["clip"]
+    slow, fast = (next(a["name"] for a in run.summary["arms"] if a["fps"] == fps) for fps in (1, 6))
+
+    def said(key, *events):
+        run.clips.at[run.clips.index[run.clips["clip"] == clip][0], "events"] = list(events)
+        times, inside, text = prediction_figures.receipt(run, key, clip)
+        return times[inside].round(2).tolist(), text
+
+    assert said(slow, (2.3, 2.8)) == ([], "zero-shot, 1 fps saw 8 frames, 0 of them in the event (2.30 to 2.80 s): it "
+                                          "lies between two frames.")  # fmt: skip
+    assert said(fast, (2.3, 2.8))[0] == [2.33, 2.5, 2.67] and "48 frames, 3 of them" in said(fast, (2.3, 2.8))[1]
+    assert said(slow, (1.0, 2.0), (4.9, 5.1)) == ([1, 5], said(slow, (1.0, 2.0), (4.9, 5.1))[1])
+    assert said(slow)[1] == "zero-shot, 1 fps saw 8 frames; no event is marked in this clip."
+
+
+def test_of_many_frames_one_of_the_event_is_shown():
+    inside = np.zeros(36, bool)
+    assert prediction_figures.chosen_frames(inside) == list(range(0, 36, 5))
+    inside[22:24] = True
+    assert prediction_figures.chosen_frames(inside) == [0, 5, 10, 15, 20, 23, 30, 35]  # 25 is nearest to 23
+    inside[20] = True
+    assert prediction_figures.chosen_frames(inside) == list(range(0, 36, 5))
+    assert prediction_figures.chosen_frames(np.ones(3, bool)) == [0, 1, 2]
+
+
+def test_the_static_picture_frames_the_cell_and_shows_probabilities(run):
+    browser = PredictionBrowser(run)
+    wrong = browser.run.arms[~browser.run.arms["correct"].astype(bool)].dropna(subset="label").iloc[-1]
+    browser.arm.value, browser.truth.value, browser.answered.value = wrong["key"], wrong["truth"], wrong["label"]
+    browser.clip.value = wrong["clip"]
+    figure = browser.figure()
+    box = next(p for p in figure.findobj(Rectangle) if p.get_linewidth() == 3.5)
+    assert (box.get_x(), box.get_y()) == (LABELS.index(wrong["label"]), LABELS.index(wrong["truth"]))
+    said, table = words(figure), probabilities(browser.run, wrong["clip"])
+    assert "probability of the choice" in said and f"→ {wrong['truth'].upper()}" in said
+    bars = [p.get_height() for p in figure.findobj(Rectangle) if p.get_height() in table.to_numpy()]
+    assert bars == table.to_numpy().T.ravel().tolist()
+    assert all(f"{arm}, likelihood" in said for arm in table)
+    browser.run.arms = browser.run.arms.assign(label=None)  # then no cell has a clip
+    browser.answered.value = LABELS[1] if wrong["label"] != LABELS[1] else LABELS[2]
+    assert browser.clip.value is None and "probability of the choice" not in words(browser.figure())
+    assert browser.figure().get_figheight() < figure.get_figheight() - 3
 
 
 def test_folders_that_are_no_closed_run_and_empty_cells_are_said(run, tmp_path):

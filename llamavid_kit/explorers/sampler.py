@@ -116,7 +116,7 @@ def picture(table: pd.DataFrame, events: Events, *, duration_s: float, title: st
     return fig
 
 
-def _thumbnail(time_s: float, inside: bool, frame: np.ndarray) -> str:
+def thumbnail(time_s: float, inside: bool, frame: np.ndarray) -> str:
     """A frame with its time as HTML, under a bar where it lies in the event."""
     edge = VERMILION if inside else "#ffffff"
     return (
@@ -184,7 +184,7 @@ class FrameSampler(Explorer):
                     old.update(x=new.x, y=new.y, marker=new.marker, hovertemplate=new.hovertemplate)
                 self.chart.layout.shapes = drawn.layout.shapes
                 self.chart.layout.yaxis.ticktext = drawn.layout.yaxis.ticktext
-        pictures = "".join(_thumbnail(*shown) for shown in self._shown())
+        pictures = "".join(thumbnail(*shown) for shown in self._shown())
         self._thumbnails.value = f'<div style="display:flex;gap:4px">{pictures}</div>'
 
     def _shown(self) -> list[tuple[float, bool, np.ndarray]]:

@@ -181,7 +181,7 @@ def guarded(work: Callable) -> Callable:
 def jpeg(figure: Figure, dpi: int = 80) -> bytes:
     """The figure as a JPEG: frames of a video as PNG would be several times larger, too large for a notebook."""
     file = io.BytesIO()
-    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 85})
+    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 75, "optimize": True})
     return file.getvalue()
 
 
@@ -225,9 +225,7 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
 
 def live(figure: go.Figure) -> go.FigureWidget:
     """The figure as a widget that no laptop cuts off. Plotly would measure the notebook before it is there."""
-    shown = go.FigureWidget(figure)
-    shown.layout.width = WIDTH_PX
-    return shown
+    return go.FigureWidget(figure.update_layout(width=WIDTH_PX))
 
 
 def offline_page(title: str, parts: list[go.Figure | str]) -> str:
