@@ -18,6 +18,11 @@ import pytest
 import small
 from PIL import Image
 
+from llamavid_kit.explorers.attention import AttentionExplorer
+from llamavid_kit.explorers.budget import TokenBudget
+from llamavid_kit.explorers.predictions import PredictionBrowser
+from llamavid_kit.explorers.sampler import FrameSampler
+
 pytest.importorskip("playwright.sync_api", reason="browser tests need playwright: pip install 'llamavid-kit[test]'")
 pytestmark = pytest.mark.skipif(lab.CHROMIUM is None, reason="browser tests need Chromium: apt-get install chromium")
 
