@@ -149,6 +149,8 @@ class Explorer(ABC):
         """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
         from IPython import display
 
+        for shown in _figures(self.view):
+            shown._repr_mimebundle_()  # plotly sends a figure's present state only where it is displayed by itself
         display.display(self.view)
         display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
         try:
@@ -221,6 +223,12 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
     """One escaped paragraph, with an emphasised beginning."""
     head = f"<b>{html.escape(strong)}</b> " if strong else ""
     return f'<div style="font-size:{size}px;line-height:1.4;padding:2px 12px">{head}{html.escape(text)}</div>'
+
+
+def _figures(view: widgets.Widget) -> list[go.FigureWidget]:
+    if isinstance(view, go.FigureWidget):
+        return [view]
+    return [shown for child in getattr(view, "children", ()) for shown in _figures(child)]
 
 
 def live(figure: go.Figure) -> go.FigureWidget:
