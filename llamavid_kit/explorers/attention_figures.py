@@ -4,6 +4,7 @@ Nothing is computed here but positions: maps and the timeline come from `attenti
 once; `move_panels` and `move_strip` change the drawn figure for another frame, query or opacity.
 """
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,9 +78,9 @@ class State:
         return f"“{self.looks[panel].question}”" if panel < len(self.looks) else "the frame that the model saw"
 
     def short_title(self, panel: int) -> str:
-        """`panel_title` where there is room for half a line."""
+        """`panel_title` for plotly, which reads markup, where there is room for half a line."""
         title = self.panel_title(panel)
-        return title if len(title) < 60 else title[:57] + "…”"
+        return html.escape(title if len(title) < 60 else title[:57] + "…”", quote=False)
 
 
 def thumbnails(state: State) -> list[int]:
