@@ -3,6 +3,7 @@
 Hooks on the model's parts count calls: what may not compute, does not.
 """
 
+import html
 import json
 import re
 from pathlib import Path
@@ -219,22 +220,50 @@ def test_clips_that_cannot_be_read_are_said_and_words_in_messages_are_no_markup(
     assert "a<b>.mp4" in explorer.message and "a&lt;b&gt;" in explorer._message.value
 
 
+def saved(explorer, folder: Path) -> str:
+    """Saves all three kinds by the button; the page's text, after checks that hold for every explorer."""
+    for name in ("map.png", "map.svg", "map.html"):
+        explorer.target.value = str(folder / "new" / name)
+        explorer.save_button.click()
+        assert explorer.message == f"Saved {folder / 'new' / name}"
+    assert explorer.saving in explorer.view.children
+    assert (folder / "new" / "map.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (folder / "new" / "map.svg").read_text()
+    page = (folder / "new" / "map.html").read_text(encoding="utf-8")
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"'](?!data:)", page)
+    assert "default-src 'none'" in page and "plotly.js v" in page and f"<h1>{html.escape(explorer.title)}</h1>" in page
+    explorer.target.value = str(folder / "map.doc")
+    explorer.save_button.click()
+    assert "ends in .png, .svg or .html" in explorer.message and not (folder / "map.doc").exists()
+    return page
+
+
 def test_exports_are_self_contained(explorer, tmp_path):
     explorer.frame.value = 2
-    for name in ("map.png", "map.svg", "map.html"):
-        explorer.target.value = str(tmp_path / name)
-        explorer.save_button.click()
-        assert explorer.message == f"Saved {tmp_path / name}"
-    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (tmp_path / "map.svg").read_text()
-    page = (tmp_path / "map.html").read_text()
-    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
-    assert "does not say how much a frame matters" in page
-    figure = attention_figures.page(explorer.state, explorer.replies)
+    page = saved(explorer, tmp_path)
+    assert "does not say how much a frame matters" in page and html.escape(explorer.replies[0]) in page
+    figure = attention_figures.page(explorer.state)
     assert len(figure.frames) == 6 and figure.layout.sliders[0].active == 2
     np.testing.assert_allclose(figure.frames[4].data[1].z, explorer.state.maps[0][4])
-    explorer.target.value = str(tmp_path / "map.doc")
-    explorer.save_button.click()
-    assert "ends in .png, .svg or .html" in explorer.message
+
+
+def test_words_in_an_exported_page_are_no_markup(model, clip, tmp_path):
+    explorer = AttentionExplorer(model, clip, "</script><b>people", fps=2, name="a<b>")
+    page = explorer.export(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "</script><b>" not in page and "a<b>" not in page and "&lt;b&gt;people" in page
+
+
+def test_what_shows_nothing_saves_nothing_and_says_why(model, tmp_path):
+    nothing = tmp_path / "none.mp4"
+    for explorer, why in ((AttentionExplorer(model, nothing), "no such file"), (FrameSampler(nothing), "no such file"),
+                          (PredictionBrowser(tmp_path), "config.json is not there")):  # fmt: skip
+        for name in ("a.doc", "a.png", "a.html"):
+            explorer.target.value = str(tmp_path / name)
+            explorer.save_button.click()
+        assert why in explorer.message and not list(tmp_path.glob("a.*"))
+    explorer = AttentionExplorer(model, nothing)
+    explorer.opacity.value = 0.3
+    assert "no such file" in explorer.message  # still the reason
 
 
 def test_the_static_picture_says_what_the_view_says(explorer):
@@ -332,6 +361,16 @@ def test_the_sampler_moves_with_budget_event_and_rule(clip):
     assert "no such file" in FrameSampler(clip.with_name("none.mp4")).message
 
 
+def test_the_sampler_saves_what_it_shows_and_no_refused_setting(clip, tmp_path):
+    sampler = FrameSampler(clip, [(0.9, 1.6)])
+    sampler.rule.value = "2 fps"
+    page = saved(sampler, tmp_path)
+    assert page.count("<img") == 6 and "2 of them in the event" in page and "Frames of 2 fps:" in page
+    sampler.start_s.value = 2.0
+    with pytest.raises(ValueError, match="expected 0 <= start_s < end_s"):
+        sampler.figure()
+
+
 # --- TokenBudget ------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +396,12 @@ def test_the_budget_shows_the_planners_numbers(model):
     assert "4 x 4 patches" in budget.message
     with pytest.raises(ValueError, match="4 x 4 patches"):
         budget.figure()
+
+
+def test_the_budget_saves_what_it_shows(tmp_path):
+    budget = TokenBudget(duration_s=600, fps=8)
+    page = saved(budget, tmp_path)
+    assert "(does not fit)" in page and "too much: 5,632 tokens" in page
 
 
 # --- PredictionBrowser ------------------------------------------------------------------------------------------------
@@ -410,6 +455,13 @@ def test_a_click_shows_the_cells_clips_with_every_arms_reply_and_probabilities(r
     assert table.idxmax().tolist() == chosen
     assert [bar.y.tolist() for bar in browser.chances.data] == [table[arm].tolist() for arm in table]
     assert f"true: {truth}" in words(browser.figure())
+
+
+def test_the_browser_saves_the_matrix_and_the_clip(run, tmp_path):
+    browser = PredictionBrowser(run)
+    page = saved(browser, tmp_path)
+    assert f"<b>{browser.clip.value}</b>" in page and page.count('class="plotly-graph-div"') == 2
+    assert '"shapes":[{' in page  # the frame around the chosen cell
 
 
 def test_another_arm_and_another_clip_change_what_is_seen(run):

@@ -13,10 +13,11 @@ from llamavid_kit import attention_maps
 from llamavid_kit.attention_maps import DEFINITION, WARNING, Look, Watched
 from llamavid_kit.explorers import attention_figures as figures
 from llamavid_kit.explorers.attention_figures import State
-from llamavid_kit.explorers.shell import WIDE, Explorer, guarded, html_line, save, widgets
+from llamavid_kit.explorers.shell import WIDE, Explorer, guarded, html_line, live, widgets
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.video import Video
 
+EXPLAINED = html_line(f"{DEFINITION} {WARNING}", strong="How to read the timeline:")
 MEAN = ("mean of all", -1)  # a dropdown takes None for "nothing chosen"
 
 
@@ -35,7 +36,7 @@ class AttentionExplorer(Explorer):
 
     def __init__(self, model: LlamaVid, video: Video | Path | str, question: str = "What happens in the video?", *,
                  fps: float = 2.0, second: str = "", name: str = ""):  # fmt: skip
-        super().__init__()
+        super().__init__("attention.png")
         self.model, self.name = model, name or Path(model.config.name_or_path or "model").name
         self._given = video
         self._watched: dict[float, Watched] = {}
@@ -59,15 +60,13 @@ class AttentionExplorer(Explorer):
         self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "46%"})
         self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
         self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
-        self.target = widgets.Text("attention.png", description="Save as", style=WIDE, layout={"width": "50%"})
-        self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
         self._words = widgets.HTML()
-        self._drawn = widgets.VBox()
-        explained = html_line(f"{DEFINITION} {WARNING}", size=14, strong="How to read the timeline:")
+        # A box of their own each: where the strip is replaced beside panels that are still being made, those stay empty
+        self._drawn = widgets.VBox(), widgets.VBox()
         self.view = widgets.VBox([
             self.question, widgets.HBox([self.second, self.fps]), self._message, self._words,
-            widgets.HBox([self.frame, self.query, self.opacity]), self._drawn, widgets.HTML(explained),
-            widgets.HBox([self.target, self.save_button, widgets.Label(".png, .svg or .html (works offline)")]),
+            widgets.HBox([self.frame, self.query, self.opacity]), *self._drawn, widgets.HTML(EXPLAINED),
+            self.saving,
         ])  # fmt: skip
 
     def _observe(self) -> None:
@@ -75,7 +74,6 @@ class AttentionExplorer(Explorer):
             control.observe(self._ask, "value")
         for control in (self.frame, self.query, self.opacity):
             control.observe(self._move, "value")
-        self.save_button.on_click(self._save)
 
     @guarded
     def _ask(self, *_) -> None:
@@ -92,10 +90,16 @@ class AttentionExplorer(Explorer):
             if (fps, look.question) not in self._asked:
                 self._asked[fps, look.question] = look, attention_maps.reply(self.model, look)
         self.replies = [self._asked[fps, look.question][1] for look in looks]
-        self._words.value = "".join(
+        self._words.value = self._said()
+
+    def _said(self) -> str:
+        """Each question with its reply, and what world the model knows, as HTML."""
+        lines = [
             html_line(reply or "(no words)", size=17, strong=f"“{look.question}” →")
-            for look, reply in zip(looks, self.replies, strict=True)
-        ) + (html_line(f"This model only knows {world}", size=13) if (world := self.model.config.world) else "")
+            for look, reply in zip(self.state.looks, self.replies, strict=True)
+        ]
+        world = self.model.config.world
+        return "".join([*lines, *([html_line(f"This model only knows {world}", size=14)] if world else [])])
 
     def _watch(self, fps: float) -> Watched:
         if fps not in self._watched:
@@ -116,7 +120,8 @@ class AttentionExplorer(Explorer):
             self.query.options = options
         self.state = State(watched, looks, self.name, self.frame.value, self._query(), self.opacity.value)
         if self.panels is None:
-            self.panels = go.FigureWidget(figures.panels(self.state))
+            self.panels = live(figures.panels(self.state))
+            self._drawn[0].children = [self.panels]
         else:
             figures.move_panels(self.panels, self.state)
         self._draw_strip()
@@ -125,16 +130,18 @@ class AttentionExplorer(Explorer):
         return None if self.query.value == MEAN[1] else self.query.value
 
     def _draw_strip(self) -> None:
-        self.strip = go.FigureWidget(figures.strip(self.state))
+        self.strip = live(figures.strip(self.state))
         for trace in self.strip.data:
             trace.on_click(self._clicked)
-        self._drawn.children = [self.panels, self.strip]
+        self._drawn[1].children = [self.strip]
+
+    def _move(self, change) -> None:
+        if self.state is not None:  # else the message that says why nothing is shown stays
+            self._redraw(change)
 
     @guarded
-    def _move(self, change) -> None:
+    def _redraw(self, change) -> None:
         """Another frame, query or opacity: arithmetic on what is there, no model."""
-        if self.state is None:
-            return
         old = self.state
         self.state = State(old.watched, old.looks, self.name, self.frame.value, self._query(), self.opacity.value)
         if change["owner"] is self.query:
@@ -150,21 +157,17 @@ class AttentionExplorer(Explorer):
             at = points.point_inds[0]
             self.frame.value = int(at if trace.customdata is None else trace.customdata[at])
 
-    @guarded
-    def _save(self, *_) -> None:
-        saved = self.export(self.target.value)
-        self.say(f"Saved {saved}")
-
-    def export(self, path: Path | str) -> Path:
-        """Write the present state as .png, .svg (one picture), or .html (all frames with a slider, works offline)."""
-        self._need_state()
-        return save(path, figure=self.figure, page=lambda: figures.page(self.state, self.replies))
+    @property
+    def title(self) -> str:
+        self._need(self.state)
+        return self.state.setting
 
     def figure(self) -> Figure:
         """The present state as a matplotlib Figure. Raises ValueError where nothing could be shown yet."""
-        self._need_state()
+        self._need(self.state)
         return figures.picture(self.state, self.replies)
 
-    def _need_state(self) -> None:
-        if self.state is None:
-            raise ValueError(self.message or "nothing is shown yet")
+    def page(self) -> list[go.Figure | str]:
+        """All frames behind a slider, the replies above and what the timeline says below."""
+        self._need(self.state)
+        return [self._said(), figures.page(self.state), EXPLAINED]

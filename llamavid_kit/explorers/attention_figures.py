@@ -4,6 +4,7 @@ Nothing is computed here but positions: maps and the timeline come from `attenti
 once; `move_panels` and `move_strip` change the drawn figure for another frame, query or opacity.
 """
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from llamavid_kit.attention_maps import DEFINITION, SHOWN_PX, WARNING, Look, Wat
 from llamavid_kit.explorers.shell import BLUE, FONT, LAYOUT, VERMILION, data_uri, heat_map, heat_scale
 from llamavid_kit.plots import _figure as house_figure
 
-HEAT, N_THUMBNAILS, WIDTH_PX = heat_scale(), 12, 1000
+HEAT, N_THUMBNAILS = heat_scale(), 12
 EXTENT = (-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5)
 STYLES = ((BLUE, "solid", "-", "circle"), (VERMILION, "dash", "--", "square"))
 ROWS = (("concentration", "concentration"), ("peak_x", "peak from left"), ("peak_y", "peak from top"))
@@ -63,6 +64,11 @@ class State:
         at = f"frame {self.frame + 1} of {len(self.watched)}, {self.time_s:.2f} s"
         return f"{self.model}, {self.watched.name}, {self.watched.fps:g} fps: {at}, {self.query_name}"
 
+    @property
+    def setting(self) -> str:
+        """As `heading`, without the frame."""
+        return f"{self.model}, {self.watched.name}, {self.watched.fps:g} fps, {self.query_name}"
+
     def picture(self, panel: int) -> np.ndarray:
         """(side, side, 3) uint8: the frame, without colour where heat lies over it."""
         frame = self.watched.pictures[self.frame]
@@ -70,6 +76,11 @@ class State:
 
     def panel_title(self, panel: int) -> str:
         return f"“{self.looks[panel].question}”" if panel < len(self.looks) else "the frame that the model saw"
+
+    def short_title(self, panel: int) -> str:
+        """`panel_title` for plotly, which reads markup, where there is room for half a line."""
+        title = self.panel_title(panel)
+        return html.escape(title if len(title) < 60 else title[:57] + "…”", quote=False)
 
 
 def thumbnails(state: State) -> list[int]:
@@ -107,7 +118,7 @@ def panels(state: State) -> go.Figure:
     for i, trace in enumerate(_panel_traces(state)):
         fig.add_trace(trace, row=1, col=1 + i // 2)
     _square(fig)
-    fig.update_layout(LAYOUT, height=520, width=WIDTH_PX, margin={"l": 10, "r": 90, "t": 80, "b": 10})
+    fig.update_layout(LAYOUT, height=520, margin={"l": 10, "r": 90, "t": 80, "b": 10})
     fig.update_annotations(font={"size": 16, "weight": "bold"})
     move_panels(fig, state)
     return fig
@@ -124,8 +135,7 @@ def move_panels(fig: go.Figure, state: State) -> None:
                 old.update(z=trace.z, zmax=trace.zmax, opacity=trace.opacity, hoverinfo=trace.hoverinfo,
                            hovertemplate=trace.hovertemplate)  # fmt: skip
         for panel in range(2):
-            title = state.panel_title(panel)
-            fig.layout.annotations[panel].text = title if len(title) < 60 else title[:57] + "…”"
+            fig.layout.annotations[panel].text = state.short_title(panel)
         fig.layout.title = {"text": state.heading, "font": {"size": 14}, "x": 0.01, "y": 0.98}
 
 
@@ -148,9 +158,7 @@ def strip(state: State) -> go.Figure:
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
-    fig.update_layout(
-        LAYOUT, height=540, width=WIDTH_PX, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event"
-    )
+    fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
     fig.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
     move_strip(fig, state)
     return fig
@@ -184,10 +192,10 @@ def move_strip(fig: go.Figure, state: State) -> None:
         fig.layout.shapes[0].update(x0=state.time_s, x1=state.time_s)
 
 
-def page(state: State, replies: list[str]) -> go.Figure:
+def page(state: State) -> go.Figure:
     """All frames with a slider, for a HTML file that works without a kernel and offline."""
-    fig = make_subplots(2, 2, specs=[[{}, {}], [{"colspan": 2}, None]], row_heights=[0.68, 0.32], vertical_spacing=0.14,
-                        horizontal_spacing=0.02, subplot_titles=[*map(state.panel_title, (0, 1)), ""])  # fmt: skip
+    fig = make_subplots(2, 2, specs=[[{}, {}], [{"colspan": 2}, None]], row_heights=[0.68, 0.32], vertical_spacing=0.1,
+                        horizontal_spacing=0.02, subplot_titles=[*map(state.short_title, (0, 1)), ""])  # fmt: skip
     for i, trace in enumerate(_panel_traces(state)):
         fig.add_trace(trace, row=1, col=1 + i // 2)
     _square(fig)
@@ -201,15 +209,10 @@ def page(state: State, replies: list[str]) -> go.Figure:
     ]  # fmt: skip
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"label": f"{m.time_s:.2f}", "method": "animate", "args": [[str(i)], still]} for i, m in enumerate(marks)]
-    slider = {"active": state.frame, "steps": steps, "y": -0.12, "currentvalue": {"prefix": "second ", "font": FONT}}
-    said = "<br>".join(f"“{x.question}” → {r or '(no words)'}" for x, r in zip(state.looks, replies, strict=True))
-    note = {"text": f"{said}<br>{DEFINITION}<br>{WARNING}", "showarrow": False, "align": "left", "xref": "paper",
-            "yref": "paper", "x": 0, "y": -0.33, "yanchor": "top", "font": {"size": 14}}  # fmt: skip
-    name = f"{state.model}, {state.watched.name}, {state.watched.fps:g} fps, {state.query_name}"
-    fig.update_layout(LAYOUT, title=name, height=960, width=1060, sliders=[slider], showlegend=False,
-                      margin={"l": 90, "r": 90, "t": 90, "b": 300},
+    slider = {"active": state.frame, "steps": steps, "y": -0.1, "currentvalue": {"prefix": "second ", "font": FONT}}
+    fig.update_layout(LAYOUT, height=840, sliders=[slider], showlegend=False,
+                      margin={"l": 90, "r": 90, "t": 50, "b": 160},
                       shapes=[{**line, "x0": state.time_s, "x1": state.time_s}])  # fmt: skip
-    fig.update_layout(annotations=[*fig.layout.annotations, note])
     fig.update_xaxes(title="seconds from the start of the clip", row=2, col=1)
     return fig
 

@@ -6,7 +6,19 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from llamavid_kit.config import LlamaVidConfig
-from llamavid_kit.explorers.shell import BLUE, GREEN, GREY, LAYOUT, VERMILION, WIDE, Explorer, guarded, widgets
+from llamavid_kit.explorers.shell import (
+    BLUE,
+    GREEN,
+    GREY,
+    LAYOUT,
+    VERMILION,
+    WIDE,
+    Explorer,
+    guarded,
+    html_line,
+    live,
+    widgets,
+)
 from llamavid_kit.planner import BYTES, Plan, plan
 from llamavid_kit.plots import _figure as house_figure
 
@@ -79,7 +91,7 @@ def bars(needed: Plan, *, gpu_gib: float, title: str) -> go.Figure:
         fig.add_vline(x=limit, line={"color": "#222222", "width": 3}, row=row, col=1)
         fig.update_xaxes(title=unit, rangemode="tozero", gridcolor="#dddddd", row=row, col=1)
     upper, lower = ({"y": y, "yanchor": "top"} for y in (1.0, 0.32))
-    fig.update_layout(LAYOUT, barmode="overlay", height=400, width=1000, title=title, legend=upper, legend2=lower)
+    fig.update_layout(LAYOUT, barmode="overlay", height=400, title=title, legend=upper, legend2=lower)
     return fig
 
 
@@ -110,7 +122,7 @@ class TokenBudget(Explorer):
     """
 
     def __init__(self, config: LlamaVidConfig | None = None, *, duration_s: float = 120.0, fps: float = 1.0):
-        super().__init__()
+        super().__init__("budget.png")
         self._own = config
         names = [*([OWN] if config is not None else []), *PRESETS]
         self.model = widgets.Dropdown(options=names, description="Model", style=WIDE)
@@ -126,7 +138,7 @@ class TokenBudget(Explorer):
         self._drawn, self._verdict = widgets.VBox(), widgets.HTML()
         self.view = widgets.VBox([
             widgets.HBox([self.model, self.content]), widgets.HBox([self.gpu_gib, self.dtype]),
-            self.duration_s, self.fps, self._message, self._verdict, self._drawn,
+            self.duration_s, self.fps, self._message, self._verdict, self._drawn, self.saving,
         ])  # fmt: skip
         for control in (self.model, self.duration_s, self.fps, self.content, self.dtype, self.gpu_gib):
             control.observe(self._draw, "value")
@@ -147,14 +159,15 @@ class TokenBudget(Explorer):
         if not self.plan.fits:
             self.say("This does not fit the model's context: fewer frames a second, a shorter clip, or fewer content "
                      "tokens.", problem=True)  # fmt: skip
-        self._verdict.value = (
-            f'<div style="font-size:15px;padding:2px 12px">{verdict(self.plan, gpu_gib=self.gpu_gib.value)}</div>'
-        )
-        drawn = bars(self.plan, gpu_gib=self.gpu_gib.value, title=self.title)
-        self.chart = go.FigureWidget(drawn)
+        self._verdict.value = html_line(verdict(self.plan, gpu_gib=self.gpu_gib.value))
+        self.chart = live(bars(self.plan, gpu_gib=self.gpu_gib.value, title=self.title))
         self._drawn.children = [self.chart]
 
     def figure(self) -> plt.Figure:
-        if self.plan is None:
-            raise ValueError(self.message)
+        self._need(self.plan)
         return picture(self.plan, gpu_gib=self.gpu_gib.value, title=self.title)
+
+    def page(self) -> list[go.Figure | str]:
+        """The verdict and the bars."""
+        self._need(self.plan)
+        return [self._verdict.value, bars(self.plan, gpu_gib=self.gpu_gib.value, title="")]

@@ -96,7 +96,7 @@ def matrix(run: Run, key: str) -> go.Figure:
     ))  # fmt: skip
     fig.update_yaxes(autorange="reversed", title="true class")
     fig.update_xaxes(title="answered", tickangle=-40)
-    fig.update_layout(LAYOUT, title=report_tables.where(run, run.shown(arm)), width=1000, height=190 + 34 * len(counts),
+    fig.update_layout(LAYOUT, title=report_tables.where(run, run.shown(arm)), height=190 + 34 * len(counts),
                       margin={"l": 160, "r": 20, "t": 60, "b": 130})  # fmt: skip
     return fig
 
@@ -108,7 +108,7 @@ def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Fi
         fig.add_trace(go.Bar(x=[_marked(x, truth) for x in table.index], y=table[arm], name=arm,
                              marker={"color": to_hex(colours[arm])}))  # fmt: skip
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
-    fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)", width=1000,
+    fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)",
                       height=380, barmode="group", legend={"orientation": "h", "y": -0.45})  # fmt: skip
     return fig
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from llamavid_kit import plots
+from llamavid_kit import plots, report_tables
 from llamavid_kit.explorers.prediction_figures import (
     ALL,
     Frames,
@@ -26,7 +26,7 @@ from llamavid_kit.explorers.prediction_figures import (
     right_or_wrong,
 )
 from llamavid_kit.explorers.sampler import thumbnail
-from llamavid_kit.explorers.shell import VERMILION, WIDE, Explorer, guarded, html_line, widgets
+from llamavid_kit.explorers.shell import VERMILION, WIDE, Explorer, guarded, html_line, live, widgets
 from llamavid_kit.run_folder import Run
 from llamavid_kit.scoring import NO_LABEL
 from llamavid_kit.video import Video
@@ -41,7 +41,7 @@ class PredictionBrowser(Explorer):
     """
 
     def __init__(self, run_folder: Run | Path | str, *, root: Path | str | None = None):
-        super().__init__()
+        super().__init__("predictions.png")
         self.root = None if root is None else Path(root)
         self.run: Run | None = None
         self.rows = pd.DataFrame()
@@ -57,6 +57,7 @@ class PredictionBrowser(Explorer):
         self.view = widgets.VBox([
             self.arm, self._matrix, widgets.HTML(html_line("Click a cell, or choose it here:", size=14)),
             widgets.HBox([self.truth, self.answered]), self._message, self.clip, self._clip_view, self._chances,
+            self.saving,
         ])  # fmt: skip
         if self._read(run_folder):
             self.arm.observe(self._draw, "value")
@@ -79,7 +80,7 @@ class PredictionBrowser(Explorer):
 
     @guarded
     def _draw(self, *_) -> None:
-        self.chart = go.FigureWidget(matrix(self.run, self.arm.value))
+        self.chart = live(matrix(self.run, self.arm.value))
         self.chart.data[0].on_click(self._clicked)
         self._matrix.children = [self.chart]
         self._select()
@@ -116,7 +117,7 @@ class PredictionBrowser(Explorer):
     @guarded
     def _show_clip(self, *_) -> None:
         """Replies and probabilities first; frames last, because a clip may not be there."""
-        self.frames, self._clip_view.value, self._chances.children = [], "", []
+        self.frames, self._clip_view.value, self._chances.children, self.chances = [], "", [], None
         if self.clip.value is None:
             return
         said, table = replies(self.run, self.clip.value), probabilities(self.run, self.clip.value)
@@ -125,7 +126,7 @@ class PredictionBrowser(Explorer):
         body += html_line(receipt(self.run, self.arm.value, self.clip.value)[2])
         self._clip_view.value = body
         if len(table.columns):
-            self.chances = go.FigureWidget(chances(table, truth, plots.arm_colours(self.run.arms)))
+            self.chances = live(chances(table, truth, plots.arm_colours(self.run.arms)))
             self._chances.children = [self.chances]
         if self.root is not None:
             self.frames = self._read_frames()
@@ -141,10 +142,20 @@ class PredictionBrowser(Explorer):
             raise ValueError(f"{video.path} gives {len(sample)} frames, the arm saw {len(inside)}: it is another clip")
         return list(zip(sample.timestamps_s[at], inside[at], video.frames(sample.indices[at]), strict=True))
 
+    @property
+    def title(self) -> str:
+        self._need(self.run)
+        return report_tables.where(self.run, self.run.shown(self.run.arm(self.arm.value)))
+
     def figure(self) -> plt.Figure:
-        if self.run is None:
-            raise ValueError(self.message)
+        self._need(self.run)
         return picture(self.run, self.arm.value, self.clip.value, self.frames)
+
+    def page(self) -> list[go.Figure | str]:
+        """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
+        self._need(self.run)
+        chances = [] if self.chances is None else [go.Figure(self.chances).update_layout(width=None)]
+        return [go.Figure(self.chart).update_layout(title="", width=None), self._clip_view.value, *chances]
 
 
 def _table(said: pd.DataFrame) -> str:

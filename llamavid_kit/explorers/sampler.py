@@ -22,6 +22,7 @@ from llamavid_kit.explorers.shell import (
     data_uri,
     guarded,
     html_line,
+    live,
     widgets,
 )
 from llamavid_kit.plots import _figure as house_figure
@@ -29,6 +30,7 @@ from llamavid_kit.sampling import EPSILON_S, check_fps
 from llamavid_kit.video import Video
 
 Events = Sequence[tuple[float, float]]
+NOTE = html_line("A frame in the event is a filled diamond. Whether the model notices it is another question.")
 RATES, N_SHOWN, THUMBNAIL_PX = (1.0, 2.0, 6.0), 14, 96
 
 
@@ -83,9 +85,7 @@ def rows(table: pd.DataFrame, events: Events, *, duration_s: float, title: str) 
     fig.update_yaxes(tickvals=list(range(len(table))), ticktext=labels, range=[len(table) - 0.5, -0.5], showgrid=False)
     fig.update_xaxes(range=[-0.02 * duration_s, 1.02 * duration_s], title="seconds from the start of the clip",
                      gridcolor="#dddddd")  # fmt: skip
-    fig.update_layout(
-        LAYOUT, title=title, height=150 + 70 * len(table), width=1000, margin={"l": 270, "r": 20, "t": 60, "b": 60}
-    )
+    fig.update_layout(LAYOUT, title=title, height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60})
     return fig
 
 
@@ -130,17 +130,19 @@ class FrameSampler(Explorer):
 
     Args:
         events: (start_s, end_s) of the event, true or annotated, in seconds from the clip's start.
-    budget, rule, start_s, end_s: the controls; table: what `picks` gave; chart: the plotly FigureWidget.
+    budget, rule, start_s, end_s: the controls; table: what `picks` gave, None where a setting was
+    refused; chart: the plotly FigureWidget.
     start_s and end_s change the first event; equal values mean that there is none.
     """
 
     def __init__(
         self, video: Video | Path | str, events: Events = (), *, fps: Sequence[float] = RATES, budget: int = 8
     ):
-        super().__init__()
+        super().__init__("frames.png")
         self._given, self._rates, self._more = video, tuple(fps), [tuple(e) for e in events[1:]]
         self.video: Video | None = None
-        self.table, self.chart = pd.DataFrame(), None
+        self.table: pd.DataFrame | None = None
+        self.chart: go.FigureWidget | None = None
         first = tuple(events[0]) if len(events) else (0.0, 0.0)
         self.budget = widgets.IntSlider(budget, 1, 64, description="Budget", style=WIDE, layout={"width": "40%"})
         narrow = {"step": 0.1, "style": WIDE, "layout": {"width": "230px"}}
@@ -149,10 +151,9 @@ class FrameSampler(Explorer):
         names = [f"{rate:g} fps" for rate in fps]
         self.rule = widgets.Dropdown(options=[*names, "budget"], description="Frames of", style=WIDE)
         self._drawn, self._thumbnails = widgets.VBox(), widgets.HTML()
-        note = "A frame in the event is a filled diamond. Whether the model notices it is another question."
         self.view = widgets.VBox([
             widgets.HBox([self.budget, self.start_s, self.end_s]), self._message, self._drawn,
-            widgets.HTML(html_line(note, size=14)), self.rule, self._thumbnails,
+            widgets.HTML(NOTE), self.rule, self._thumbnails, self.saving,
         ])  # fmt: skip
         for control in (self.budget, self.start_s, self.end_s, self.rule):
             control.observe(self._draw, "value")
@@ -169,12 +170,13 @@ class FrameSampler(Explorer):
 
     @guarded
     def _draw(self, *_) -> None:
+        self.table = None
         if self.video is None:
             self.video = self._given if isinstance(self._given, Video) else Video(self._given)
         self.table = picks(self.video, self.events, fps=self._rates, budget=self.budget.value)
         drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title)
         if self.chart is None:
-            self.chart = go.FigureWidget(drawn)
+            self.chart = live(drawn)
             self._drawn.children = [self.chart]
         else:
             with self.chart.batch_update():
@@ -193,6 +195,12 @@ class FrameSampler(Explorer):
         return [(row["times_s"][i], row["is_inside"][i], frame) for i, frame in zip(at, frames, strict=True)]
 
     def figure(self) -> plt.Figure:
-        if self.video is None:
-            raise ValueError(self.message)
+        self._need(self.table)
         return picture(self.table, self.events, duration_s=self.video.duration_s, title=self.title, shown=self._shown())
+
+    def page(self) -> list[go.Figure | str]:
+        """The rules' frames, and the thumbnails of the chosen rule."""
+        self._need(self.table)
+        rule = html_line("", strong=f"Frames of {self.table.iloc[self.rule.index]['rule']}:")
+        drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title="")
+        return [drawn, NOTE, rule, self._thumbnails.value]

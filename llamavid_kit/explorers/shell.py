@@ -1,7 +1,8 @@
-"""What all explorers share: a view with a line for messages, a static picture beside it, and one set of colours.
+"""What all explorers share: a view with a line for messages, a static picture beside it, exports, one set of colours.
 
 An explorer is a thin shell: pure functions make tables and figures, its observers carry them into widgets. Errors that
-a person can mend stand in the view, never as a traceback. Nothing is fetched: widgets are ipywidgets and plotly's own.
+a person can mend stand in the view, never as a traceback. Nothing is fetched: widgets are ipywidgets and plotly's own,
+and an exported page holds plotly.js and forbids its browser to load anything.
 """
 
 import base64
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from plotly.offline import get_plotlyjs
 
 from llamavid_kit.plots import BLUE, GREEN, GREY, VERMILION
 
@@ -37,6 +40,7 @@ __all__ = [
     "data_uri",
     "guarded",
     "html_line",
+    "live",
     "widgets",
 ]
 
@@ -51,21 +55,76 @@ LAYOUT = {
 WIDE = {"description_width": "110px"}
 
 
-class Explorer(ABC):
-    """Base of the explorers. view: the widget; figure(): the same state as a matplotlib Figure; message: what is wrong.
+WIDTH_PX = 830  # of a figure: what JupyterLab leaves of 1280 pixels beside its file list
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
+<style>body {{ font-family: {family}; color: {colour}; max-width: 1100px; margin: 16px auto; padding: 0 12px }}
+h1 {{ font-size: 20px; padding: 0 12px }}</style><script>{plotly}</script></head>
+<body><h1>{title}</h1>
+{body}
+</body></html>
+"""
 
-    A subclass makes `view` and `figure()`; an observer wrapped by `guarded` shows its error in `message`.
+
+class Explorer(ABC):
+    """Base of the explorers. view: the widget; message: the line in it; refused: why nothing is shown, "" if it is.
+
+    A subclass makes `view`, with `saving` at its end, `title`, `figure()` and `page()`; an observer wrapped by
+    `guarded` shows its error in `message`. target, save_button: the controls of `saving`; file: offered there first.
     """
 
     view: widgets.Widget
 
-    def __init__(self):
+    def __init__(self, file: str):
         self._message = widgets.HTML("", layout={"width": "100%"})
-        self.message = ""
+        self.message = self.refused = ""
+        self.target = widgets.Text(file, description="Save as", style=WIDE, layout={"width": "50%"})
+        self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
+        self.save_button.on_click(self._save)
+        kinds = widgets.Label(".png, .svg or .html (works offline)")
+        self.saving = widgets.HBox([self.target, self.save_button, kinds])
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Model or clip, and the setting that is shown."""
 
     @abstractmethod
     def figure(self) -> Figure:
-        """A static picture of the present state."""
+        """A static picture of the present state. Raises ValueError where nothing can be shown."""
+
+    @abstractmethod
+    def page(self) -> list[go.Figure | str]:
+        """The present state for a page: plotly figures and HTML. Raises ValueError where nothing can be shown."""
+
+    def export(self, path: Path | str) -> Path:
+        """Write the present state as .png, .svg (one picture), or .html (works offline, keeps what needs no kernel)."""
+        path = Path(path)
+        if path.suffix not in (".png", ".svg", ".html"):
+            raise ValueError(f"{path}: expected a name that ends in .png, .svg or .html")
+        if path.suffix == ".html":
+            text = offline_page(self.title, self.page())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            figure = self.figure()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=140)
+        return path
+
+    def _save(self, *_) -> None:
+        try:
+            saved = self.export(self.target.value)
+        except EXPECTED as error:
+            self.say(str(error), problem=True)
+        else:
+            self.say(f"Saved {saved}")
+
+    def _need(self, shown: Any) -> None:
+        if shown is None:
+            raise ValueError(self.refused or "nothing is shown yet")
 
     def still(self) -> Any:
         """`figure()` as an IPython image that is small enough to stay in a notebook."""
@@ -90,6 +149,8 @@ class Explorer(ABC):
         """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
         from IPython import display
 
+        for shown in _figures(self.view):
+            shown._repr_mimebundle_()  # plotly sends a figure's present state only where it is displayed by itself
         display.display(self.view)
         display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
         try:
@@ -108,9 +169,11 @@ def guarded(work: Callable) -> Callable:
     def watched(self: Explorer, *args: Any) -> bool:
         try:
             self.say("")
+            self.refused = ""
             work(self, *args)
         except EXPECTED as error:
-            self.say(str(error), problem=True)
+            self.refused = str(error)
+            self.say(self.refused, problem=True)
             return False
         return True
 
@@ -162,14 +225,24 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
     return f'<div style="font-size:{size}px;line-height:1.4;padding:2px 12px">{head}{html.escape(text)}</div>'
 
 
-def save(path: Path | str, *, figure: Callable[[], Figure], page: Callable[[], Any]) -> Path:
-    """Write PNG or SVG (matplotlib's `figure()`), or HTML that works offline (plotly's `page()`), by the suffix."""
-    path = Path(path)
-    if path.suffix not in (".png", ".svg", ".html"):
-        raise ValueError(f"{path}: expected a name that ends in .png, .svg or .html")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".html":
-        page().write_html(path, include_plotlyjs=True, full_html=True, auto_play=False)
-    else:
-        figure().savefig(path, dpi=140)
-    return path
+def _figures(view: widgets.Widget) -> list[go.FigureWidget]:
+    if isinstance(view, go.FigureWidget):
+        return [view]
+    return [shown for child in getattr(view, "children", ()) for shown in _figures(child)]
+
+
+def live(figure: go.Figure) -> go.FigureWidget:
+    """The figure as a widget that no laptop cuts off. Plotly would measure the notebook before it is there."""
+    return go.FigureWidget(figure.update_layout(width=WIDTH_PX))
+
+
+def offline_page(title: str, parts: list[go.Figure | str]) -> str:
+    """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
+    drawn = [
+        part if isinstance(part, str)
+        else part.to_html(full_html=False, include_plotlyjs=False, auto_play=False,
+                          config={"responsive": True, "displaylogo": False})
+        for part in parts
+    ]  # fmt: skip
+    return PAGE.format(title=html.escape(title), family=FONT["family"], colour=FONT["color"], plotly=get_plotlyjs(),
+                       body="\n".join(drawn))  # fmt: skip
