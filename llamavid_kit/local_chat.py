@@ -60,4 +60,5 @@ class LocalModel:
             if "seed" in self.settings:
                 torch.manual_seed(self.settings["seed"])
             ids = self.model.generate(**inputs, max_new_tokens=most, **sampling)[0, n_prompt:]
-        return Reply(self.tokenizer.decode(ids, skip_special_tokens=True), "length" if len(ids) >= most else "stop")
+        finish = "length" if len(ids) >= most else "stop"
+        return Reply(self.tokenizer.decode(ids, skip_special_tokens=True), finish, (n_prompt, len(ids)))
