@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,11 +23,12 @@ from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
 from llamavid_kit.checkpoints import default_device, load, load_to_train
 from llamavid_kit.clip_list import fix_clip_list
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
-from llamavid_kit.folders import claim, write_whole
+from llamavid_kit.folders import claim
 from llamavid_kit.frame_cache import FrameCache, weights_key
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.pairs import InstructionPair
 from llamavid_kit.questions import Question, question_of
+from llamavid_kit.reply_file import append, resume
 from llamavid_kit.scoring import RULES
 from llamavid_kit.summary import write_summary
 from llamavid_kit.video import Video
@@ -176,22 +176,12 @@ def answer_arm(
     is cut away, so that the numbers do not depend on where it was killed. `videos` keeps opened clips between arms.
     """
     path = out / "arms" / f"{arm.name}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     head = {
         "name": arm.name, "model": config.model, "fps": arm.fps, "answering": arm.answering, "question": asked.text,
         "finetune": None if arm.seed is None else {"method": "lora", "seed": arm.seed, "adapter": arm.adapter},
         "rule": asked.rule_of(arm.answering),
     }  # fmt: skip
-    header = json.dumps({"arm": head}) + "\n"
-    found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
-    whole = [(line + b"\n").decode() for line in found.split(b"\n")[:-1]]
-    if whole and whole[0] != header:
-        raise ValueError(f"{path} belongs to another arm: {whole[0][:200]}; give another output folder")
-    n_lines = max(0, len(whole) - 1)
-    done = len(test) if n_lines == len(test) else n_lines // config.batch * config.batch
-    kept = "".join([header, *whole[1 : 1 + done]])
-    if found != kept.encode():
-        write_whole(path, kept)
+    done = resume(path, head, n=len(test), batch=config.batch)
     starts = range(done, len(test), config.batch)
     for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
         batch = test[at : at + config.batch]
@@ -200,12 +190,7 @@ def answer_arm(
             replies = answerer.generate(opened, asked.text, fps=arm.fps)
         else:
             replies = answerer.choose(opened, asked.text, asked.labels, fps=arm.fps)
-        lines = [asked.line(pair, reply) for pair, reply in zip(batch, replies, strict=True)]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        append(path, [asked.line(pair, reply) for pair, reply in zip(batch, replies, strict=True)])
     return path
 
 

@@ -58,9 +58,18 @@ class VideoModel(Protocol):
         """The likeliest of `choices` for each clip, with the likelihood of every choice."""
 
 
+class ImageModel(Protocol):
+    """What an image benchmark asks of a model: each picture has a question of its own."""
+
+    def look(
+        self, pictures: Sequence[Path | np.ndarray], prompts: Sequence[str], *, queries: Sequence[str], pad: bool
+    ) -> list[Reply]:
+        """A free reply to each picture's prompt, greedily decoded. `queries`: what a text decoder is asked of each."""
+
+
 @dataclass
 class LlamaVidAnswerer:
-    """`VideoModel` for LLaMA-VID, on a frame cache that adapters of the same base may share."""
+    """`VideoModel` and `ImageModel` for LLaMA-VID, on a frame cache that adapters of the same base may share."""
 
     model: LlamaVid
     cache: FrameCache
@@ -79,6 +88,15 @@ class LlamaVidAnswerer:
             for row, seen in zip(table, times, strict=True)
         ]
 
+    @torch.inference_mode()
+    def look(
+        self, pictures: Sequence[Path | np.ndarray], prompts: Sequence[str], *, queries: Sequence[str], pad: bool
+    ) -> list[Reply]:
+        ids = [_picture_prompt(self.model, prompt, self.max_new_tokens) for prompt in prompts]
+        tokens = _picture_tokens(self.model, pictures, queries, pad=pad)
+        texts = _generate(self.model, ids, tokens, self.max_new_tokens)
+        return [Reply(text, (0.0,)) for text in texts]
+
     def _look(self, clips: Sequence[Video], question: str, fps: float):
         found = [self.cache.tokens(clip, question, fps=fps) for clip in clips]
         return [t for t, _ in found], [tuple(round(float(s), 4) for s in times) for _, times in found]
@@ -88,14 +106,19 @@ class LlamaVidAnswerer:
 def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:
     """Greedy replies to one question about several clips, as one batch."""
     prompt = open_prompt(model.tokenizer, model.config.template, question)
-    return _generate(model, prompt, tokens, max_new_tokens)
+    return _generate(model, [prompt] * len(tokens), tokens, max_new_tokens)
 
 
-def _generate(model: LlamaVid, prompt: list[int], tokens: Sequence[VisualTokens], max_new_tokens: int) -> list[str]:
-    ids = torch.tensor([prompt] * len(tokens))
+def _generate(
+    model: LlamaVid, prompts: Sequence[list[int]], tokens: Sequence[VisualTokens], max_new_tokens: int
+) -> list[str]:
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+    mask = torch.tensor([[False] * (longest - len(p)) + [True] * len(p) for p in prompts])
     new = model.generate(
-        ids.to(model.device), visual=[[_to(model, t)] for t in tokens], do_sample=False, max_new_tokens=max_new_tokens,
-        eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1], pad_token_id=model.tokenizer.pad_token_id,
+        ids.to(model.device), visual=[[_to(model, t)] for t in tokens], attention_mask=mask.to(model.device),
+        do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=model.tokenizer.pad_token_id,
+        eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1],
     )  # fmt: skip
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
@@ -167,7 +190,7 @@ def ask(
             pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
             parts.append(model.frame_tokens(model.encode_frames(pixels), question))
     tokens = VisualTokens(*(torch.cat([getattr(p, f) for p in parts]) for f in ("context", "content", "attention")))
-    text = _generate(model, prompt, [tokens], max_new_tokens)[0]
+    text = _generate(model, [prompt], [tokens], max_new_tokens)[0]
     notes = _about(config)
     if fps > video.fps * 1.001:
         notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
@@ -187,7 +210,7 @@ def _ask_film(model: LlamaVid, film: LongVideo, question: str, max_new_tokens: i
     with torch.inference_mode():
         tokens = model.frame_tokens(film.features, question)
     notes = (*_about(config), "the frames come from a feature file, which does not say when they are")
-    return Reply(_generate(model, prompt, [tokens], max_new_tokens)[0], (), notes=notes, tokens=tokens)
+    return Reply(_generate(model, [prompt], [tokens], max_new_tokens)[0], (), notes=notes, tokens=tokens)
 
 
 def ask_image(
@@ -199,22 +222,42 @@ def ask_image(
     otherwise the centre square is seen, as with video. A file's rotation mark is not followed, as in the original.
     Raises ValueError for a file that is no picture, and for a prompt too long for the model.
     """
-    if not isinstance(image, np.ndarray):
-        path = Path(image)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is not a file; expected a picture")
-        try:
-            with Image.open(path) as file:
-                image = np.asarray(file.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise ValueError(f"{path} cannot be read as a picture ({error}); convert it to PNG or JPEG") from error
-    config, prompt = model.config, open_prompt(model.tokenizer, model.config.template, question)
-    check_fits(config, n_frames=1, n_prompt=len(prompt) - 1 + max_new_tokens, fps=1)
-    look = {"size": config.image_size, "mean": config.image_mean, "std": config.image_std, "pad": pad}
+    image = image if isinstance(image, np.ndarray) else read_picture(image)
+    prompt = _picture_prompt(model, question, max_new_tokens)
     with torch.inference_mode():
-        tokens = model.frame_tokens(model.encode_frames(pixel_values(image[None], **look)), question)
-    text = _generate(model, prompt, [tokens], max_new_tokens)[0]
-    return Reply(text, (0.0,), notes=tuple(_about(config)), tokens=tokens)
+        tokens = _picture_tokens(model, [image], [question], pad=pad)[0]
+    text = _generate(model, [prompt], [tokens], max_new_tokens)[0]
+    return Reply(text, (0.0,), notes=tuple(_about(model.config)), tokens=tokens)
+
+
+def read_picture(image: Path | str) -> np.ndarray:
+    """A picture file → (H, W, 3) uint8 RGB. FileNotFoundError, and ValueError for a file that is no picture."""
+    path = Path(image)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; expected a picture")
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a picture ({error}); convert it to PNG or JPEG") from error
+
+
+def _picture_prompt(model: LlamaVid, prompt: str, max_new_tokens: int) -> list[int]:
+    """Ids of the prompt about one picture; ValueError where the model has no room for it."""
+    ids = open_prompt(model.tokenizer, model.config.template, prompt)
+    check_fits(model.config, n_frames=1, n_prompt=len(ids) - 1 + max_new_tokens, fps=1)
+    return ids
+
+
+def _picture_tokens(
+    model: LlamaVid, pictures: Sequence[Path | np.ndarray], queries: Sequence[str], *, pad: bool
+) -> list[VisualTokens]:
+    """Each picture's tokens for its own query; the vision tower sees all pictures at once."""
+    config = model.config
+    look = {"size": config.image_size, "mean": config.image_mean, "std": config.image_std, "pad": pad}
+    arrays = (p if isinstance(p, np.ndarray) else read_picture(p) for p in pictures)
+    features = model.encode_frames(torch.cat([pixel_values(array[None], **look) for array in arrays]))
+    return [model.frame_tokens(features[k : k + 1], query) for k, query in enumerate(queries)]
 
 
 def _about(config: LlamaVidConfig) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from llamavid_kit.questions import Question, question_listed
+from llamavid_kit.reply_file import read_replies
 from llamavid_kit.statistics import holm, visibility_curve, wilson
 from llamavid_kit.study import UCF_CRIME_EVENTS
 
@@ -22,8 +23,7 @@ MEASURES = (
 
 def read_arm(path: Path) -> tuple[dict, list[dict]]:
     """An arm file → its configuration and its lines."""
-    head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
-    return json.loads(head)["arm"], [json.loads(line) for line in lines]
+    return read_replies(path)
 
 
 def write_summary(out: Path, config, clips: dict, seconds: dict[str, float], *, world: str = "") -> dict:

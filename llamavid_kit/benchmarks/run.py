@@ -1,0 +1,161 @@
+"""A benchmark, answered and scored: data folder and model → `replies.jsonl`, `result.json`, `outcomes.csv`, submission.
+
+`replies.jsonl` begins with the run's configuration and holds each item once; a run that is killed goes on where it
+stopped, and a folder begun with something else is refused. Scoring reads that file again: it can be repeated alone.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from llamavid_kit.answering import ImageModel, Reply, VideoModel
+from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, joined, wilson_interval
+from llamavid_kit.folders import write_whole
+from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.video import Video
+
+REPLIES, RESULT, OUTCOMES = "replies.jsonl", "result.json", "outcomes.csv"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A scored run. scores: mode → `Score`, the one beside the published numbers first.
+
+    intervals: mode → part → 95% interval of the mean outcome in the table's unit, None where the method does not apply;
+    "" is all items together
+    """
+
+    benchmark: Benchmark
+    model: str
+    n: int
+    scores: dict[str, Score]
+    intervals: dict[str, dict[str, tuple[float, float] | None]]
+    submission: Path | None
+
+
+def evaluate(
+    benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str, key: str = "",
+    batch: int = 16, fps: float = 1.0, judge: Any = None, interval: Interval = wilson_interval,
+) -> Result:  # fmt: skip
+    """Answer what is not answered yet, score, and write the result.
+
+    Args:
+        model: a picture benchmark asks `ImageModel.look`, a video benchmark `VideoModel.generate`.
+        data, out: the benchmark's folder; the run's own folder.
+        name, key: the model's name in the tables; what tells other weights under that name apart.
+        batch: items answered at once; part of the run's configuration, for it decides the last digits.
+        fps: of a video benchmark.
+        judge: handed to the scorer of a benchmark that needs one. ValueError where there is none.
+        interval: how sure a mean is; clusters of items that share a picture or clip are handed to it.
+
+    Raises ValueError where the data are not as expected, `out` belongs to another run, or replies and items differ.
+    """
+    if benchmark.judged and judge is None:
+        raise ValueError(f"{benchmark.title} is scored by a judge: name one")
+    items = benchmark.load(Path(data))
+    path = answer(benchmark, items, model, Path(out), name=name, key=key, batch=batch, fps=fps)
+    return score_run(benchmark, items, path, judge=judge, interval=interval)
+
+
+def answer(
+    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel, out: Path, *, name: str, key: str,
+    batch: int, fps: float,
+) -> Path:  # fmt: skip
+    """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
+    path = out / REPLIES
+    if not path.is_file() and out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
+    head = {
+        "benchmark": benchmark.name, "model": name, "weights": key, "items": _items_key(items), "n": len(items),
+        "batch": batch, "max_new_tokens": benchmark.max_new_tokens,
+        **({"pad": benchmark.pad} if benchmark.media == "image" else {"fps": fps}),
+    }  # fmt: skip
+    done = resume(path, head, n=len(items), batch=batch, what="run")
+    starts = range(done, len(items), batch)
+    for at in tqdm(starts, desc=benchmark.name, unit="batch", disable=not len(starts)):
+        asked = items[at : at + batch]
+        if benchmark.media == "image":
+            pictures = [_picture(item) for item in asked]
+            prompts, queries = [i.prompt for i in asked], [i.question for i in asked]
+            replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
+        else:
+            replies = [_watch(model, item, fps) for item in asked]
+        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(asked, replies, strict=True)])
+    return path
+
+
+def _picture(item: Item) -> Path | np.ndarray:
+    if item.picture is None:
+        return item.media
+    try:
+        with Image.open(io.BytesIO(item.picture)) as file:
+            return np.asarray(file.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
+
+
+def _watch(model: VideoModel, item: Item, fps: float) -> Reply:
+    return model.generate([Video(item.media)], item.prompt, fps=fps)[0]
+
+
+def _items_key(items: Sequence[Item]) -> str:
+    """Hash of all that the replies depend on: ids, prompts, and which files are shown. Labels are not in it."""
+    digest = hashlib.sha256()
+    for item in items:
+        shown = hashlib.sha256(item.picture).hexdigest() if item.picture is not None else item.media.stat().st_size
+        digest.update(json.dumps([item.id, item.media.name, shown, item.prompt, item.question]).encode())
+    return digest.hexdigest()
+
+
+def score_run(
+    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None, interval: Interval = wilson_interval
+) -> Result:
+    """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
+    head, lines = read_replies(path, what="run")
+    replies = joined(items, [(line["id"], line["reply"]) for line in lines])
+    given = {"judge": judge} if benchmark.judged else {}
+    scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
+    intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
+    submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
+    result = Result(benchmark, head["model"], len(items), scores, intervals, submission)
+    _write(result, items, replies, path.parent)
+    return result
+
+
+def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score, interval: Interval):
+    scale = 100 if benchmark.unit == "%" else 1
+    splits = {"": items, **{name: [i for i in items if (i.split or "all") == name] for name in score.parts}}
+    found = {}
+    for name, part_items in splits.items():
+        outcomes = {i.id: score.outcomes[i.id] for i in part_items if i.id in score.outcomes}
+        pair = interval(outcomes, {i.id: i.group for i in part_items}) if outcomes else None
+        found[name] = None if pair is None else (scale * pair[0], scale * pair[1])
+    return found
+
+
+def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: Path) -> None:
+    rows = pd.DataFrame([
+        {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
+        | {mode: score.outcomes.get(i.id) for mode, score in result.scores.items()}
+        for i in items
+    ])  # fmt: skip
+    rows.to_csv(out / OUTCOMES, index=False)
+    scores = {
+        mode: {k: v for k, v in asdict(score).items() if k != "outcomes"} | {"intervals95": result.intervals[mode]}
+        for mode, score in result.scores.items()
+    }
+    benchmark = result.benchmark
+    record = {
+        "benchmark": benchmark.name, "model": result.model, "n": result.n, "size": benchmark.size,
+        "unit": benchmark.unit, "scores": scores, "submission": result.submission and result.submission.name,
+    }  # fmt: skip
+    write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))

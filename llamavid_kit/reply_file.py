@@ -1,0 +1,47 @@
+"""A JSONL file of replies that a killed run leaves and the next one finishes: its first line says what it belongs to.
+
+Replies come in batches of fixed size and a batch is written as one piece; what is left of an unfinished one is cut
+away, so that the file does not depend on where a run was killed.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llamavid_kit.folders import write_whole
+
+
+def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
+    """How many of `n` replies stand in `path`, cut to whole batches; a new file gets `{what: head}` as first line.
+
+    Raises ValueError where the file was begun with another head.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = json.dumps({what: head}) + "\n"
+    found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
+    whole = [(line + b"\n").decode() for line in found.split(b"\n")[:-1]]
+    if whole and whole[0] != header:
+        raise ValueError(f"{path} belongs to another {what}: {whole[0][:200]}; give another output folder")
+    n_lines = max(0, len(whole) - 1)
+    done = n if n_lines == n else n_lines // batch * batch
+    kept = "".join([header, *whole[1 : 1 + done]])
+    if found != kept.encode():
+        write_whole(path, kept)
+    return done
+
+
+def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Writes a batch of replies as one piece, safe on the disk when this returns."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A finished file → its head and its lines."""
+    head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
+    return json.loads(head)[what], [json.loads(line) for line in lines]
