@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score, confusion_matrix
+from sklearn.metrics import cohen_kappa_score
 
 from llamavid_kit.judge import ChatJudge, Judge
 from llamavid_kit.judge_prompts import JudgeItem
@@ -122,16 +122,15 @@ def _kappa(said: np.ndarray, at: np.ndarray, n_values: int, weights: str | None,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a kappa that is not defined, which is None here
         found = float(cohen_kappa_score(said[:, 0], said[:, 1], labels=labels, weights=weights))
-    tables = np.stack([
-        confusion_matrix(*said[at == k].T, labels=labels) for k in range(at.max() + 1)
-    ])  # fmt: skip
+    tables = np.zeros((at.max() + 1, n_values, n_values))
+    np.add.at(tables, (at, said[:, 0], said[:, 1]), 1)
     if len(tables) < 2:
         return Kappa(None if np.isnan(found) else found, None, 0)
     rng, resampled = np.random.default_rng(seed), []
     for start in range(0, RESAMPLES, BATCH):
         size = min(BATCH, RESAMPLES - start)
         drawn = rng.multinomial(len(tables), np.full(len(tables), 1 / len(tables)), size=size)
-        resampled.append(kappa_of(np.tensordot(drawn, tables, axes=1), weights))
+        resampled.append(kappa_of(np.tensordot(drawn.astype(float), tables, axes=1), weights))
     values = np.concatenate(resampled)
     defined = values[~np.isnan(values)]
     interval = None
