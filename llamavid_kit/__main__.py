@@ -143,6 +143,16 @@ def _pairs(args):
     return [pair for path in args.pairs for pair in read_jsonl(path)], args.root or args.pairs[0].parent
 
 
+def evaluate(args) -> None:
+    from llamavid_kit.benchmarks import benchmark
+    from llamavid_kit.benchmarks.command import evaluate_command
+
+    print(evaluate_command(
+        benchmark(args.benchmark), model=args.model, adapter=args.adapter, data=args.data, out=args.out,
+        batch=args.batch, fps=args.fps,
+    ))  # fmt: skip
+
+
 def bench(args) -> None:
     from llamavid_kit.bench import run
 
@@ -197,6 +207,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True)
 
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
+    _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
     sub = command(bench, "measure speed against baselines in the same run")
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
     return top
@@ -237,6 +248,20 @@ def _ablate_arguments(sub) -> None:
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: 24; 128 for an open question)")
     sub.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+
+
+def _evaluate_arguments(sub) -> None:
+    from llamavid_kit.benchmarks import FILES
+
+    sub.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
+    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
+    sub.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
+    sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+    sub.add_argument("--batch", type=int, default=16, help="items answered at once (default: 16)")
+    sub.add_argument("--fps", type=float, default=1.0, help="frames a second of video benchmarks (default: 1)")
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:10s} {files}" for name, files in FILES.items())
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,14 +1,27 @@
-"""Ten benchmarks, one file each: name → `Benchmark`. A name is imported when it is first asked for."""
+"""Ten benchmarks, one file each: `benchmark(name)` is the object BENCHMARK of its file, imported when it is asked for."""
 
 import importlib
+from typing import TYPE_CHECKING
 
-from llamavid_kit.benchmarks.base import Benchmark
+if TYPE_CHECKING:
+    from llamavid_kit.benchmarks.base import Benchmark
 
-NAMES = ("gqa", "pope", "scienceqa", "mmbench", "vizwiz", "vqav2")
+FILES = {
+    "gqa": "llava_gqa_testdev_balanced.jsonl, testdev_balanced_questions.json and images/",
+    "pope": "llava_pope_test.jsonl, coco/coco_pope_{adversarial,popular,random}.json and val2014/",
+    "scienceqa": "llava_test_CQM-A.json, problems.json, pid_splits.json and images/test/",
+    "mmbench": "mmbench_dev_20230712.tsv",
+    "vizwiz": "llava_test.jsonl and test/ (for the server), or val.json and val/",
+    "vqav2": (
+        "llava_vqav2_mscoco_test-dev2015.jsonl, llava_vqav2_mscoco_test2015.jsonl and test2015/ (for the server), or "
+        "v2_OpenEnded_mscoco_val2014_questions.json, v2_mscoco_val2014_annotations.json and val2014/"
+    ),
+}
+"""Name → what the data folder must hold, in the names under which LLaVA and the benchmark's authors publish it."""
 
 
-def benchmark(name: str) -> Benchmark:
-    """The benchmark called `name`: the object BENCHMARK of its file. ValueError lists the known names."""
-    if name not in NAMES:
-        raise ValueError(f"unknown benchmark {name!r}: expected one of {', '.join(NAMES)}")
+def benchmark(name: str) -> "Benchmark":
+    """The benchmark called `name`. ValueError lists the known names."""
+    if name not in FILES:
+        raise ValueError(f"unknown benchmark {name!r}: expected one of {', '.join(FILES)}")
     return importlib.import_module(f"llamavid_kit.benchmarks.{name}").BENCHMARK

@@ -103,7 +103,7 @@ class Benchmark:
     max_new_tokens: of a reply, as in the original's script
     pad: pictures are padded to a square (otherwise their centre is cut out), as in the original's script
     judged: a judge is needed
-    submit: (items, replies, folder) → the file for the server; None where nothing is to be sent
+    submit: (items, replies, folder) → the file for the server, or None where nothing is to be sent
     """
 
     name: str
@@ -119,7 +119,7 @@ class Benchmark:
     max_new_tokens: int = 128
     pad: bool = True
     judged: bool = False
-    submit: Callable[[Sequence[Item], Mapping[str, str], Path], Path] | None = None
+    submit: Callable[[Sequence[Item], Mapping[str, str], Path], Path | None] | None = None
 
 
 def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -1,0 +1,28 @@
+"""`python -m llamavid_kit evaluate`: loads the model, runs the benchmark, gives the table."""
+
+from pathlib import Path
+from typing import Any
+
+from llamavid_kit.answering import LlamaVidAnswerer
+from llamavid_kit.benchmarks.base import Benchmark
+from llamavid_kit.benchmarks.run import evaluate
+from llamavid_kit.benchmarks.table import table
+from llamavid_kit.checkpoints import default_device, load
+from llamavid_kit.frame_cache import FrameCache, weights_key
+
+
+def evaluate_command(
+    benchmark: Benchmark, *, model: str, adapter: Path | None, data: Path, out: Path, batch: int = 16, fps: float = 1.0,
+    judge: Any = None,
+) -> str:  # fmt: skip
+    """Answer and score with a checkpoint by name or folder; returns the lines to print. Errors: see `run.evaluate`."""
+    if batch < 1:
+        raise ValueError(f"batch={batch}: expected at least 1")
+    loaded = load(model, device=default_device(), adapter=adapter)
+    cache = FrameCache(loaded, out / "frame_tokens" if benchmark.media == "video" else None)
+    answerer = LlamaVidAnswerer(loaded, cache, benchmark.max_new_tokens)
+    result = evaluate(
+        benchmark, answerer, data=data, out=out, name=f"{model} + {adapter}" if adapter else model,
+        key=weights_key(loaded), batch=batch, fps=fps, judge=judge,
+    )  # fmt: skip
+    return table(result, image_size=loaded.config.image_size)
