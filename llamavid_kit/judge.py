@@ -108,7 +108,7 @@ class ChatJudge:
         named = _Named(self.chat, {**self.identity, "arm": self.arm})
         try:
             messages = prompt.messages(item)
-            said = self.log.reply(named, messages, about=item.id) if self.log else named.reply(messages)
+            said = self.log.reply(named, messages, about=item.id) if self.log is not None else named.reply(messages)
         except RefusedError as error:
             return Verdict(item.id, None, None, str(error), "refused by the judge")
         return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
