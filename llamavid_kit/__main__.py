@@ -149,7 +149,7 @@ def evaluate(args) -> None:
 
     print(evaluate_command(
         benchmark(args.benchmark), model=args.model, adapter=args.adapter, data=args.data, out=args.out,
-        batch=args.batch, fps=args.fps,
+        batch=args.batch, fps=args.fps, max_new_tokens=args.max_new_tokens,
     ))  # fmt: skip
 
 
@@ -259,6 +259,7 @@ def _evaluate_arguments(sub) -> None:
     sub.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
     sub.add_argument("--batch", type=int, default=16, help="items answered at once (default: 16)")
+    sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
     sub.add_argument("--fps", type=float, default=1.0, help="frames a second of video benchmarks (default: 1)")
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:10s} {files}" for name, files in FILES.items())

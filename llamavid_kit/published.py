@@ -1,4 +1,4 @@
-"""What has been published about benchmarks: the authors' table and the reproduction study's, as data with their sources.
+"""What has been published about benchmarks: the authors' tables and the reproduction study's, with sources.
 
 A number only stands beside one of the same resolution: the study set its runs of the 336-pixel checkpoint beside the
 authors' 224-pixel row, and half of its Table 1's differences are that. Columns are named as in the authors' tables.

@@ -1,4 +1,4 @@
-"""Ten benchmarks, one file each: `benchmark(name)` is the object BENCHMARK of its file, imported when it is asked for."""
+"""Ten benchmarks, one file each: `benchmark(name)` is the object BENCHMARK of its file, imported when asked for."""
 
 import importlib
 from typing import TYPE_CHECKING

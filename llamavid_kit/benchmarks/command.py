@@ -13,16 +13,20 @@ from llamavid_kit.frame_cache import FrameCache, weights_key
 
 def evaluate_command(
     benchmark: Benchmark, *, model: str, adapter: Path | None, data: Path, out: Path, batch: int = 16, fps: float = 1.0,
-    judge: Any = None,
+    max_new_tokens: int | None = None, judge: Any = None,
 ) -> str:  # fmt: skip
-    """Answer and score with a checkpoint by name or folder; returns the lines to print. Errors: see `run.evaluate`."""
-    if batch < 1:
-        raise ValueError(f"batch={batch}: expected at least 1")
+    """Answer and score with a checkpoint by name or folder; returns the lines to print.
+
+    max_new_tokens: of a reply, by default as in the original's script. Errors: see `run.evaluate`.
+    """
+    length = benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens
+    if batch < 1 or length < 1:
+        raise ValueError(f"batch={batch}, max_new_tokens={length}: expected at least 1 each")
     loaded = load(model, device=default_device(), adapter=adapter)
     cache = FrameCache(loaded, out / "frame_tokens" if benchmark.media == "video" else None)
-    answerer = LlamaVidAnswerer(loaded, cache, benchmark.max_new_tokens)
+    answerer = LlamaVidAnswerer(loaded, cache, length)
     result = evaluate(
         benchmark, answerer, data=data, out=out, name=f"{model} + {adapter}" if adapter else model,
-        key=weights_key(loaded), batch=batch, fps=fps, judge=judge,
+        settings={"weights": weights_key(loaded), "max_new_tokens": length}, batch=batch, fps=fps, judge=judge,
     )  # fmt: skip
     return table(result, image_size=loaded.config.image_size)

@@ -3,6 +3,7 @@
 Data folder: llava_pope_test.jsonl (LLaVA), coco/coco_pope_{adversarial,popular,random}.json, val2014/.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ FILES = ALL_FILES["pope"]
 
 
 def load(data: Path) -> list[Item]:
-    """Questions joined with the labels of their category by id; picture and words of both must agree.
+    """Questions joined with the labels of their category by id; picture and object of both must agree.
 
     The original zips them by position and cuts the longer list: with the 3,000-row random file of POPE's present
     repository the score falls silently to about 50%. That file is an error here: the 2,910-row one (POPE @28f884a or
-    @e3e3926) belongs to LLaVA's questions. "imange", a slip of the older release, counts as "image".
+    @e3e3926) belongs to LLaVA's questions.
     """
     path, images = needed(data, QUESTIONS, files=FILES), needed(data, "val2014", files=FILES)
     rows = read_rows(path, {"question_id": int, "image": str, "text": str, "category": str})
@@ -33,10 +34,10 @@ def load(data: Path) -> list[Item]:
     for row in rows:
         label = labels[row["category"]][_label_id(row)]
         name, text = str(row["question_id"]), row["text"]
-        if (row["image"], _words(text)) != (label["image"], _words(label["text"])):
+        if (row["image"], _object(text)) != (label["image"], _object(label["text"])):
             raise ValueError(
-                f"{QUESTIONS}, id {name}: {_words(text)!r} about {row['image']}, but its label is for "
-                f"{_words(label['text'])!r} about {label['image']}: take POPE's labels of 2,910 random questions"
+                f"{QUESTIONS}, id {name}: {_object(text)!r} in {row['image']}, but its label is for "
+                f"{_object(label['text'])!r} in {label['image']}: take POPE's labels of 2,910 random questions"
             )
         media = inside(images, row["image"], where=f"{QUESTIONS}, id {name}")
         answers = (label["label"],)
@@ -58,8 +59,10 @@ def _label_id(row: Mapping[str, Any]) -> str:
     return str(row["question_id"] % OFFSET)
 
 
-def _words(text: str) -> str:
-    return text.split("\n")[0].replace("imange", "image")
+def _object(text: str) -> str:
+    """What the question is about; releases spell the words around it differently ("imange")."""
+    found = re.match(r"Is there an? (.+) in the im", text)
+    return found[1] if found else text.split("\n")[0]
 
 
 def said(reply: str, *, mode: str) -> str | None:

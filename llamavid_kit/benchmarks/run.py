@@ -43,15 +43,17 @@ class Result:
 
 
 def evaluate(
-    benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str, key: str = "",
-    batch: int = 16, fps: float = 1.0, judge: Any = None, interval: Interval = wilson_interval,
+    benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str,
+    settings: dict[str, Any] | None = None, batch: int = 16, fps: float = 1.0, judge: Any = None,
+    interval: Interval = wilson_interval,
 ) -> Result:  # fmt: skip
     """Answer what is not answered yet, score, and write the result.
 
     Args:
         model: a picture benchmark asks `ImageModel.look`, a video benchmark `VideoModel.generate`.
         data, out: the benchmark's folder; the run's own folder.
-        name, key: the model's name in the tables; what tells other weights under that name apart.
+        name: the model's, in the tables.
+        settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
         batch: items answered at once; part of the run's configuration, for it decides the last digits.
         fps: of a video benchmark.
         judge: handed to the scorer of a benchmark that needs one. ValueError where there is none.
@@ -62,21 +64,21 @@ def evaluate(
     if benchmark.judged and judge is None:
         raise ValueError(f"{benchmark.title} is scored by a judge: name one")
     items = benchmark.load(Path(data))
-    path = answer(benchmark, items, model, Path(out), name=name, key=key, batch=batch, fps=fps)
+    path = answer(benchmark, items, model, Path(out), name=name, settings=settings or {}, batch=batch, fps=fps)
     return score_run(benchmark, items, path, judge=judge, interval=interval)
 
 
 def answer(
-    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel, out: Path, *, name: str, key: str,
-    batch: int, fps: float,
+    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel, out: Path, *, name: str,
+    settings: dict[str, Any], batch: int, fps: float,
 ) -> Path:  # fmt: skip
     """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
     path = out / REPLIES
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
     head = {
-        "benchmark": benchmark.name, "model": name, "weights": key, "items": _items_key(items), "n": len(items),
-        "batch": batch, "max_new_tokens": benchmark.max_new_tokens,
+        "benchmark": benchmark.name, "model": name, **settings, "items": _items_key(items), "n": len(items),
+        "batch": batch,
         **({"pad": benchmark.pad} if benchmark.media == "image" else {"fps": fps}),
     }  # fmt: skip
     done = resume(path, head, n=len(items), batch=batch, what="run")
