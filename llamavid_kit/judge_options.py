@@ -14,7 +14,7 @@ RULES = {
     "words": "words that reply and answer share",
     "exact": "the same characters",
 }
-"""The rules of `judge.RuleJudge` that need neither lexicon nor labels, in short: `judge.RULE_TEXT` says them in full."""
+"""The rules of `judge.RuleJudge` that need neither lexicon nor labels, in short; in full in `judge.RULE_TEXT`."""
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
