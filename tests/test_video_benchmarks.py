@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from fake_endpoint import serve
-from made_up_benchmarks import ABOUT, VIDEO
+from made_up_video_benchmarks import ABOUT, VIDEO
 from test_judge import NO, YES, endpoint
 
 from llamavid_kit.__main__ import main
@@ -184,7 +184,8 @@ def test_a_run_asks_every_question_about_its_clip(made_up, tmp_path):
     written = rows_of(tmp_path / "run" / "result.json")
     assert written["n"] == len(items) and list(written["scores"]) == list(benchmark(name).modes)
     assert written["scores"]["strict"]["value"] == result.scores["strict"].value
-    assert "judge: words (a rule" in table(result, image_size=224)
+    shown = table(result, image_size=224)
+    assert "judge: the rule 'words', which knows no synonym" in shown and shown.count("judge:") == 1
 
 
 def test_no_judge_no_run(made_up, tmp_path):
@@ -213,7 +214,11 @@ def test_verdicts_belong_to_one_run_and_are_read_in_both_modes(made_up, tmp_path
         evaluate(benchmark(name), Parrot(), data=folder, out=tmp_path / "two", name="parrot", judge=judge, fps=1)
         assert len(fake.bodies) == 3 * n
     shown = table(result, image_size=224)
-    assert "no verdict to count (strict)" in shown and "without a verdict (" in shown and "a-judge, corrected" in shown
+    assert (
+        "no verdict to count, read as strict" in shown
+        and "without a verdict (" in shown
+        and "a-judge, corrected" in shown
+    )
 
 
 def test_mean_scores_and_their_intervals_are_in_units_of_the_scale(tmp_path, data):
@@ -260,7 +265,7 @@ def test_tiny_and_a_rule_end_to_end(made_up, tmp_path, capsys):
     assert main(evaluate_tiny(name, folder, tmp_path / "run", "--judge-rule", "words")) == 0
     shown = capsys.readouterr().out
     bench, n = benchmark(name), len(benchmark(name).load(folder))
-    assert shown.startswith(f"{bench.title}, {n} items, tiny at ") and "scored as strict" in shown
+    assert shown.startswith(f"{bench.title}, {n} items, tiny at ") and "scorer: strict" in shown
     replies = (tmp_path / "run" / "replies.jsonl").read_text().splitlines()
     assert len(replies) == n + 1
     head = json.loads(replies[0])["run"]

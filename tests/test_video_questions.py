@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from made_up_benchmarks import ABOUT, VIDEO, clip, write_json
+from made_up_video_benchmarks import ABOUT, VIDEO, clip, write_json
 
 from llamavid_kit.benchmarks import benchmark
 

@@ -69,7 +69,8 @@ class Score:
     outcomes: item id → 0 to 1 (or a judge's score), for intervals and paired tests; empty where only the server knows
     no_answer: ids of the replies in which the scorer found no answer; they count as wrong
     more: other numbers that the original prints, by its names
-    axes: part → item id → outcome, of parts that share items or are not the items' splits
+    axes: part → item id → outcome, of parts that share items or are not the items' splits; `more` of such a part holds
+        its "score95"
     """
 
     mode: str
@@ -100,7 +101,7 @@ class Benchmark:
     files: what the data folder must hold, in words, for the help and for errors
     load: data folder → items; raises FileNotFoundError and ValueError naming what is wrong
     score: see `Scorer`; called with each of `modes`, whose first is the one beside the published numbers
-    unit: "%" or "0-5"
+    metric: what the value is, in words; unit: "%" or "0-5"
     size: items of the whole benchmark: fewer or more are said not to be comparable
     max_new_tokens: of a reply, as in the original's script
     pad: pictures are padded to a square (otherwise their centre is cut out), as in the original's script
@@ -117,6 +118,7 @@ class Benchmark:
     score: Scorer
     modes: tuple[str, ...]
     size: int
+    metric: str = "accuracy"
     unit: str = "%"
     max_new_tokens: int = 128
     pad: bool = True

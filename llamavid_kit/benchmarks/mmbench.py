@@ -7,7 +7,6 @@ model that the server asks about replies which that reader cannot tell.
 
 import base64
 import binascii
-import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +124,7 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge
     questions have fewer rows than choices.
     """
     letters = {item.id: READERS[mode](replies[item.id], item.extra["choices"]) for item in items}
-    none = tuple(name for name, letter in letters.items() if letter not in string.ascii_uppercase[:4])
+    none = tuple(name for name, letter in letters.items() if letter not in OPTIONS)
     if not items[0].answers:
         return Score(mode, None, no_answer=none)
     rows: dict[str, list[bool]] = {}
@@ -158,5 +157,6 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
 
 BENCHMARK = Benchmark(
     name="mmbench", title="MMBench", columns={"": "MMB"}, media="image", files=FILES, load=load, score=score,
-    modes=("original", "strict"), size=4_377, max_new_tokens=1024, submit=submit,
+    metric="questions right in every rotation", modes=("original", "strict"), size=4_377, max_new_tokens=1024,
+    submit=submit,
 )  # fmt: skip

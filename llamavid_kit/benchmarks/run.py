@@ -33,6 +33,7 @@ class Result:
 
     intervals: mode → part → 95% interval of the mean outcome in the table's unit, None where the method does not apply;
     "" is all items together
+    note: what a reader of the intervals must know
     """
 
     benchmark: Benchmark
@@ -41,6 +42,7 @@ class Result:
     scores: dict[str, Score]
     intervals: dict[str, dict[str, tuple[float, float] | None]]
     submission: Path | None
+    note: str = ""
 
 
 def evaluate(
@@ -130,7 +132,8 @@ def score_run(
     scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
     intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
-    result = Result(benchmark, head["model"], len(items), scores, intervals, submission)
+    note = _note(items, scores[benchmark.modes[0]]) if interval is wilson_interval else ""
+    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note)
     _write(result, items, replies, path.parent)
     return result
 
@@ -155,6 +158,14 @@ def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score, interv
     return found
 
 
+def _note(items: Sequence[Item], score: Score) -> str:
+    counted = [item for item in items if item.id in score.outcomes]
+    groups = {item.group for item in counted}
+    if len(groups) == len(counted):
+        return ""
+    return f"intervals as if {len(counted)} items about {len(groups)} pictures or clips were independent: too narrow"
+
+
 def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: Path) -> None:
     rows = pd.DataFrame([
         {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
@@ -172,6 +183,7 @@ def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: 
     benchmark = result.benchmark
     record = {
         "benchmark": benchmark.name, "model": result.model, "n": result.n, "size": benchmark.size,
-        "unit": benchmark.unit, "scores": scores, "submission": result.submission and result.submission.name,
+        "unit": benchmark.unit, "metric": benchmark.metric, "note": result.note, "scores": scores,
+        "submission": result.submission and result.submission.name,
     }  # fmt: skip
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))

@@ -13,42 +13,51 @@ def table(result: Result, *, image_size: int | None) -> str:
     benchmark = result.benchmark
     size = f"{image_size} px" if image_size else "resolution unknown"
     lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}"]
+    lines += _judge(result.scores[benchmark.modes[0]])
     for mode, score in result.scores.items():
-        lines += _run(result, mode)
+        lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
         if score.no_answer:
-            lines.append(f"    {len(score.no_answer)} replies hold no answer ({mode}); they count as wrong")
-        lines += _judged(score)
-    if result.submission:
-        lines.append(f"  for the server: {result.submission}")
-    return "\n".join([*lines, *_published(result, image_size)])
+            lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
+        lines += _verdicts(score)
+    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
+    return "\n".join([*lines, *_published(result, image_size), *(f"  {note}" for note in notes if note)])
 
 
-def _run(result: Result, mode: str) -> list[str]:
+def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     benchmark, score, intervals = result.benchmark, result.scores[mode], result.intervals[mode]
     if score.value is None:
-        why = "no verdict to count" if benchmark.judged else "scored by the server alone"
-        return [f"  {'this run':10s} {why} ({mode})"]
-    lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  scored as {mode}{_sure(intervals.get(''))}"]
-    for name, part in score.parts.items() if len(score.parts) > 1 else ():
-        right = f"  {part.k}/{part.n} right" if part.k is not None else f"  n = {part.n}"
-        lines.append(f"    {name:22s} {_number(part.value, benchmark.unit)}{right}{_sure(intervals.get(name))}")
+        why = f"no verdict to count, read as {mode}" if benchmark.judged else "scored by the server alone"
+        return [f"  {'this run':10s} {why}"]
+    values = list(score.outcomes.values())
+    right = int(sum(values)) if set(values) <= {0, 1} else None
+    sure = _sure(right, len(values), intervals.get("")) if values else ""
+    lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  {benchmark.metric}, scorer: {mode}{sure}"]
+    for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
+        interval = score.more[name]["score95"] if name in score.axes else intervals.get(name)
+        shown = f"{_number(part.value, benchmark.unit)}{_sure(part.k, part.n, interval)}"
+        lines.append(f"    {name:22s} {shown}")
     return lines
 
 
-def _judged(score: Score) -> list[str]:
-    """Who judged, the mean score beside the accuracy, and how many items have no verdict and why."""
+def _judge(score: Score) -> list[str]:
+    """Who judged."""
     if "judge" not in score.more:
         return []
     who = score.more["judge"]
-    lines = [f"    judge: {who.get('rule') or who.get('endpoint_model') or who.get('local_model')}"]
-    lines[0] += f", {who['prompt']} prompt" if "prompt" in who else " (a rule: not comparable with a model's verdicts)"
-    by_axis = {"": score.more} if "n_verdicts" in score.more else score.more
-    for axis, found in by_axis.items():
-        if axis == "judge":
-            continue
+    if who["judge"] == "rule":
+        return [f"  judge: the rule {who['rule']!r}, which knows no synonym: not comparable with a model's verdicts"]
+    return [f"  judge: {who.get('endpoint_model') or who.get('local_model')}, {who['prompt']} prompt"]
+
+
+def _verdicts(score: Score) -> list[str]:
+    """The mean score beside the accuracy, and how many items have no verdict and why."""
+    if "judge" not in score.more:
+        return []
+    lines, axes = [], {name: found for name, found in score.more.items() if name != "judge"}
+    for axis, found in {"": score.more}.items() if "n_verdicts" in score.more else axes.items():
         if not axis and found["score"] is not None:
             low, high = found["score95"]
-            lines.append(f"    mean score {found['score']:.2f} of 5, 95%: [{low:.2f}, {high:.2f}]")
+            lines.append(f"    mean score {found['score']:.2f} of 5 [{low:.2f}, {high:.2f}]")
         if found["no_verdict"]:
             reasons = ", ".join(f"{why} {n}" for why, n in found["problems"].items())
             between = found.get("accuracy_between")
@@ -58,8 +67,9 @@ def _judged(score: Score) -> list[str]:
     return lines
 
 
-def _sure(interval: tuple[float, float] | None) -> str:
-    return f"  items right, 95%: [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+def _sure(k: int | None, n: int, interval: tuple[float, float] | None) -> str:
+    between = f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+    return f"; n = {n}{between}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
 
 
 def _number(value: float, unit: str) -> str:

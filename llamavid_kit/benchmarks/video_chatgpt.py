@@ -103,6 +103,6 @@ def _numbers(whole: Any) -> dict[str, Any]:
 
 BENCHMARK = Benchmark(
     name="video_chatgpt", title="Video-ChatGPT generation", columns={a.capitalize(): a.capitalize() for a in AXES},
-    media="video", files=FILES, load=load, score=score, modes=MODES, size=1_996 + 499 + 2 * 499, unit="0-5",
-    max_new_tokens=MAX_NEW_TOKENS, judged=True,
+    media="video", files=FILES, load=load, score=score, modes=MODES, size=1_996 + 499 + 2 * 499,
+    metric="mean of the five axes", unit="0-5",    max_new_tokens=MAX_NEW_TOKENS, judged=True,
 )  # fmt: skip

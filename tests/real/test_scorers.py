@@ -9,19 +9,19 @@ import json
 import re
 
 import pytest
-from test_verdicts import STRICT
+from test_verdicts import STRICT as STRICT_READINGS
 
-from llamavid_kit.benchmarks import activitynet, gqa, mmbench, pope, scienceqa
+from llamavid_kit.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
 from llamavid_kit.benchmarks.base import Item
+from llamavid_kit.benchmarks.choice_letters import strict_letter
 from llamavid_kit.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, score, vqa_accuracy
 from llamavid_kit.verdicts import ASKED_AGAIN, read_original
 from llamavid_kit.verdicts import read as read_verdict
 
 
 def read(path):
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
-        return json.load(file)
+    content = path.read_bytes()
+    return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
 
 
 def same(ours, theirs, where: str) -> int:
@@ -159,7 +159,7 @@ def activitynetqa(record) -> int:
 
 
 def judge_replies(record) -> int:
-    """`ast.literal_eval` and the sums of eval_*_qa.py; each reply has a strict reading in `test_verdicts.STRICT` too.
+    """`ast.literal_eval` and the sums of eval_*_qa.py; each reply has a strict reading in `test_verdicts` too.
 
     Compared: value, score, verdict, the error's text (addresses aside), where it was raised and what it led to.
     """
@@ -182,8 +182,8 @@ def judge_replies(record) -> int:
             assert verdict.problem
         else:
             assert (verdict.score, verdict.correct) == (case["int_score"], case["verdict"] == "yes")
-    assert sorted(case["reply"] for case in record["cases"]) == sorted(reply for reply, *_ in STRICT)
-    return n + len(STRICT)
+    assert sorted(case["reply"] for case in record["cases"]) == sorted(reply for reply, *_ in STRICT_READINGS)
+    return n + len(STRICT_READINGS)
 
 
 CHECKS = {
@@ -198,7 +198,9 @@ CHECKS = {
     "scienceqa_edge_cases.json": (
         scienceqa_edge_cases, lambda r: len(r["official"]["parsed"]) + 1 + len(r["official"]["result"]) + 1,
     ),
-    "scienceqa_llava15_13b_full.json.gz": (scienceqa_full, lambda r: len(r["rows"]) + len(r["original_output_counts"]) + 3 + 1),
+    "scienceqa_llava15_13b_full.json.gz": (
+        scienceqa_full, lambda r: len(r["rows"]) + len(r["original_output_counts"]) + 3 + 1,
+    ),
     "vqa_accuracy.json": (vqa, lambda r: 2 * len(r["items"]) + 1 + sum(
         len(r["official_GT_Vision_Lab_VQAEval"][f"per{kind}Type"]) for kind in ("Answer", "Question")
     )),
@@ -218,3 +220,34 @@ def test_every_record_of(real, name):
     n = check(record)
     print(f"\n{name}: {n} of {held(record)} values agree")
     assert n == held(record) > 0
+
+
+FAULTS = {
+    "articles stay": ("evalai_processor_edge_cases.json", vqa_answers, "ARTICLES", ()),
+    "numbers stay words": ("evalai_processor_edge_cases.json", vqa_answers, "NUMBERS", {}),
+    "a hyphen stays": ("evalai_processor_edge_cases.json", vqa_answers, "PUNCTUATION", ';/[]"{}()=+\\_><@`,?!'),
+    "contractions stay": ("evalai_processor_edge_cases.json", vqa_answers, "CONTRACTIONS", {}),
+    "brackets stay": ("evalai_processor_vizwiz_real_pairs.json.gz", vqa_answers, "PUNCTUATION", ";/-"),
+    "one period goes": ("gqa_convert.json", gqa, "prediction", lambda reply: reply.removesuffix(".").lower()),
+    "blanks go": ("gqa_convert.json", gqa, "prediction", lambda reply: reply.strip().rstrip(".").lower()),
+    "refusals are no Z": ("mmbench_infer.json", mmbench, "infer_option", strict_letter),
+    "text before letter": ("mmbench_infer.json", mmbench, "infer", mmbench.infer_text),
+    "strict yes and no": ("pope_edge_cases.json", pope, "said", lambda reply, mode: STRICT(reply, mode="strict")),
+    "the whole reply": ("pope_edge_cases.json", pope, "said", lambda reply, mode: "no" if "no" in reply else "yes"),
+    "the first letter": (
+        "scienceqa_edge_cases.json", scienceqa, "original_letter", lambda reply: reply[:1] or scienceqa.FAILED,
+    ),
+    "one letter fewer": ("scienceqa_llava15_13b_full.json.gz", scienceqa, "LETTERS", "ABCD"),
+    "nobody left out": (
+        "vqa_accuracy.json", vqa_answers, "_leave_one_out", lambda answer, people: min(1, people.count(answer) / 3),
+    ),
+}  # fmt: skip
+STRICT = pope.said
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(real, monkeypatch, fault):
+    name, module, attribute, faulty = FAULTS[fault]
+    monkeypatch.setattr(module, attribute, faulty)
+    with pytest.raises((AssertionError, ValueError)):
+        CHECKS[name][0](read(real / "scorers" / name))
