@@ -146,7 +146,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", [*CHANGES, "arm", "copied", "task"])
+@pytest.mark.parametrize("change", [*CHANGES, "arm", "copied", "copied to another judge", "task"])
 def test_what_differs_in_anything_is_judged_anew(tmp_path, change):
     """Even where somebody copies one arm's file, or one judge's, to the name of another."""
     with serve(by_words) as fake:
@@ -155,11 +155,12 @@ def test_what_differs_in_anything_is_judged_anew(tmp_path, change):
         first.verdicts([DOG])
         first.verdicts([JudgeItem("other id, other video", *("What runs?", "a dog", "The dog runs."), video="w")])
         assert len(fake.bodies) == 1  # content is what counts
-        other, item = CHANGES[change](judge, DOG) if change in CHANGES else (judge, DOG)
+        known = change if change in CHANGES else "model" if change == "copied to another judge" else None
+        other, item = CHANGES[known](judge, DOG) if known else (judge, DOG)
         second = other.for_arm(tmp_path, "two" if change in ("arm", "copied") else "one")
-        if change == "copied":
+        if change.startswith("copied"):
             second.log.path.write_bytes(first.log.path.read_bytes())
-            second = other.for_arm(tmp_path, "two")
+            second = other.for_arm(tmp_path, second.arm)
             assert len(second.log) == 1
         second.verdicts([item], task="context" if change == "task" else "qa")
         assert len(fake.bodies) == 2

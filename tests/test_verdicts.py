@@ -87,6 +87,7 @@ def test_strict_without_yes_or_no(reply, expected):
         ("yes, 4", None, None, "ValueError: malformed node", ASKED_AGAIN),
         ("", None, None, "SyntaxError", ASKED_AGAIN),
         ("\0", None, None, "", ASKED_AGAIN),
+        ("{'score': 4}" + " " * verdicts.MAX_CHARS, None, None, "MemoryError: too complex", ASKED_AGAIN),
     ],
 )
 def test_the_original_reading(reply, verdict, score, error, effect):

@@ -1,6 +1,7 @@
 """Guards the video benchmarks: what is asked, judged and counted, run end to end."""
 
 import json
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -17,6 +18,8 @@ from llamavid_kit.benchmarks.table import table
 from llamavid_kit.benchmarks.video_qa import score_qa
 from llamavid_kit.judge import ChatJudge, RuleJudge
 from llamavid_kit.judge_prompts import AXES, JudgeItem, judge_prompt
+from llamavid_kit.verdicts import Verdict
+from llamavid_kit.verdicts import table as verdict_table
 
 
 @pytest.fixture(scope="module", params=VIDEO)
@@ -65,6 +68,8 @@ def test_accuracy_is_of_the_items_with_a_verdict(data):
     assert strict.more["no_verdict"] == 1 and strict.more["problems"] == {"neither yes nor no": 1}
     assert strict.more["accuracy_between"] == (1 / 3, 2 / 3)
     assert original.value == pytest.approx(100 / 3) and original.more["score"] == pytest.approx(7 / 3)
+    given = [Verdict("40", True, 5), Verdict("41", None, None, "", "none"), Verdict("42", False, 0)]
+    assert strict.more["score95"] == verdict_table(given, videos=["vid1301.mp4"] * 2 + ["1302.avi"]).score95
     assert original.outcomes == {"40": 1.0, "41": 0.0, "42": 0.0} and original.more["no_verdict"] == 0
 
 
@@ -164,6 +169,28 @@ def test_an_axis_without_a_verdict_is_no_number(data):
     assert found.more["Temporal"]["no_verdict"] == 1 and found.more["Temporal"]["score"] is None
 
 
+def test_an_axis_is_the_mean_of_its_verdicts(data):
+    """One of three generic replies gets none about its detail."""
+    bench = benchmark("video_chatgpt")
+    items = bench.load(data("video_chatgpt"))
+    detail = judge_prompt("detail").system
+
+    def once(body, number):
+        green = "A green picture." in body["messages"][1]["content"]
+        return (
+            "?" if green and body["messages"][0]["content"] == detail else '{"score": 4}' if green else '{"score": 1}'
+        )
+
+    with serve(once) as fake:
+        found = bench.score(items, {i.id: "x" for i in items}, mode="strict", judge=ChatJudge(endpoint(fake)))
+    assert (found.parts["Detail"].n, found.parts["Detail"].value) == (2, 1)
+    assert (found.parts["Context"].n, found.parts["Context"].value) == (3, 2)
+    assert found.more["Detail"]["no_verdict"] == 1 and len(found.axes["Detail"]) == 2
+    videos = ["v_one.mp4", "v_two.x.mp4", "v_one.mp4"]
+    scores = [Verdict(str(k), None, score) for k, score in enumerate((1, 4, 1))]
+    assert found.more["Context"]["score95"] == verdict_table(scores, videos=videos).score95
+
+
 # --- runs
 
 
@@ -214,11 +241,9 @@ def test_verdicts_belong_to_one_run_and_are_read_in_both_modes(made_up, tmp_path
         evaluate(benchmark(name), Parrot(), data=folder, out=tmp_path / "two", name="parrot", judge=judge, fps=1)
         assert len(fake.bodies) == 3 * n
     shown = table(result, image_size=224)
-    assert (
-        "no verdict to count, read as strict" in shown
-        and "without a verdict (" in shown
-        and "a-judge, corrected" in shown
-    )
+    reason = "score is not a whole number" if name == "video_chatgpt" else "neither yes nor no"
+    assert "no verdict to count, read as strict" in shown and "judge: a-judge, corrected prompt" in shown
+    assert re.search(rf"(\d) of \1 without a verdict \({reason} \1\)", shown)
 
 
 def test_mean_scores_and_their_intervals_are_in_units_of_the_scale(tmp_path, data):
@@ -290,7 +315,7 @@ def test_tiny_and_an_endpoint_end_to_end(made_up, tmp_path, capsys, monkeypatch)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "is scored by a judge"),
+        (("--model", "no/such/model"), "is scored by a judge: name one with --judge-rule or --judge-model"),
         (("--judge-rule", "words", "--judge-model", "m"), "expected one judge"),
         (("--judge-endpoint", "http://127.0.0.1:1/v1"), "--judge-model is missing"),
         (("--judge-model", "m", "--judge-endpoint", "http://127.0.0.1:1/v1", "--judge-set", "seed=x"), "NAME=JSON"),

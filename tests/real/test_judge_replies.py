@@ -2,7 +2,7 @@
 
 import json
 
-from llamavid_kit.judge_prompts import AXES, PROMPTS, judge_prompt
+from llamavid_kit.judge_prompts import AXES, DETERMINISTIC, PROMPTS, SAMPLED, judge_prompt
 from llamavid_kit.verdicts import CRASHES, read, read_original
 
 NAMES = {"detail": "video_chatgpt_detailed_orientation", "qa": "judge_study_llama3"}
@@ -33,3 +33,7 @@ def test_published_prompts_are_the_published_ones(real):
     assert published["judge_original_qa"] == published["judge_study_llama3"]
     assert used == {k for k in published if k.startswith(("video_chatgpt", "judge_study"))}
     assert len(PROMPTS) == 12
+    names = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_new_tokens"}
+    sampled, greedy = published["decoding"]["study_judge"], published["decoding"]["study_judge_deterministic"]
+    assert {names[k]: v for k, v in SAMPLED.items()} == {k: v for k, v in sampled.items() if k != "do_sample"}
+    assert {"temperature": 0, "max_tokens": greedy["max_new_tokens"]} == DETERMINISTIC and not greedy["do_sample"]
