@@ -37,8 +37,8 @@ def test_accuracy_is_of_the_items_with_a_verdict(data):
     assert strict.more["no_verdict"] == 1 and strict.more["problems"] == {"neither yes nor no": 1}
     assert strict.more["accuracy_between"] == (1 / 3, 2 / 3)
     assert original.value == pytest.approx(100 / 3) and original.more["score"] == pytest.approx(7 / 3)
-    given = [Verdict("40", True, 5), Verdict("41", None, None, "", "none"), Verdict("42", False, 0)]
-    assert strict.more["score95"] == verdict_table(given, videos=["vid1301.mp4"] * 2 + ["1302.avi"]).score95
+    given = [Verdict("40", True, 5), Verdict("41", False, 2), Verdict("42", False, 0)]
+    assert original.more["score95"] == verdict_table(given, videos=["vid1301.mp4"] * 2 + ["1302.avi"]).score95
     assert original.outcomes == {"40": 1.0, "41": 0.0, "42": 0.0} and original.more["no_verdict"] == 0
 
 
