@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up_benchmarks import MAKERS, write_jsonl
+from made_up_benchmarks import MAKERS, vqav2, write_jsonl
 
 from llamavid_kit.benchmarks import benchmark
 from llamavid_kit.benchmarks.base import inside
@@ -99,6 +99,19 @@ def test_broken_data_are_named(fault, tmp_path):
     breaks(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=said_):
         benchmark(name).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said_"),
+    [(lambda row: row.update(image_id=9), "answers about picture 3"), (lambda row: row.update(answers=[]), "id 1003"),
+     (lambda row: row.update(question_id=7), r"1 questions have no label \(1003\) and 1 labels have no question")],
+)  # fmt: skip
+def test_labels_of_another_question(change, said_, tmp_path):
+    vqav2(tmp_path, labelled=True)
+    path = tmp_path / "v2_mscoco_val2014_annotations.json"
+    _rewrite_json(path, lambda content: change(content["annotations"][0]))
+    with pytest.raises(ValueError, match=said_):
+        benchmark("vqav2").load(tmp_path)
 
 
 def test_a_name_that_leaves_the_folder(tmp_path):
