@@ -146,11 +146,15 @@ def _pairs(args):
 def evaluate(args) -> None:
     from llamavid_kit.benchmarks import benchmark
     from llamavid_kit.benchmarks.command import evaluate_command
+    from llamavid_kit.judge_options import judge_of, spent
 
+    judge = judge_of(args)
     print(evaluate_command(
         benchmark(args.benchmark), model=args.model, adapter=args.adapter, data=args.data, out=args.out,
-        batch=args.batch, fps=args.fps, max_new_tokens=args.max_new_tokens,
+        batch=args.batch, fps=args.fps, max_new_tokens=args.max_new_tokens, judge=judge,
     ))  # fmt: skip
+    if said := spent(judge):
+        print(said)
 
 
 def bench(args) -> None:
@@ -252,6 +256,7 @@ def _ablate_arguments(sub) -> None:
 
 def _evaluate_arguments(sub) -> None:
     from llamavid_kit.benchmarks import FILES
+    from llamavid_kit.judge_options import add_judge_options
 
     sub.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
@@ -261,8 +266,9 @@ def _evaluate_arguments(sub) -> None:
     sub.add_argument("--batch", type=int, default=16, help="items answered at once (default: 16)")
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
     sub.add_argument("--fps", type=float, default=1.0, help="frames a second of video benchmarks (default: 1)")
+    add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
-    sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:10s} {files}" for name, files in FILES.items())
+    sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())
 
 
 def main(argv: list[str] | None = None) -> int:

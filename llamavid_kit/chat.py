@@ -44,10 +44,14 @@ class _TransientError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said. finish: why it stopped, "stop" or "length" (cut off at max_tokens) or what a server says."""
+    """What the model said. finish: why it stopped, "stop" or "length" (cut off at max_tokens) or what a server says.
+
+    usage: tokens of (prompt, reply) that it counted, None where it did not say; no part of what was said
+    """
 
     text: str
     finish: str = "stop"
+    usage: tuple[int, int] | None = field(default=None, compare=False)
 
 
 class Chat(Protocol):
@@ -156,18 +160,26 @@ class Endpoint:
 
     def _read(self, body: bytes) -> Reply:
         try:
-            choice = json.loads(body)["choices"][0]
+            whole = json.loads(body)
+            choice = whole["choices"][0]
             text = choice["message"].get("content")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _TransientError(f"not a chat completion: {self._shown(body.decode('utf-8', 'replace'))}") from None
         if not isinstance(text, str | None):
             raise _TransientError(f"content is {type(text).__name__}, expected text")
-        return Reply(text or "", str(choice.get("finish_reason") or "stop"))
+        return Reply(text or "", str(choice.get("finish_reason") or "stop"), _usage(whole.get("usage")))
 
     def _shown(self, said: object) -> str:
         """At most 300 characters of what a server said, without the key, which some of them repeat."""
         text = " ".join(str(said).split())
         return (text.replace(self.key, "***") if self.key else text)[:300]
+
+
+def _usage(said: Any) -> tuple[int, int] | None:
+    if not isinstance(said, dict):
+        return None
+    counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
+    return counts if all(type(n) is int and n >= 0 for n in counts) else None
 
 
 def _body(response, deadline: float) -> bytes:

@@ -3,7 +3,9 @@
 Knows transformers' causal language models and their chat templates; only safetensors are read, and no code of a model.
 """
 
+import hashlib
 import threading
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,10 +39,19 @@ class LocalModel:
         self.model = loaded.to(self.device).eval()
         self._one_at_a_time = threading.Lock()
 
+    @cached_property
+    def weights(self) -> str:
+        """sha256 of every tensor: another model under the same name is told apart. Some seconds for 7B."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
     @property
     def identity(self) -> dict[str, Any]:
-        """Name and settings."""
-        return {"local_model": self.name, "settings": self.settings}
+        """Name, weights and settings."""
+        return {"local_model": self.name, "weights": self.weights, "settings": self.settings}
 
     def reply(self, messages: Messages) -> Reply:
         """One reply. Raises RefusedError where prompt and reply do not fit the model's context."""
@@ -60,4 +71,5 @@ class LocalModel:
             if "seed" in self.settings:
                 torch.manual_seed(self.settings["seed"])
             ids = self.model.generate(**inputs, max_new_tokens=most, **sampling)[0, n_prompt:]
-        return Reply(self.tokenizer.decode(ids, skip_special_tokens=True), "length" if len(ids) >= most else "stop")
+        finish = "length" if len(ids) >= most else "stop"
+        return Reply(self.tokenizer.decode(ids, skip_special_tokens=True), finish, (n_prompt, len(ids)))

@@ -211,7 +211,21 @@ def test_a_local_model_speaks_by_its_template(chat_model):
     n = prompt["input_ids"].shape[1]
     assert reply.text == chat.tokenizer.decode(whole[n:], skip_special_tokens=True)
     assert reply.finish == ("length" if len(whole) - n == 6 else "stop")
-    assert chat.identity == {"local_model": str(chat_model), "settings": {"temperature": 0, "max_tokens": 6}}
+    assert reply.usage == (n, len(whole) - n)
+    settings = {"temperature": 0, "max_tokens": 6}
+    assert chat.identity == {"local_model": str(chat_model), "weights": chat.weights, "settings": settings}
+
+
+def test_other_weights_under_the_same_name_are_another_model(chat_model):
+    import torch
+
+    from llamavid_kit.local_chat import LocalModel
+
+    one, two = (LocalModel(str(chat_model), settings={"max_tokens": 6}, device="cpu") for _ in range(2))
+    with torch.no_grad():
+        two.model.lm_head.weight[3, 5] += 0.5
+    assert one.identity["local_model"] == two.identity["local_model"] and one.identity != two.identity
+    assert LocalModel(str(chat_model), settings={"max_tokens": 6}, device="cpu").identity == one.identity
 
 
 def test_a_local_model_samples_by_its_seed(chat_model):

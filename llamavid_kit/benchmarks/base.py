@@ -69,6 +69,8 @@ class Score:
     outcomes: item id → 0 to 1 (or a judge's score), for intervals and paired tests; empty where only the server knows
     no_answer: ids of the replies in which the scorer found no answer; they count as wrong
     more: other numbers that the original prints, by its names
+    axes: part → item id → outcome, of parts that share items or are not the items' splits; `more` of such a part holds
+        its "score95"
     """
 
     mode: str
@@ -77,6 +79,7 @@ class Score:
     outcomes: dict[str, float] = field(default_factory=dict)
     no_answer: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class Scorer(Protocol):

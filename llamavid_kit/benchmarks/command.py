@@ -22,6 +22,8 @@ def evaluate_command(
     length = benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens
     if batch < 1 or length < 1:
         raise ValueError(f"batch={batch}, max_new_tokens={length}: expected at least 1 each")
+    if benchmark.judged and judge is None:  # before the model is loaded
+        raise ValueError(f"{benchmark.title} is scored by a judge: name one with --judge-rule or --judge-model")
     loaded = load(model, device=default_device(), adapter=adapter)
     cache = FrameCache(loaded, out / "frame_tokens" if benchmark.media == "video" else None)
     answerer = LlamaVidAnswerer(loaded, cache, length)

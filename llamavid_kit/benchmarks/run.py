@@ -21,6 +21,7 @@ from llamavid_kit.answering import ImageModel, Reply, VideoModel
 from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, joined, wilson_interval
 from llamavid_kit.folders import write_whole
 from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.verdicts import TOP_SCORE
 from llamavid_kit.video import Video
 
 REPLIES, RESULT, OUTCOMES = "replies.jsonl", "result.json", "outcomes.csv"
@@ -58,7 +59,8 @@ def evaluate(
         settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
         batch: items answered at once; part of the run's configuration, for it decides the last digits.
         fps: of a video benchmark.
-        judge: handed to the scorer of a benchmark that needs one. ValueError where there is none.
+        judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
+            `out`, for this run alone.
         interval: how sure a mean is; clusters of items that share a picture or clip are handed to it.
 
     Raises ValueError where the data are not as expected, `out` belongs to another run, or replies and items differ.
@@ -126,7 +128,7 @@ def score_run(
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
     head, lines = read_replies(path, what="run")
     replies = joined(items, [(line["id"], line["reply"]) for line in lines])
-    given = {"judge": judge} if benchmark.judged else {}
+    given = {"judge": judge.for_arm(path.parent, _arm(head))} if benchmark.judged else {}
     scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
     intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
@@ -136,13 +138,22 @@ def score_run(
     return result
 
 
+def _arm(head: dict[str, Any]) -> str:
+    """A run by its whole configuration, for the judge's file: no other run is to find its verdicts."""
+    return f"{head['model']} {hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
 def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score, interval: Interval):
-    scale = 100 if benchmark.unit == "%" else 1
-    splits = {"": items, **{name: [i for i in items if (i.split or "all") == name] for name in score.parts}}
+    """`interval` is given shares of the best outcome, 0 to 1, whatever the unit."""
+    best, scale = (1, 100) if benchmark.unit == "%" else (TOP_SCORE, TOP_SCORE)
+    groups = {i.id: i.group for i in items}
     found = {}
-    for name, part_items in splits.items():
-        outcomes = {i.id: score.outcomes[i.id] for i in part_items if i.id in score.outcomes}
-        pair = interval(outcomes, {i.id: i.group for i in part_items}) if outcomes else None
+    for name in ("", *score.parts):
+        outcomes = score.axes.get(name) or {
+            i.id: score.outcomes[i.id] for i in items if name in ("", i.split or "all") and i.id in score.outcomes
+        }
+        shares = {i: value / best for i, value in outcomes.items()}
+        pair = interval(shares, {i: groups[i] for i in shares}) if shares else None
         found[name] = None if pair is None else (scale * pair[0], scale * pair[1])
     return found
 
@@ -159,11 +170,14 @@ def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: 
     rows = pd.DataFrame([
         {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
         | {mode: score.outcomes.get(i.id) for mode, score in result.scores.items()}
+        | {f"{mode} {axis}": found.get(i.id) for mode, score in result.scores.items()
+           for axis, found in score.axes.items()}
         for i in items
     ])  # fmt: skip
     rows.to_csv(out / OUTCOMES, index=False)
     scores = {
-        mode: {k: v for k, v in asdict(score).items() if k != "outcomes"} | {"intervals95": result.intervals[mode]}
+        mode: {k: v for k, v in asdict(score).items() if k not in ("outcomes", "axes")}
+        | {"intervals95": result.intervals[mode]}
         for mode, score in result.scores.items()
     }
     benchmark = result.benchmark

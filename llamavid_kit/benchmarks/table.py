@@ -3,6 +3,7 @@
 Takes a `Result` and the model's resolution, gives lines; nothing is computed here.
 """
 
+from llamavid_kit.benchmarks.base import Score
 from llamavid_kit.benchmarks.run import Result
 from llamavid_kit.published import published
 
@@ -12,10 +13,12 @@ def table(result: Result, *, image_size: int | None) -> str:
     benchmark = result.benchmark
     size = f"{image_size} px" if image_size else "resolution unknown"
     lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}"]
+    lines += _judge(result.scores[benchmark.modes[0]])
     for mode, score in result.scores.items():
         lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
         if score.no_answer:
             lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
+        lines += _verdicts(score)
     notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
     return "\n".join([*lines, *_published(result, image_size), *(f"  {note}" for note in notes if note)])
 
@@ -23,14 +26,44 @@ def table(result: Result, *, image_size: int | None) -> str:
 def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     benchmark, score, intervals = result.benchmark, result.scores[mode], result.intervals[mode]
     if score.value is None:
-        return [f"  {'this run':10s} scored by the server alone"]
+        why = f"no verdict to count, read as {mode}" if benchmark.judged else "scored by the server alone"
+        return [f"  {'this run':10s} {why}"]
     values = list(score.outcomes.values())
     right = int(sum(values)) if set(values) <= {0, 1} else None
-    sure = _sure(right, len(values), intervals.get(""))
+    sure = _sure(right, len(values), intervals.get("")) if values else ""
     lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
-        shown = f"{_number(part.value, benchmark.unit)}{_sure(part.k, part.n, intervals.get(name))}"
+        interval = score.more[name]["score95"] if name in score.axes else intervals.get(name)
+        shown = f"{_number(part.value, benchmark.unit)}{_sure(part.k, part.n, interval)}"
         lines.append(f"    {name:22s} {shown}")
+    return lines
+
+
+def _judge(score: Score) -> list[str]:
+    """Who judged."""
+    if "judge" not in score.more:
+        return []
+    who = score.more["judge"]
+    if who["judge"] == "rule":
+        return [f"  judge: the rule {who['rule']!r}, which knows no synonym: not comparable with a model's verdicts"]
+    return [f"  judge: {who.get('endpoint_model') or who.get('local_model')}, {who['prompt']} prompt"]
+
+
+def _verdicts(score: Score) -> list[str]:
+    """The mean score beside the accuracy, and how many items have no verdict and why."""
+    if "judge" not in score.more:
+        return []
+    lines, axes = [], {name: found for name, found in score.more.items() if name != "judge"}
+    for axis, found in {"": score.more}.items() if "n_verdicts" in score.more else axes.items():
+        if not axis and found["score"] is not None:
+            low, high = found["score95"]
+            lines.append(f"    mean score {found['score']:.2f} of 5 [{low:.2f}, {high:.2f}]")
+        if found["no_verdict"]:
+            reasons = ", ".join(f"{why} {n}" for why, n in found["problems"].items())
+            between = found.get("accuracy_between")
+            ends = f"; counted as no or yes: {100 * between[0]:.1f}% to {100 * between[1]:.1f}%" if between else ""
+            where = f"{axis}: " if axis else ""
+            lines.append(f"    {where}{found['no_verdict']} of {found['n']} without a verdict ({reasons}){ends}")
     return lines
 
 

@@ -6,16 +6,17 @@ values than the file holds.
 
 import gzip
 import json
+import re
 
 import pytest
+from test_verdicts import STRICT as STRICT_READINGS
 
-from llamavid_kit.benchmarks import gqa, mmbench, pope, scienceqa, vqa_answers
+from llamavid_kit.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
 from llamavid_kit.benchmarks.base import Item
 from llamavid_kit.benchmarks.choice_letters import strict_letter
 from llamavid_kit.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, score, vqa_accuracy
-
-OTHERS = {"judge_reply_parsing.json", "activitynetqa_official.json"}
-"""Files of the judges and the video benchmarks, checked in their own tests."""
+from llamavid_kit.verdicts import ASKED_AGAIN, read_original
+from llamavid_kit.verdicts import read as read_verdict
 
 
 def read(path):
@@ -137,7 +138,58 @@ def vqa(record) -> int:
     return n
 
 
+def activitynetqa(record) -> int:
+    """The authors' eval.py: counts of 400 questions, and what it prints about its whole example."""
+    part, whole = record["subset_400"], record["full"]
+    replies = {row["question_id"]: row["answer"] for row in part["predictions"]}
+    truths = [(row["question_id"], row["answer"], row["type"]) for row in part["answers"]]
+    right, asked = activitynet.official_counts(replies, truths)
+    n = sum(same(right[int(kind)], k, f"type {kind}") for kind, k in part["correct_by_type"].items())
+    n += sum(same(asked[int(kind)], k, f"type {kind}") for kind, k in part["count_by_type"].items())
+    assert list(asked) == [int(kind) for kind in part["count_by_type"]]  # the order decides what "Free" says
+    items = [
+        Item(i, None, "", "", (answer,), activitynet.TYPES[kind], extra={"type": kind}) for i, answer, kind in truths
+    ]
+    ours = activitynet.score(items, replies, mode="official")
+    n += same(ours.value, 100 * sum(part["correct_by_type"].values()) / len(items), "the benchmark's number")
+    counts = [{int(kind): k for kind, k in whole[name].items()} for name in ("correct_by_type", "count_by_type")]
+    printed = activitynet.official_lines(*counts).splitlines()
+    n += sum(same(*lines, "stdout") for lines in zip(printed, whole["stdout"].splitlines(), strict=True))
+    return n + same(sum(counts[1].values()), whole["n"], "n")
+
+
+def judge_replies(record) -> int:
+    """`ast.literal_eval` and the sums of eval_*_qa.py; each reply has a strict reading in `test_verdicts` too.
+
+    Compared: value, score, verdict, the error's text (addresses aside), where it was raised and what it led to.
+    """
+    n = 0
+    for case in record["cases"]:
+        reply = case["reply"]
+        found, expected = read_original(reply), {k: v for k, v in case.items() if k != "reply"}
+        ours = {} if found.effect == ASKED_AGAIN else {"literal_eval": repr(found.value)}
+        ours |= {} if found.int_score is None else {"int_score": found.int_score}
+        ours |= {} if found.verdict is None else {"verdict": found.verdict}
+        if found.error:
+            stage = "error_while_judging" if found.effect == ASKED_AGAIN else "error_while_aggregating"
+            ours |= {stage: found.error, "effect": found.effect}
+        assert ours.keys() == expected.keys(), reply
+        for key, value in expected.items():
+            shown = re.sub(r" at 0x[0-9a-f]+", "", value) if "error" in key else value
+            n += same(ours[key], shown, f"{key}: {reply}")
+        verdict = read_verdict("i", reply, mode="original")
+        if found.error:
+            assert verdict.problem
+        else:
+            assert (verdict.score, verdict.correct) == (case["int_score"], case["verdict"] == "yes")
+    assert sorted(case["reply"] for case in record["cases"]) == sorted(reply for reply, *_ in STRICT_READINGS)
+    return n + len(STRICT_READINGS)
+
+
 CHECKS = {
+    "activitynetqa_official.json": (activitynetqa, lambda r: len(r["subset_400"]["correct_by_type"]) + 1 + 1
+                                    + len(r["subset_400"]["count_by_type"]) + r["full"]["stdout"].count("\n")),
+    "judge_reply_parsing.json": (judge_replies, lambda r: sum(len(case) for case in r["cases"])),
     "evalai_processor_edge_cases.json": (evalai, lambda r: len(r["pairs"])),
     "evalai_processor_vizwiz_real_pairs.json.gz": (evalai, lambda r: len(r["pairs"])),
     "gqa_convert.json": (gqa_convert, lambda r: len(r["edge_cases"]) + len(r["real_first_50"])),
@@ -158,7 +210,7 @@ CHECKS = {
 
 def test_every_file_has_a_check(real):
     there = {path.name for path in (real / "scorers").iterdir()}
-    assert there == CHECKS.keys() | OTHERS
+    assert there == CHECKS.keys()
 
 
 @pytest.mark.parametrize("name", CHECKS)
