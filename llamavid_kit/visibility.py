@@ -88,8 +88,8 @@ def _bounds(row: dict[str, str], columns: tuple[str, ...], where: str) -> tuple[
 def clip_curve(events: Events, *, fps: Sequence[float], at_least: int = 1) -> list[ClipVisibility]:
     """For each rate, the share of clips with `at_least` sampled frames in their events; frames at 0, 1/fps, 2/fps, … s.
 
-    events: clip → its (start_s, end_s), half open; clips without events are no part of the share, having nothing
-    to see. Overlapping events are joined first, so that no frame counts twice. Raises ValueError for no clip with an event.
+    events: clip → its (start_s, end_s), half open. Clips without events are no part of the share; overlapping events
+    are joined first, so that no frame counts twice. Raises ValueError where no clip has an event.
     """
     eventful = {clip: _joined(found) for clip, found in events.items() if len(found)}
     if not eventful or at_least < 1:
