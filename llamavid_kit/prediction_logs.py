@@ -138,10 +138,15 @@ def records(logs: Mapping[str, Log]) -> dict[str, Any]:
                 f"all_{len(rows)}_opened_skips_counted_wrong": list(rows),
             }  # fmt: skip
             results[setting][rule] = {name: _record(rows, videos, rule) for name, videos in sets.items() if videos}
-    pairs = [_pair_record(logs, a, b, rule) for rule in RULES for a, b in COMPARISONS if a in logs and b in logs]
     columns = [*TABLE_3_CLASSES, "<no label>"]
     return {"labels_rows": list(TABLE_3_CLASSES), "labels_columns": columns, "rules": RULE_TEXT, "results": results,
-            "paired": [pair for pair in pairs if pair]}  # fmt: skip
+            "paired": pair_records(logs)}  # fmt: skip
+
+
+def pair_records(logs: Mapping[str, Log]) -> list[dict[str, Any]]:
+    """The study's comparisons that have two logs with a video in common, under every rule; JSON values."""
+    pairs = [_pair_record(logs, a, b, rule) for rule in RULES for a, b in COMPARISONS if a in logs and b in logs]
+    return [pair for pair in pairs if pair]
 
 
 def _record(rows: Log, videos: Sequence[str], rule: str) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from scipy.stats import permutation_test
 
 from llamavid_kit.statistics import BATCH, RESAMPLES
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+SWAPS = 100_000  # of arms in a permutation test; up to 16 discordant clips every way is counted
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,28 @@ def metric_differences(
 
     shape = (len(labels), len(labels) + 1, len(labels) + 1)
     return _intervals((known, first, second), shape, differences, stratified, level, seed)
+
+
+def balanced_permutation(
+    truths: Sequence[str], a: Sequence[str | None], b: Sequence[str | None], *, seed: int = 0
+) -> float:
+    """Two-sided p of a difference in balanced accuracy: the arms change places clip by clip by the toss of a coin.
+
+    A clip that one arm alone gets right weighs 1 / (clips of its class); with classes of equal size this is exact
+    McNemar. Every way is counted where at most 16 clips are discordant, else so many (SWAPS) are drawn.
+    Raises ValueError for lists of unequal length or without a clip.
+    """
+    if not len(truths) == len(a) == len(b) or not len(truths):
+        raise ValueError(f"{len(truths)} truths, {len(a)} and {len(b)} answers: expected as many, at least one")
+    table = pd.DataFrame({"truth": truths, "a": a, "b": b})
+    gains = (table["b"] == table["truth"]).astype(float) - (table["a"] == table["truth"])
+    weighted = (gains / table.groupby("truth")["truth"].transform("size"))[gains != 0].to_numpy()
+    if len(weighted) < 2:
+        return 1.0
+    found = permutation_test(
+        (weighted,), np.sum, permutation_type="samples", vectorized=True, n_resamples=SWAPS, batch=10_000, rng=seed
+    )
+    return float(found.pvalue)
 
 
 @dataclass(frozen=True)

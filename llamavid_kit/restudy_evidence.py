@@ -31,6 +31,7 @@ class Evidence:
 
     outcomes: a row a test video; columns truth and one a logged setting: the label given, "no label" or "skipped"
     by_rule: setting → rule → (right, without label) of its answered videos, then of the common ones
+    paired_by_rule: pair of settings → rule → (videos both answered, right in the first only, in the second only)
     curve: share of the common videos with an event of which a sampled frame shows one, over frame rates
     halves: columns HALVES: videos with an event in two halves by annotated length; right at 1 and 6 fps (fine-tuned)
     source, event_source: where the predictions and the events came from, in words
@@ -38,6 +39,7 @@ class Evidence:
 
     outcomes: pd.DataFrame
     by_rule: Mapping[str, Mapping[str, tuple[int, int, int, int]]]
+    paired_by_rule: Mapping[tuple[str, str], Mapping[str, tuple[int, int, int]]]
     curve: list[ClipVisibility]
     halves: pd.DataFrame
     source: str
@@ -67,15 +69,19 @@ def evidence(predictions: str | Path | None = None, annotation: str | Path | Non
     if predictions is None:
         if annotation is not None:
             raise ValueError(f"annotation={annotation} without predictions: give the folder of prediction files, too")
-        return Evidence(shipped_outcomes(), study_results.BY_RULE, *_shipped_events(), SHIPPED, SHIPPED)
+        counts = (study_results.BY_RULE, study_results.PAIRED_BY_RULE)
+        return Evidence(shipped_outcomes(), *counts, *_shipped_events(), SHIPPED, SHIPPED)
     logs = prediction_logs.read_logs(predictions)
-    outcomes = outcomes_of(logs)
-    by_rule = {key: {rule: _counts(rows, prediction_logs.common(logs), rule) for rule in RULES}
-               for key, rows in logs.items()}  # fmt: skip
+    common = prediction_logs.common(logs)
+    by_rule = {key: {rule: _counts(rows, common, rule) for rule in RULES} for key, rows in logs.items()}
+    pairs: dict[tuple[str, str], dict[str, tuple[int, int, int]]] = {}
+    for row in prediction_logs.pair_records(logs):
+        pairs.setdefault((row["a"], row["b"]), {})[row["rule"]] = (row["n_common"], row["only_a"], row["only_b"])
+    counts = (outcomes_of(logs), by_rule, pairs)
     source = f"the predictions of {len(logs)} settings"
     if annotation is None:
-        return Evidence(outcomes, by_rule, *_shipped_events(), source, SHIPPED)
-    return Evidence(outcomes, by_rule, *_events(logs, events_of(Path(annotation))), source, Path(annotation).name)
+        return Evidence(*counts, *_shipped_events(), source, SHIPPED)
+    return Evidence(*counts, *_events(logs, events_of(Path(annotation))), source, Path(annotation).name)
 
 
 def outcomes_of(logs: Mapping[str, Log], *, rule: str = "exact") -> pd.DataFrame:
@@ -87,7 +93,7 @@ def outcomes_of(logs: Mapping[str, Log], *, rule: str = "exact") -> pd.DataFrame
         table[key] = {
             v: SKIPPED if rows[v].reply is None else label or NO_LABEL for v, label in zip(rows, given, strict=True)
         }
-    return table
+    return table.rename_axis("video")
 
 
 def shipped_outcomes() -> pd.DataFrame:
