@@ -208,7 +208,8 @@ def test_possible_counts_refuses_nonsense():
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"truth": "Stealing"}, "truth 'Stealing'"), ({"n_frames": "x"}, "n_frames='x'"),
-     ({"video_fps": 0}, "video_fps='0'"), ({"sampled_frames": 0}, "sampled_frames='0'"), ({"sampled_frames": 901}, "sampled_frames='901'"),
+     ({"video_fps": 0}, "video_fps='0'"), ({"sampled_frames": 0}, "sampled_frames='0'"),
+     ({"sampled_frames": 901}, "sampled_frames='901'"),
      ({"video": "a.mp4"}, "a.mp4 was already listed"), ({"video": " "}, "video is empty")],
 )  # fmt: skip
 def test_rows_that_are_refused(tmp_path, change, message):

@@ -5,7 +5,11 @@ import json
 import pytest
 
 from llamavid_kit import study_results as published
+from llamavid_kit import visibility
 from llamavid_kit.prediction_logs import read_logs, records
+from llamavid_kit.restudy_evidence import event_lengths, events_of, evidence
+from llamavid_kit.restudy_findings import findings
+from llamavid_kit.restudy_report import closing_lines
 from llamavid_kit.scoring import RULES
 from llamavid_kit.statistics import compare_arms
 
@@ -94,3 +98,25 @@ def test_the_tables_as_published(real):
     assert len(table3) == len(published.TABLE_3_CLASSES)
     animals = [list(published.TABLE_4_ANIMALS[s.key]) for s in published.SETTINGS]
     assert dict(zip(names, animals, strict=True)) == {k: v for k, v in study["table4_animal"].items() if k != "columns"}
+
+
+def test_the_shipped_counts_are_the_files_counts(real):
+    """Everything that a reading rests on: joint labels, counts by rule, pairs, and what sampling shows of the events."""
+    annotation = real / "ucf_crime" / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt"
+    files, shipped = evidence(real / "crime_predictions", annotation), evidence()
+    cells = [x.outcomes.value_counts().sort_index() for x in (files, shipped)]
+    assert cells[0].equals(cells[1]) and len(cells[0]) == 96 and cells[0].sum() == 259
+    assert files.by_rule == shipped.by_rule and files.paired_by_rule == shipped.paired_by_rule
+    assert files.curve == shipped.curve
+    assert files.halves.round(1).equals(shipped.halves.round(1))
+    assert closing_lines(files) == closing_lines(shipped)
+    verdicts = [[(f.claim, f.verdict) for f in findings(x)] for x in (files, shipped)]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_every_event_has_a_frame_at_one_fps_by_the_studys_own_rule(real, logs):
+    events = events_of(real / "ucf_crime" / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
+    lengths = event_lengths(logs, events)
+    assert len(lengths) == 102 and lengths["sampled_1"].min() >= 1 and lengths["sampled_6"].min() >= 6
+    assert (lengths["sampled_6"] >= lengths["sampled_1"]).all()
+    assert visibility.clip_curve(events, fps=[1])[0].seen == 140
