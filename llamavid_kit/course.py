@@ -36,10 +36,13 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
     return path
 
 
-def tidy_page() -> None:
-    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository."""
+def tidy_page(*, dpi: int | None = None) -> None:
+    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+
+    dpi: pixels an inch of the saved pictures, where a page has many; None: the figures' own
+    """
     logging.disable_progress_bar()
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72})
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72}, **({"dpi": dpi} if dpi else {}))
 
 
 @_figure

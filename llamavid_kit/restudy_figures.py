@@ -62,7 +62,8 @@ def table_2(found: Evidence) -> Figure:
     fig.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=11)
     ax.set(yticks=range(len(table)), yticklabels=list(table["arm"]), ylim=(len(table) - 0.45, -0.55), xlim=(0.3, 0.75))
     ax.set(xlabel="videos answered right", title=f"Table 2 and its logs, the same {len(found.common)} videos")
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xticks(np.arange(0.3, 0.76, 0.1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -117,7 +118,8 @@ def rules(found: Evidence, setting: str) -> Figure:
     ax.set(yticks=range(len(counts)), ylim=(len(counts) - 0.2, -0.6), xlim=(0.3, 0.75), xlabel="videos answered right",
            title=f"One log, six rules: {BY_KEY[setting].name}, n = {n}")  # fmt: skip
     ax.set_yticklabels([name.replace("_", " ") for name in counts])
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xticks(np.arange(0.3, 0.76, 0.1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="y", visible=False)
     return fig
 

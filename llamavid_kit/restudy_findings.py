@@ -158,11 +158,12 @@ def above_baseline(found: Evidence) -> tuple[Verdict, str]:
 @claim("Fine-tuning helps", ZERO, FINE_1)
 def fine_tuning(found: Evidence) -> tuple[Verdict, str]:
     pair = restudy.compare(found, ZERO, FINE_1)
+    silent = int((found.answered(ZERO)[ZERO] == NO_LABEL).sum())
     p_values = [mcnemar_exact(a, b) for _, a, b in found.paired_by_rule[ZERO, FINE_1].values()]
     text = (
         f"At 1 fps, on {pair.n} videos: {len(pair.only_b)} only the fine-tuned model got right, {len(pair.only_a)} "
-        f"only the other (exact McNemar p {p_text(pair.p)}), and whichever way replies are matched p stays at most "
-        f"{max(p_values):.4f}. Part of it is the form of the answer: {(found.answered(ZERO)[ZERO] == NO_LABEL).sum()} "
+        f"only the other (exact McNemar p {p_text(pair.p)}), and of the ways to match replies the least favourable "
+        f"gives p = {max(p_values):.2g}. Part of it is the form of the answer: {silent} "
         "zero-shot replies are sentences or other words, which exact matching counts as wrong."
     )
     return ("holds" if max(pair.p, *p_values) < SURE else "not shown", text)

@@ -101,7 +101,7 @@ def test_the_tables_as_published(real):
 
 
 def test_the_shipped_counts_are_the_files_counts(real):
-    """Everything that a reading rests on: joint labels, counts by rule, pairs, and what sampling shows of the events."""
+    """All that a reading rests on: joint labels, counts by rule, pairs, and what sampling shows of the events."""
     annotation = real / "ucf_crime" / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt"
     files, shipped = evidence(real / "crime_predictions", annotation), evidence()
     cells = [x.outcomes.value_counts().sort_index() for x in (files, shipped)]
