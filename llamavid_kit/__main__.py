@@ -163,6 +163,14 @@ def bench(args) -> None:
     run(args.model)
 
 
+def restudy(args) -> None:
+    from llamavid_kit.restudy_report import run
+
+    print(run(args.predictions, annotation=args.annotation, out=args.out))
+    if args.out:
+        print(f"written to {args.out}", file=sys.stderr)
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser(prog="python -m llamavid_kit", description="Understand and stress LLaMA-VID.")
@@ -212,6 +220,10 @@ def parser() -> argparse.ArgumentParser:
 
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
     _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
+    sub = command(restudy, "count the study's own predictions again: tables, figures, and which claims hold")
+    sub.add_argument("--predictions", type=Path, help="folder of its CSV files (default: the counts that ship)")
+    sub.add_argument("--annotation", type=Path, help="UCF-Crime's temporal annotation, or a CSV of events")
+    sub.add_argument("--out", type=Path, help="folder for restudy.md, restudy.json, tables and figures")
     sub = command(bench, "measure speed against baselines in the same run")
     sub.add_argument("--model", default="tiny", help=MODEL_HELP)
     return top

@@ -15,18 +15,14 @@ from llamavid_kit.run_folder import Run
 from llamavid_kit.scoring import NO_LABEL, collapse, score
 from llamavid_kit.statistics import wilson
 from llamavid_kit.study import CRIME, NORMAL
+from llamavid_kit.study_results import SETTINGS, TABLE_3_CLASSES
 
-PUBLISHED = {(False, 1): 57.5, (False, 6): 57.9, (True, 1): 62.0, (True, 6): 65.3}
+PUBLISHED = {(s.fine_tuned, s.fps): s.published for s in SETTINGS}
 """The study's Table 2 in percent: (fine-tuned, fps) → accuracy on UCF-Crime."""
 FROM_LOGS = {(False, 1): "105/257 = 40.9%", (False, 6): "103/242 = 42.6%", (True, 1): "150/242 = 62.0%",
              (True, 6): "158/242 = 65.3%"}  # fmt: skip
 """What the study's prediction logs give by exact match: the zero-shot numbers of Table 2 do not follow from them."""
-PUBLISHED_CLASSES = {
-    "Abuse": (50, 50, 0, 0), "Arrest": (0, 0, 0, 0), "Arson": (43, 43, 33, 56), "Assault": (0, 0, 50, 100),
-    "Burglary": (10, 10, 60, 80), "Explosion": (14, 14, 40, 35), "Fighting": (25, 25, 0, 20),
-    "Normal Video": (73, 74, 79, 80), "Road Accident": (91, 91, 83, 87), "Robbery": (20, 20, 60, 60),
-    "Shooting": (0, 0, 0, 0),
-}  # fmt: skip
+PUBLISHED_CLASSES = {name: tuple(s.classes[i] for s in SETTINGS) for i, name in enumerate(TABLE_3_CLASSES)}
 """The study's Table 3 in percent: class → zero-shot 1, zero-shot 6, fine-tuned 1, fine-tuned 6 fps."""
 
 
