@@ -1,31 +1,13 @@
-"""The course: every notebook runs top to bottom in a fresh kernel, and what is saved of it is fit to be read.
+"""What is saved of the course's notebooks is fit to be read, and keeps the lessons' promises and pace."""
 
-The rule that tells two kinds apart: a notebook whose `parameters` cell sets MODEL is a lesson and runs here, as it is
-and with a converted checkpoint; one that sets RUN is a report and runs on a finished run (`test_report.py`).
-"""
-
-import json
 import re
 import statistics
 from itertools import pairwise
-from pathlib import Path
 
-import nbformat
-import papermill
 import pytest
+from lessons import BOOKS, LESSONS, PATHS, REPORTS, ROOT, code_cells
 
-from llamavid_kit.conversion import convert
-
-ROOT = Path(__file__).resolve().parents[1]
-CASE = ROOT / "tests" / "data" / "case01"
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-SECONDS_A_CELL = {"09_fps_ablation": 600}  # it fine-tunes twice: a minute on quiet cores, and a CI has slow hours
 WORDS_A_LINE, LONGEST_CELL, MEDIAN_CELL, CELLS_TO_A_PICTURE = 4, 25, 6, 5
-
-
-def code_cells(name: str) -> list:
-    return [cell for cell in BOOKS[name].cells if cell.cell_type == "code"]
 
 
 def prose(name: str) -> list[str]:
@@ -36,50 +18,10 @@ def n_lines(cell) -> int:
     return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
-def parameters(name: str) -> str:
-    return next(c.source for c in code_cells(name) if "parameters" in c.metadata.get("tags", ()))
-
-
-LESSONS = [name for name in BOOKS if parameters(name).startswith("MODEL")]
-REPORTS = [name for name in BOOKS if parameters(name).startswith("RUN")]
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory) -> Path:
-    """The small checkpoint of the original as a folder of ours: other sizes, another template, random weights."""
-    folder = tmp_path_factory.mktemp("checkpoint") / "converted"
-    heads = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
-    convert(CASE / "checkpoint", out=folder, vision_heads=heads)
-    return folder
-
-
-def execute(name: str, folder: Path, monkeypatch, **settings):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / f"{name}.ipynb"), str(folder / "done.ipynb"), parameters=settings, cwd=folder,
-        kernel_name="python3", progress_bar=False, execution_timeout=SECONDS_A_CELL.get(name, 120),
-    )  # fmt: skip
-    return nbformat.read(folder / "done.ipynb", as_version=4)
-
-
 def test_every_notebook_is_a_lesson_or_a_report():
     assert sorted(LESSONS + REPORTS) == sorted(BOOKS)
     numbered = [name for name in BOOKS if re.match(r"\d\d_", name)]
     assert len(LESSONS) >= 6 and set(LESSONS) <= set(numbered)
-
-
-@pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_runs_in_a_fresh_kernel(name, tmp_path, monkeypatch):
-    """With nothing beside it, and without a word on stderr."""
-    done = execute(name, tmp_path, monkeypatch)
-    said = [o.text for c in done.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
-    assert not said
-
-
-@pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_runs_with_a_converted_checkpoint(name, tmp_path, monkeypatch, converted):
-    """Only the parameters cell changes: no size of the tiny model is written down anywhere."""
-    execute(name, tmp_path, monkeypatch, MODEL=str(converted))
 
 
 @pytest.mark.parametrize("name", LESSONS)
