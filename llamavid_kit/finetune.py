@@ -226,6 +226,11 @@ def _last_checkpoint(folder: Path) -> str | None:
     return None
 
 
+def _not_about_mtime(record: logging.LogRecord) -> bool:
+    """Two checkpoints within a second are usual here: transformers then sorts them by step, which is what we want."""
+    return "mtime may not be reliable" not in record.getMessage()
+
+
 def fit(
     model, dataset: Dataset, collate: Callable, *, out: Path | str, settings: TrainSettings, in_order: bool = False
 ) -> None:
@@ -237,6 +242,7 @@ def fit(
     dtypes = {p.dtype for p in model.parameters()}
     if torch.float16 in dtypes:
         raise ValueError("a float16 model cannot be trained under bf16 autocast: load it with dtype=torch.bfloat16")
+    logging.getLogger("transformers.trainer_utils").addFilter(_not_about_mtime)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     on_gpu = torch.cuda.is_available()

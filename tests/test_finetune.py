@@ -1,6 +1,7 @@
 """Guards fine-tuning: what is trained, that the base model is left alone, and that an interrupted run ends the same."""
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import Trainer, TrainerCallback
 from llamavid_kit import checkpoints
 from llamavid_kit import finetune as module
 from llamavid_kit.answering import choice_log_likelihood, generate_texts
-from llamavid_kit.finetune import LoraSettings, TokenPairs, TrainSettings, adapter, collate_text, finetune
+from llamavid_kit.finetune import LoraSettings, TokenPairs, TrainSettings, adapter, collate_text, finetune, fit
 from llamavid_kit.prompt import IGNORE, human_turn, supervised
 
 SETTINGS = TrainSettings(batch_size=2, max_steps=6, learning_rate=5e-3, save_every=2)
@@ -305,3 +306,16 @@ def test_load_with_an_adapter(own_model, data, tmp_path):
     assert not np.allclose(found, plain, atol=1e-3)
     with pytest.raises(checkpoints.CheckpointError, match="holds no adapter of this kit"):
         checkpoints.load(tmp_path / "model", adapter=tmp_path / "model")
+
+
+def test_checkpoints_within_a_second_are_no_news(tmp_path, caplog):
+    """transformers warns of every quick run that it orders its checkpoints by step instead of by time."""
+    data = [{"x": torch.ones(1)}] * 4
+    model = torch.nn.Linear(1, 1)
+    model.forward = lambda x: {"loss": (model.weight * x).sum()}
+    with caplog.at_level("WARNING"):
+        logging.getLogger("transformers").addHandler(caplog.handler)
+        fit(model, data, lambda items: {"x": torch.stack([i["x"] for i in items])}, out=tmp_path,
+            settings=TrainSettings(batch_size=1, epochs=1, save_every=1))  # fmt: skip
+        logging.getLogger("transformers").removeHandler(caplog.handler)
+    assert "mtime" not in caplog.text and len(list((tmp_path / "checkpoints").iterdir())) == 1
