@@ -142,6 +142,7 @@ def strip(state: State) -> go.Figure:
                   line={"color": "#222222", "width": 2})  # fmt: skip
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
+    fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
     fig.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
@@ -149,10 +150,10 @@ def strip(state: State) -> go.Figure:
 
 
 def _pitch(state: State) -> float:
-    """Seconds between two thumbnails."""
+    """Seconds between the two nearest thumbnails."""
     times = state.watched.timestamps_s
     chosen = thumbnails(state)
-    return float(times[chosen[-1]] - times[0]) / max(1, len(chosen) - 1) or 1.0
+    return float(np.diff(times[chosen]).min()) if len(chosen) > 1 else 1.0
 
 
 def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:

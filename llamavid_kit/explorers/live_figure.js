@@ -25,7 +25,7 @@ async function render({ model, el }) {
     const text = drawing.get("value");
     if (!text) return Plotly.purge(box);
     const { data, layout } = JSON.parse(text);
-    await Plotly.react(box, data, layout, { displaylogo: false });
+    await Plotly.react(box, data, layout, model.get("config"));
     box.removeAllListeners("plotly_click");
     box.on("plotly_click", clicked);
   };

@@ -16,11 +16,14 @@ from plotly.offline import get_plotlyjs
 try:
     import anywidget
     import ipywidgets as widgets
-    from traitlets import Instance
+    from traitlets import Dict, Instance
 except ImportError as error:
     raise ImportError("explorers need ipywidgets and anywidget: pip install 'llamavid-kit[notebooks]'") from error
 
 WIDTH_PX = 830  # of a figure: what JupyterLab leaves of 1280 pixels beside its file list
+# plotly 7 offers to upload a chart, and with it frames of somebody's video; only its buttons for looking are kept
+CONFIG = {"displaylogo": False, "plotlyServerURL": "",
+          "modeBarButtonsToRemove": ["sendChartToCloud", "select2d", "lasso2d"]}  # fmt: skip
 _library: widgets.Label | None = None
 
 
@@ -42,6 +45,7 @@ class LiveFigure(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_name("live_figure.js")
+    config = Dict(CONFIG).tag(sync=True)
     drawing = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
     library = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
 

@@ -32,6 +32,8 @@ from llamavid_kit.run_folder import Run
 from llamavid_kit.scoring import NO_LABEL
 from llamavid_kit.video import Video
 
+HEADS = {"label": "read as", "right": "right?", "n_frames": "frames seen"}
+
 
 class PredictionBrowser(Explorer):
     """The confusion matrix of an arm of an ablation; click a cell, or select it, and see its clips.
@@ -151,12 +153,12 @@ class PredictionBrowser(Explorer):
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
         self._need(self.run)
         shown = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
-        return [shown[0].update_layout(title=""), self._clip_view.value, *shown[1:]]
+        return [shown[0].update_layout(title="", margin_t=20), self._clip_view.value, *shown[1:]]
 
 
 def _table(said: pd.DataFrame) -> str:
     """Rows of `replies` as an HTML table; replies are text, never markup."""
-    head = "".join(f'<th style="text-align:left;padding:3px 12px">{name}</th>' for name in said)
+    head = "".join(f'<th style="text-align:left;padding:3px 12px">{HEADS.get(x, x)}</th>' for x in said)
     body = "".join(
         "<tr>" + "".join(f'<td style="padding:3px 12px">{html.escape(_text(x))}</td>' for x in row) + "</tr>"
         for row in said.itertuples(index=False)

@@ -175,7 +175,7 @@ class FrameSampler(Explorer):
         self.table = picks(self.video, self.events, fps=self._rates, budget=self.budget.value)
         self.chart.show(rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title))
         pictures = "".join(thumbnail(*shown) for shown in self._shown())
-        self._thumbnails.value = f'<div style="display:flex;gap:4px">{pictures}</div>'
+        self._thumbnails.value = f'<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
 
     def _shown(self) -> list[tuple[float, bool, np.ndarray]]:
         """At most N_SHOWN frames of the chosen rule, evenly chosen."""
@@ -193,4 +193,4 @@ class FrameSampler(Explorer):
         self._need(self.table)
         rule = html_line("", strong=f"Frames of {self.table.iloc[self.rule.index]['rule']}:")
         drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title="")
-        return [drawn, NOTE, rule, self._thumbnails.value]
+        return [drawn.update_layout(margin_t=20), NOTE, rule, self._thumbnails.value]

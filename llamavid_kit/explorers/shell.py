@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from llamavid_kit.explorers.live_figure import LiveFigure, widgets
+from llamavid_kit.explorers.live_figure import CONFIG, LiveFigure, widgets
 from llamavid_kit.plots import BLUE, GREEN, GREY, VERMILION
 
 __all__ = [
@@ -220,7 +220,7 @@ def offline_page(title: str, parts: list[go.Figure | str]) -> str:
     drawn = [
         part if isinstance(part, str)
         else part.to_html(full_html=False, include_plotlyjs=False, auto_play=False,
-                          config={"responsive": True, "displaylogo": False})
+                          config={"responsive": True, **CONFIG})
         for part in parts
     ]  # fmt: skip
     return PAGE.format(title=html.escape(title), family=FONT["family"], colour=FONT["color"], plotly=get_plotlyjs(),

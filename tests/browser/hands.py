@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 HEAT, FRAME, TITLE = ".heatmaplayer image", ".imagelayer image", ".gtitle"
+UPLOADS = ".modebar-btn[data-title*=hare], .modebar-btn[data-title*=loud]"  # plotly: "Share chart...", to its cloud
 
 
 def until(page, true, what: str):

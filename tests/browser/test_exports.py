@@ -4,7 +4,7 @@ import lab
 import numpy as np
 import pytest
 import small
-from hands import HEAT, changes, drag, href, until
+from hands import HEAT, UPLOADS, changes, drag, href, until
 from PIL import Image
 
 from llamavid_kit.explorers.attention import AttentionExplorer
@@ -36,6 +36,7 @@ def test_an_exported_page_shows_itself_offline(alone, explorer, tmp_path):
     alone.screenshot(path=tmp_path / "page.png", full_page=True)
     assert alone.locator("h1").inner_text() == explorer.title
     assert alone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing is cut off
+    assert alone.locator(".modebar-btn").count() and not alone.locator(UPLOADS).count()
     if isinstance(explorer, AttentionExplorer):
         heat = alone.locator(HEAT).first
         with changes(alone, heat, href, "the heat of another frame"):

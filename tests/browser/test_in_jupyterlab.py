@@ -5,7 +5,7 @@ from pathlib import Path
 import lab
 import nbformat
 import small
-from hands import FRAME, HEAT, TITLE, changes, click_matrix, drag_slider, href, save_as, slider, until
+from hands import FRAME, HEAT, TITLE, UPLOADS, changes, click_matrix, drag_slider, href, save_as, slider, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +45,7 @@ def test_notebook_06_in_jupyterlab(page, server, tmp_path):
         strip = page.locator(".js-plotly-plot").nth(1)
         strip.locator(".scatterlayer .points path").first.click(force=True)
     until(page, lambda: slider(page, "Frame")[1].inner_text() == "0", "the first thumbnail is the first frame")
+    assert page.locator(".modebar-btn").count() and not page.locator(UPLOADS).count()
     saved = save_as(page, "seen.html", folder)
     assert asked in saved.read_text()
     heat.scroll_into_view_if_needed()
