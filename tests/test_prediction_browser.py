@@ -143,7 +143,8 @@ def test_the_static_picture_frames_the_cell_and_shows_probabilities(run):
     assert all(f"{arm}, likelihood" in said for arm in table)
     browser.run.arms = browser.run.arms.assign(label=None)  # then no cell has a clip
     browser.answered.value = LABELS[1] if wrong["label"] != LABELS[1] else LABELS[2]
-    assert browser.clip.value is None and "probability of the choice" not in words(browser.figure())
+    assert browser.clip.value is None and browser.chances.figure is None
+    assert "probability of the choice" not in words(browser.figure())
     assert browser.figure().get_figheight() < figure.get_figheight() - 3
 
 
