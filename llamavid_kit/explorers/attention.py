@@ -13,7 +13,8 @@ from llamavid_kit import attention_maps
 from llamavid_kit.attention_maps import DEFINITION, WARNING, Look, Watched
 from llamavid_kit.explorers import attention_figures as figures
 from llamavid_kit.explorers.attention_figures import State
-from llamavid_kit.explorers.shell import WIDE, Explorer, guarded, html_line, live, widgets
+from llamavid_kit.explorers.live_figure import Click
+from llamavid_kit.explorers.shell import WIDE, Explorer, LiveFigure, guarded, html_line, widgets
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.video import Video
 
@@ -31,7 +32,7 @@ class AttentionExplorer(Explorer):
 
     question, second, fps, frame, query, opacity: the controls (ipywidgets); setting `.value` is what a person does.
     state: what is shown, None before the first success; replies: the model's words, one a question.
-    panels, strip: plotly FigureWidgets, None until there is something to show.
+    panels, strip: the figures.
     """
 
     def __init__(self, model: LlamaVid, video: Video | Path | str, question: str = "What happens in the video?", *,
@@ -43,8 +44,7 @@ class AttentionExplorer(Explorer):
         self._asked: dict[tuple[float, str], tuple[Look, str]] = {}
         self.state: State | None = None
         self.replies: list[str] = []
-        self.panels: go.FigureWidget | None = None
-        self.strip: go.FigureWidget | None = None
+        self.panels, self.strip = LiveFigure(), LiveFigure()
         self._make_controls(question, second, fps)
         self._observe()
         self._ask()
@@ -61,11 +61,9 @@ class AttentionExplorer(Explorer):
         self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
         self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
         self._words = widgets.HTML()
-        # A box of their own each: where the strip is replaced beside panels that are still being made, those stay empty
-        self._drawn = widgets.VBox(), widgets.VBox()
         self.view = widgets.VBox([
             self.question, widgets.HBox([self.second, self.fps]), self._message, self._words,
-            widgets.HBox([self.frame, self.query, self.opacity]), *self._drawn, widgets.HTML(EXPLAINED),
+            widgets.HBox([self.frame, self.query, self.opacity]), self.panels, self.strip, widgets.HTML(EXPLAINED),
             self.saving,
         ])  # fmt: skip
 
@@ -74,6 +72,7 @@ class AttentionExplorer(Explorer):
             control.observe(self._ask, "value")
         for control in (self.frame, self.query, self.opacity):
             control.observe(self._move, "value")
+        self.strip.on_click(self._clicked)
 
     @guarded
     def _ask(self, *_) -> None:
@@ -119,21 +118,14 @@ class AttentionExplorer(Explorer):
         if len(self.query.options) != len(options):
             self.query.options = options
         self.state = State(watched, looks, self.name, self.frame.value, self._query(), self.opacity.value)
-        if self.panels is None:
-            self.panels = live(figures.panels(self.state))
-            self._drawn[0].children = [self.panels]
-        else:
-            figures.move_panels(self.panels, self.state)
-        self._draw_strip()
+        self._draw()
 
     def _query(self) -> int | None:
         return None if self.query.value == MEAN[1] else self.query.value
 
-    def _draw_strip(self) -> None:
-        self.strip = live(figures.strip(self.state))
-        for trace in self.strip.data:
-            trace.on_click(self._clicked)
-        self._drawn[1].children = [self.strip]
+    def _draw(self) -> None:
+        self.panels.show(figures.panels(self.state))
+        self.strip.show(figures.strip(self.state))
 
     def _move(self, change) -> None:
         if self.state is not None:  # else the message that says why nothing is shown stays
@@ -144,18 +136,14 @@ class AttentionExplorer(Explorer):
         """Another frame, query or opacity: arithmetic on what is there, no model."""
         old = self.state
         self.state = State(old.watched, old.looks, self.name, self.frame.value, self._query(), self.opacity.value)
-        if change["owner"] is self.query:
-            self._draw_strip()
-        else:
+        if change["owner"] is not self.query:
             self.state.__dict__["maps"] = old.maps
-            figures.move_strip(self.strip, self.state)
-        figures.move_panels(self.panels, self.state)
+        self._draw()
 
-    def _clicked(self, trace, points, _selector) -> None:
+    def _clicked(self, click: Click) -> None:
         """A thumbnail or a point of a line was clicked: go to its frame."""
-        if points.point_inds:
-            at = points.point_inds[0]
-            self.frame.value = int(at if trace.customdata is None else trace.customdata[at])
+        frames = self.strip.figure.data[click.trace].customdata
+        self.frame.value = int(click.index if frames is None else frames[click.index])
 
     @property
     def title(self) -> str:

@@ -1,7 +1,6 @@
 """Figures of the attention explorer: from one `State` to plotly figures, and the same state as one static picture.
 
-Nothing is computed here but positions: maps and the timeline come from `attention_maps`. `panels` and `strip` draw
-once; `move_panels` and `move_strip` change the drawn figure for another frame, query or opacity.
+Nothing is computed here but positions: maps and the timeline come from `attention_maps`.
 """
 
 import html
@@ -114,29 +113,14 @@ def _square(fig: go.Figure) -> None:
 
 def panels(state: State) -> go.Figure:
     """The frame under the first question's attention; beside it the second question's, or the frame itself."""
-    fig = make_subplots(1, 2, subplot_titles=["a", "b"], horizontal_spacing=0.02)
+    fig = make_subplots(1, 2, subplot_titles=[*map(state.short_title, (0, 1))], horizontal_spacing=0.02)
     for i, trace in enumerate(_panel_traces(state)):
         fig.add_trace(trace, row=1, col=1 + i // 2)
     _square(fig)
-    fig.update_layout(LAYOUT, height=520, margin={"l": 10, "r": 90, "t": 80, "b": 10})
+    title = {"text": state.heading, "font": {"size": 14}, "x": 0.01, "y": 0.98}
+    fig.update_layout(LAYOUT, height=520, margin={"l": 10, "r": 90, "t": 80, "b": 10}, title=title)
     fig.update_annotations(font={"size": 16, "weight": "bold"})
-    move_panels(fig, state)
     return fig
-
-
-def move_panels(fig: go.Figure, state: State) -> None:
-    """Another frame, query, opacity or question into a figure of `panels`."""
-    with fig.batch_update():
-        for i, trace in enumerate(_panel_traces(state)):
-            old = fig.data[i]
-            if isinstance(trace, go.Image):
-                old.source = trace.source
-            else:
-                old.update(z=trace.z, zmax=trace.zmax, opacity=trace.opacity, hoverinfo=trace.hoverinfo,
-                           hovertemplate=trace.hovertemplate)  # fmt: skip
-        for panel in range(2):
-            fig.layout.annotations[panel].text = state.short_title(panel)
-        fig.layout.title = {"text": state.heading, "font": {"size": 14}, "x": 0.01, "y": 0.98}
 
 
 def strip(state: State) -> go.Figure:
@@ -154,21 +138,22 @@ def strip(state: State) -> go.Figure:
         marker={"size": 60, "symbol": "square", "color": "rgba(0,0,0,0)"}, hovertemplate="%{x:.2f} s<extra></extra>",
     ), row=1, col=1)  # fmt: skip
     _lines(fig, state, first_row=2)
-    fig.add_shape(type="line", xref="x", yref="paper", x0=0, x1=0, y0=0, y1=1, line={"color": "#222222", "width": 2})
+    fig.add_shape(type="line", xref="x", yref="paper", x0=state.time_s, x1=state.time_s, y0=0, y1=1,
+                  line={"color": "#222222", "width": 2})  # fmt: skip
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
+    fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
     fig.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
-    move_strip(fig, state)
     return fig
 
 
 def _pitch(state: State) -> float:
-    """Seconds between two thumbnails."""
+    """Seconds between the two nearest thumbnails."""
     times = state.watched.timestamps_s
     chosen = thumbnails(state)
-    return float(times[chosen[-1]] - times[0]) / max(1, len(chosen) - 1) or 1.0
+    return float(np.diff(times[chosen]).min()) if len(chosen) > 1 else 1.0
 
 
 def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:
@@ -184,12 +169,6 @@ def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:
         top = top if column != "peak_x" else {"range": [0, 1], "tickvals": [0, 0.5, 1]}
         fig.update_yaxes(title={"text": title.replace(" from", "<br>from"), "font": {"size": 13}}, gridcolor="#dddddd",
                          row=row, col=1, **top)  # fmt: skip
-
-
-def move_strip(fig: go.Figure, state: State) -> None:
-    """The line that marks the frame."""
-    with fig.batch_update():
-        fig.layout.shapes[0].update(x0=state.time_s, x1=state.time_s)
 
 
 def page(state: State) -> go.Figure:

@@ -14,9 +14,9 @@ from llamavid_kit.explorers.shell import (
     VERMILION,
     WIDE,
     Explorer,
+    LiveFigure,
     guarded,
     html_line,
-    live,
     widgets,
 )
 from llamavid_kit.planner import BYTES, Plan, plan
@@ -134,11 +134,10 @@ class TokenBudget(Explorer):
         self.dtype = widgets.Dropdown(options=list(BYTES), value="bfloat16", description="Numbers", style=WIDE)
         self.gpu_gib = widgets.Dropdown(options=GPUS_GIB, value=24, description="GPU (GiB)", style=WIDE)
         self.plan: Plan | None = None
-        self.chart: go.FigureWidget | None = None
-        self._drawn, self._verdict = widgets.VBox(), widgets.HTML()
+        self.chart, self._verdict = LiveFigure(), widgets.HTML()
         self.view = widgets.VBox([
             widgets.HBox([self.model, self.content]), widgets.HBox([self.gpu_gib, self.dtype]),
-            self.duration_s, self.fps, self._message, self._verdict, self._drawn, self.saving,
+            self.duration_s, self.fps, self._message, self._verdict, self.chart, self.saving,
         ])  # fmt: skip
         for control in (self.model, self.duration_s, self.fps, self.content, self.dtype, self.gpu_gib):
             control.observe(self._draw, "value")
@@ -160,8 +159,7 @@ class TokenBudget(Explorer):
             self.say("This does not fit the model's context: fewer frames a second, a shorter clip, or fewer content "
                      "tokens.", problem=True)  # fmt: skip
         self._verdict.value = html_line(verdict(self.plan, gpu_gib=self.gpu_gib.value))
-        self.chart = live(bars(self.plan, gpu_gib=self.gpu_gib.value, title=self.title))
-        self._drawn.children = [self.chart]
+        self.chart.show(bars(self.plan, gpu_gib=self.gpu_gib.value, title=self.title))
 
     def figure(self) -> plt.Figure:
         self._need(self.plan)

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from llamavid_kit import plots, report_tables
+from llamavid_kit.explorers.live_figure import Click
 from llamavid_kit.explorers.prediction_figures import (
     ALL,
     Frames,
@@ -26,10 +27,12 @@ from llamavid_kit.explorers.prediction_figures import (
     right_or_wrong,
 )
 from llamavid_kit.explorers.sampler import thumbnail
-from llamavid_kit.explorers.shell import VERMILION, WIDE, Explorer, guarded, html_line, live, widgets
+from llamavid_kit.explorers.shell import VERMILION, WIDE, Explorer, LiveFigure, guarded, html_line, widgets
 from llamavid_kit.run_folder import Run
 from llamavid_kit.scoring import NO_LABEL
 from llamavid_kit.video import Video
+
+HEADS = {"label": "read as", "right": "right?", "n_frames": "frames seen"}
 
 
 class PredictionBrowser(Explorer):
@@ -51,12 +54,11 @@ class PredictionBrowser(Explorer):
         self.truth = widgets.Dropdown(description="True class", **wide)
         self.answered = widgets.Dropdown(description="Answered", **wide)
         self.clip = widgets.Dropdown(description="Clip", **wide)
-        self.chart: go.FigureWidget | None = None
-        self.chances: go.FigureWidget | None = None
-        self._matrix, self._chances, self._clip_view = widgets.VBox(), widgets.VBox(), widgets.HTML()
+        self.chart, self.chances, self._clip_view = LiveFigure(), LiveFigure(), widgets.HTML()
+        self.chart.on_click(self._clicked)
         self.view = widgets.VBox([
-            self.arm, self._matrix, widgets.HTML(html_line("Click a cell, or choose it here:", size=14)),
-            widgets.HBox([self.truth, self.answered]), self._message, self.clip, self._clip_view, self._chances,
+            self.arm, self.chart, widgets.HTML(html_line("Click a cell, or choose it here:", size=14)),
+            widgets.HBox([self.truth, self.answered]), self._message, self.clip, self._clip_view, self.chances,
             self.saving,
         ])  # fmt: skip
         if self._read(run_folder):
@@ -80,19 +82,15 @@ class PredictionBrowser(Explorer):
 
     @guarded
     def _draw(self, *_) -> None:
-        self.chart = live(matrix(self.run, self.arm.value))
-        self.chart.data[0].on_click(self._clicked)
-        self._matrix.children = [self.chart]
         self._select()
 
-    def _clicked(self, _trace, points, _selector) -> None:
-        if points.xs:
-            self.truth.value, self.answered.value = points.ys[0], points.xs[0]
+    def _clicked(self, click: Click) -> None:
+        self.truth.value, self.answered.value = click.y, click.x
 
     @guarded
     def _select(self, *_) -> None:
         self.rows = cell_clips(self.run, self.arm.value, self.truth.value, self.answered.value)
-        self.chart.layout.shapes = self._mark()
+        self.chart.show(matrix(self.run, self.arm.value).update_layout(shapes=self._mark()))
         self.clip.unobserve(self._show_clip, "value")
         self.clip.options = list(self.rows["clip"])
         self.clip.index = 0 if len(self.rows) else None
@@ -117,7 +115,8 @@ class PredictionBrowser(Explorer):
     @guarded
     def _show_clip(self, *_) -> None:
         """Replies and probabilities first; frames last, because a clip may not be there."""
-        self.frames, self._clip_view.value, self._chances.children, self.chances = [], "", [], None
+        self.frames, self._clip_view.value = [], ""
+        self.chances.show(None)
         if self.clip.value is None:
             return
         said, table = replies(self.run, self.clip.value), probabilities(self.run, self.clip.value)
@@ -126,8 +125,7 @@ class PredictionBrowser(Explorer):
         body += html_line(receipt(self.run, self.arm.value, self.clip.value)[2])
         self._clip_view.value = body
         if len(table.columns):
-            self.chances = live(chances(table, truth, plots.arm_colours(self.run.arms)))
-            self._chances.children = [self.chances]
+            self.chances.show(chances(table, truth, plots.arm_colours(self.run.arms)))
         if self.root is not None:
             self.frames = self._read_frames()
             pictures = "".join(thumbnail(*shown) for shown in self.frames)
@@ -154,13 +152,13 @@ class PredictionBrowser(Explorer):
     def page(self) -> list[go.Figure | str]:
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
         self._need(self.run)
-        chances = [] if self.chances is None else [go.Figure(self.chances).update_layout(width=None)]
-        return [go.Figure(self.chart).update_layout(title="", width=None), self._clip_view.value, *chances]
+        shown = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
+        return [shown[0].update_layout(title="", margin_t=20), self._clip_view.value, *shown[1:]]
 
 
 def _table(said: pd.DataFrame) -> str:
     """Rows of `replies` as an HTML table; replies are text, never markup."""
-    head = "".join(f'<th style="text-align:left;padding:3px 12px">{name}</th>' for name in said)
+    head = "".join(f'<th style="text-align:left;padding:3px 12px">{HEADS.get(x, x)}</th>' for x in said)
     body = "".join(
         "<tr>" + "".join(f'<td style="padding:3px 12px">{html.escape(_text(x))}</td>' for x in row) + "</tr>"
         for row in said.itertuples(index=False)

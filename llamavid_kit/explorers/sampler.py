@@ -19,10 +19,10 @@ from llamavid_kit.explorers.shell import (
     VERMILION,
     WIDE,
     Explorer,
+    LiveFigure,
     data_uri,
     guarded,
     html_line,
-    live,
     widgets,
 )
 from llamavid_kit.plots import _figure as house_figure
@@ -131,7 +131,7 @@ class FrameSampler(Explorer):
     Args:
         events: (start_s, end_s) of the event, true or annotated, in seconds from the clip's start.
     budget, rule, start_s, end_s: the controls; table: what `picks` gave, None where a setting was
-    refused; chart: the plotly FigureWidget.
+    refused; chart: the figure.
     start_s and end_s change the first event; equal values mean that there is none.
     """
 
@@ -142,7 +142,6 @@ class FrameSampler(Explorer):
         self._given, self._rates, self._more = video, tuple(fps), [tuple(e) for e in events[1:]]
         self.video: Video | None = None
         self.table: pd.DataFrame | None = None
-        self.chart: go.FigureWidget | None = None
         first = tuple(events[0]) if len(events) else (0.0, 0.0)
         self.budget = widgets.IntSlider(budget, 1, 64, description="Budget", style=WIDE, layout={"width": "40%"})
         narrow = {"step": 0.1, "style": WIDE, "layout": {"width": "230px"}}
@@ -150,9 +149,9 @@ class FrameSampler(Explorer):
         self.end_s = widgets.FloatText(first[1], description="to (s)", **narrow)
         names = [f"{rate:g} fps" for rate in fps]
         self.rule = widgets.Dropdown(options=[*names, "budget"], description="Frames of", style=WIDE)
-        self._drawn, self._thumbnails = widgets.VBox(), widgets.HTML()
+        self.chart, self._thumbnails = LiveFigure(), widgets.HTML()
         self.view = widgets.VBox([
-            widgets.HBox([self.budget, self.start_s, self.end_s]), self._message, self._drawn,
+            widgets.HBox([self.budget, self.start_s, self.end_s]), self._message, self.chart,
             widgets.HTML(NOTE), self.rule, self._thumbnails, self.saving,
         ])  # fmt: skip
         for control in (self.budget, self.start_s, self.end_s, self.rule):
@@ -174,18 +173,9 @@ class FrameSampler(Explorer):
         if self.video is None:
             self.video = self._given if isinstance(self._given, Video) else Video(self._given)
         self.table = picks(self.video, self.events, fps=self._rates, budget=self.budget.value)
-        drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title)
-        if self.chart is None:
-            self.chart = live(drawn)
-            self._drawn.children = [self.chart]
-        else:
-            with self.chart.batch_update():
-                for old, new in zip(self.chart.data, drawn.data, strict=True):
-                    old.update(x=new.x, y=new.y, marker=new.marker, hovertemplate=new.hovertemplate)
-                self.chart.layout.shapes = drawn.layout.shapes
-                self.chart.layout.yaxis.ticktext = drawn.layout.yaxis.ticktext
+        self.chart.show(rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title))
         pictures = "".join(thumbnail(*shown) for shown in self._shown())
-        self._thumbnails.value = f'<div style="display:flex;gap:4px">{pictures}</div>'
+        self._thumbnails.value = f'<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
 
     def _shown(self) -> list[tuple[float, bool, np.ndarray]]:
         """At most N_SHOWN frames of the chosen rule, evenly chosen."""
@@ -203,4 +193,4 @@ class FrameSampler(Explorer):
         self._need(self.table)
         rule = html_line("", strong=f"Frames of {self.table.iloc[self.rule.index]['rule']}:")
         drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title="")
-        return [drawn, NOTE, rule, self._thumbnails.value]
+        return [drawn.update_layout(margin_t=20), NOTE, rule, self._thumbnails.value]

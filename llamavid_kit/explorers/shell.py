@@ -1,7 +1,7 @@
 """What all explorers share: a view with a line for messages, a static picture beside it, exports, one set of colours.
 
 An explorer is a thin shell: pure functions make tables and figures, its observers carry them into widgets. Errors that
-a person can mend stand in the view, never as a traceback. Nothing is fetched: widgets are ipywidgets and plotly's own,
+a person can mend stand in the view, never as a traceback. Nothing is fetched: figures are `LiveFigure`s,
 and an exported page holds plotly.js and forbids its browser to load anything.
 """
 
@@ -22,13 +22,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from llamavid_kit.explorers.live_figure import CONFIG, LiveFigure, widgets
 from llamavid_kit.plots import BLUE, GREEN, GREY, VERMILION
-
-try:
-    import anywidget  # noqa: F401 - plotly's FigureWidget is made of it
-    import ipywidgets as widgets
-except ImportError as error:
-    raise ImportError("explorers need ipywidgets and anywidget: pip install 'llamavid-kit[notebooks]'") from error
 
 __all__ = [
     "BLUE",
@@ -36,11 +31,11 @@ __all__ = [
     "GREY",
     "VERMILION",
     "Explorer",
+    "LiveFigure",
     "colour_scale",
     "data_uri",
     "guarded",
     "html_line",
-    "live",
     "widgets",
 ]
 
@@ -53,9 +48,6 @@ LAYOUT = {
     "margin": {"l": 70, "r": 20, "t": 50, "b": 50},
 }
 WIDE = {"description_width": "110px"}
-
-
-WIDTH_PX = 830  # of a figure: what JupyterLab leaves of 1280 pixels beside its file list
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy"
@@ -149,8 +141,6 @@ class Explorer(ABC):
         """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
         from IPython import display
 
-        for shown in _figures(self.view):
-            shown._repr_mimebundle_()  # plotly sends a figure's present state only where it is displayed by itself
         display.display(self.view)
         display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
         try:
@@ -225,23 +215,12 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
     return f'<div style="font-size:{size}px;line-height:1.4;padding:2px 12px">{head}{html.escape(text)}</div>'
 
 
-def _figures(view: widgets.Widget) -> list[go.FigureWidget]:
-    if isinstance(view, go.FigureWidget):
-        return [view]
-    return [shown for child in getattr(view, "children", ()) for shown in _figures(child)]
-
-
-def live(figure: go.Figure) -> go.FigureWidget:
-    """The figure as a widget that no laptop cuts off. Plotly would measure the notebook before it is there."""
-    return go.FigureWidget(figure.update_layout(width=WIDTH_PX))
-
-
 def offline_page(title: str, parts: list[go.Figure | str]) -> str:
     """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
     drawn = [
         part if isinstance(part, str)
         else part.to_html(full_html=False, include_plotlyjs=False, auto_play=False,
-                          config={"responsive": True, "displaylogo": False})
+                          config={"responsive": True, **CONFIG})
         for part in parts
     ]  # fmt: skip
     return PAGE.format(title=html.escape(title), family=FONT["family"], colour=FONT["color"], plotly=get_plotlyjs(),
