@@ -189,6 +189,7 @@ def tape(kinds: Sequence[str], *, title: str) -> Figure:
     fig, ax = plt.subplots(figsize=(10.5, 1.5 + 0.42 * down))
     colours = [KINDS[name] for name in names]
     ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
+    ax.yaxis.set_visible(down > 1)
     ax.grid(False)
     ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
     ax.hlines(np.arange(1, down) - 0.5, -0.5, across - 0.5, color="white", lw=1.5)
