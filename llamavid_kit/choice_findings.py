@@ -1,4 +1,4 @@
-"""Sentences about how a run's closed question was asked, computed from the run: rule, calibration, place, prompt, order.
+"""Sentences about how a run's closed question was asked, computed from the run: rule, calibration, place, prompt.
 
 Each function takes a `Run` and gives Markdown, as `findings` does; the tables are `choice_tables.py`'s.
 """
@@ -20,11 +20,9 @@ def rules(run: Run) -> str:
     told = "; ".join(f"*{name}*: {text}" for name, text in CHOICE_RULES.items())
     said = f"Two rules turn likelihoods into a label. {told}. **Every other table of this report uses raw.**"
     if not any(found.values()):
-        return f"{said} The likelihoods themselves were **not recorded** in this run: what per token would give is unknown."
+        return f"{said} The likelihoods were **not recorded** in this run: what per token would give is unknown."
     if any(len(picked) < len(CHOICE_RULES) for picked in found.values()):
-        return (
-            f"{said} How many tokens each choice has was **not recorded** in this run, so per token cannot be counted."
-        )
+        return f"{said} The choices' lengths were **not recorded** in this run, so per token cannot be counted."
     pairs = [[labels for labels, _ in picked.values()] for picked in found.values()]
     changed, n = sum(int((a != b).sum()) for a, b in pairs), sum(len(a) for a, _ in pairs)
     return f"{said} The two disagree on {changed} of {n} answers, all arms together."
@@ -91,11 +89,11 @@ def prompts(run: Run) -> str:
     if table.empty:
         return "One wording was asked: how much the prompt decides is unknown."
     sure, widest = table[table["p_holm"] < SURE], table.loc[table["difference"].abs().idxmax()]
-    changed = int((widest["only_a"] + widest["only_b"]))
+    changed = int(widest["only_a"] + widest["only_b"])
     low, high = wilson(changed, int(widest["n"]))
     return (
-        f"{len(sure)} of {len(table)} pairs of prompts differ in accuracy with p < {SURE:g} after Holm's correction over "
-        f"this table. The widest gap: {widest['a']} against {widest['b']} ({widest['rule']}), "
+        f"{len(sure)} of {len(table)} pairs of prompts differ in accuracy with p < {SURE:g} after Holm's correction "
+        f"over the table. The widest gap: {widest['a']} against {widest['b']} ({widest['rule']}), "
         f"{100 * widest['difference']:+.1f} points, 95% interval {100 * widest['low']:+.1f} to "
         f"{100 * widest['high']:+.1f}; only one of the two is right on {changed} of {widest['n']} clips "
         f"({interval(low, high)}). Fine-tuned models were trained on the study's wording alone."

@@ -37,8 +37,7 @@ def fix_clip_list(pairs, root, out, config, model, cache, asked, n_reply) -> dic
             video = Video(pair.video_path(root))
             for rate in sorted(config.fps, reverse=True):
                 check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=longest + n_reply, fps=rate)
-                for question in questions:
-                    cache.tokens(video, question, fps=rate)
+                cache.fill(video, questions, fps=rate)
             return video.content_key()
         except (VideoError, ValueError) as error:
             return error
