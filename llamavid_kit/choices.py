@@ -132,7 +132,7 @@ def position_bias(
     sizes = {len(order) for order, _, _ in rows}
     if len(sizes) != 1:
         raise ValueError(
-            f"{len(rows)} clips with a choice, of {sorted(sizes)} options: expected some, all of one number"
+            f"{len(rows)} clips with a choice, of {sorted(sizes)} options: expected some, all of as many"
         )
     if wrong := [x for order, *labels in rows for x in labels if x not in order]:
         raise ValueError(f"{wrong[0]!r} is not among the options it was asked with")

@@ -69,7 +69,7 @@ def test_pairs_for_reading(run):
 
 def test_errors_are_counted_over_all_replies(run):
     table = animal_tables.error_counts(run).set_index("arm")
-    assert list(table.columns) == ["replies", *animal_tables.KINDS]
+    assert list(table.columns) == ["replies", *animal_tables.KINDS, "rule"]
     assert table.loc[SHOWN[0]].tolist() == [5, 1, 2, 1, 1, 0, 1, 1]
     assert table.loc[SHOWN[3]].tolist() == [5, 4, 0, 0, 1, 0, 0, 0]
     for shown, key in zip(SHOWN, ARMS, strict=True):
