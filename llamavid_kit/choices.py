@@ -131,9 +131,7 @@ def position_bias(
     rows = [(list(o), c, t) for o, c, t in zip(orders, chosen, truths, strict=True) if c is not None]
     sizes = {len(order) for order, _, _ in rows}
     if len(sizes) != 1:
-        raise ValueError(
-            f"{len(rows)} clips with a choice, of {sorted(sizes)} options: expected some, all of as many"
-        )
+        raise ValueError(f"{len(rows)} clips with a choice, of {sorted(sizes)} options: expected some, all of as many")
     if wrong := [x for order, *labels in rows for x in labels if x not in order]:
         raise ValueError(f"{wrong[0]!r} is not among the options it was asked with")
     at, true = (np.array([order.index(row[k]) for order, *row in rows]) for k in (0, 1))

@@ -15,6 +15,7 @@ from llamavid_kit.ablation import AblationConfig, Arm, ablate
 from llamavid_kit.answering import answer_ids, choice_log_likelihood
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.questions import ClosedQuestion
+from llamavid_kit.report import write_report
 from llamavid_kit.run_folder import Run
 from llamavid_kit.statistics import holm
 from llamavid_kit.summary import read_arm
@@ -296,3 +297,25 @@ def test_the_curve_shows_what_the_bins_hold(run):
     )
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["likeliest choice, raw", "likeliest choice, per token"]
     assert f"zero-shot, 3 fps (n = {N})" in [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+
+
+def test_the_report_of_a_run_in_other_words(run, tmp_path):
+    """One page: every sentence and table of the section, the prompts in full, and the rule of every table."""
+    own = Path(shutil.copytree(run[0], tmp_path / "run"))
+    page = write_report(own).read_text()
+    section = page[page.index("8. Does the answer depend") : page.index("9. Fine-tuning")]
+    for said in ("not recorded", "Nothing to list"):
+        assert said not in section
+    assert "What does the video show: Red, Green light, or Blue?" in section and "the study's script" in section
+    assert 'alt="Figure: Is it as sure as it is right?"' in section
+    assert "The words and orders of section 8" in page and "One wording of one question" not in page
+    assert (own / "figures" / "calibration.png").stat().st_size > 0
+    written = {path.stem for path in (own / "tables").iterdir()}
+    assert written >= {
+        "positions",
+        "choice_rules",
+        "calibration",
+        "prompt_pairs",
+        "order_changes",
+        "all_words_generation",
+    }

@@ -146,11 +146,11 @@ def test_places_that_cannot_be_counted(orders, chosen, truths, message):
 
 def test_changes_with_the_order_by_hand():
     """Right to wrong, wrong to right, wrong to wrong, no label to a label, no change, and a shuffle that is none."""
-    first, second = [ABC] * 6, [["c", "b", "a"]] * 5 + [ABC]
-    a, b = ["a", "b", "b", None, "a", "a"], ["b", "a", "c", "b", "a", "b"]
-    found = order_changes((first, second), (a, b), ["a"] * 6)
-    assert (found.n, found.changed, found.to_right, found.to_wrong, found.same_order) == (5, 4, 1, 1, 1)
+    first, second = [ABC] * 7, [["c", "b", "a"]] * 6 + [ABC]
+    a, b = ["a", "a", "b", "b", None, "a", "a"], ["b", "c", "a", "c", "b", "a", "b"]
+    found = order_changes((first, second), (a, b), ["a"] * 7)
+    assert (found.n, found.changed, found.to_right, found.to_wrong, found.same_order) == (6, 5, 1, 2, 1)
     low, high = found.wilson95
-    assert low < 0.8 < high
+    assert low < 5 / 6 < high
     same = order_changes((first, second), (a, a), ["a"] * 6)
     assert (same.changed, same.wilson95[0]) == (0, 0.0)

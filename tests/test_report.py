@@ -129,6 +129,9 @@ def test_the_report_is_one_page_that_fetches_nothing(runs, name):
     assert "from llamavid_kit import" not in page and str(run.folder) not in page  # no code, no machine path
     assert page.index("What sampling can show at all") < page.index("How many clips each arm got right")
     assert ("Table 3" in page) == (name != "own_labels")
+    assert page.index("Does the answer depend on how it was asked?") < page.index("Fine-tuning</h2>")
+    assert "place and label are the same thing here" in page and "in another order</h3>" not in page
+    assert ("likelihoods were <strong>not recorded</strong>" in page) == (name != "own_labels")
     assert ("choosing among the labels" in page) == (name != "own_labels")
     assert "<b>dog</b>" not in page  # replies are shown as text
 
