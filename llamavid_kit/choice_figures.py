@@ -19,7 +19,7 @@ def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
     is the share of the arm's clips that it stands for.
     """
     rules, colours = list(dict.fromkeys(table["rule"])), arm_colours(table)
-    fig, axes = plt.subplots(1, len(rules), figsize=(1.2 + 5.6 * len(rules), 5.6), squeeze=False, sharey=True)
+    fig, axes = plt.subplots(1, len(rules), figsize=(3.4 + 4.6 * len(rules), 5.0), squeeze=False, sharey=True)
     for ax, rule in zip(axes[0], rules, strict=True):
         ax.plot([0, 1], [0, 1], ls="--", lw=2, color=GREY)
         for i, (arm, rows) in enumerate(table[table["rule"] == rule].groupby("arm", sort=False)):
@@ -34,7 +34,7 @@ def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
         ax.set_xticks(np.linspace(0, 1, 6))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
-        ax.legend(loc="upper left", frameon=True, fontsize=10)
+    axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=10)
     axes[0][0].set_ylabel("right (95% Wilson interval)")
     fig.suptitle(f"Is it as sure as it is right? {title or ''}".strip(), fontweight="bold")
     return fig

@@ -296,7 +296,7 @@ def test_the_curve_shows_what_the_bins_hold(run):
         bins["correct"] / bins["n"]
     )
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["likeliest choice, raw", "likeliest choice, per token"]
-    assert f"zero-shot, 3 fps (n = {N})" in [t.get_text() for t in fig.axes[0].get_legend().get_texts()]
+    assert f"zero-shot, 3 fps (n = {N})" in [t.get_text() for t in fig.axes[-1].get_legend().get_texts()]
 
 
 def test_the_report_of_a_run_in_other_words(run, tmp_path):

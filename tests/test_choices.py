@@ -152,5 +152,5 @@ def test_changes_with_the_order_by_hand():
     assert (found.n, found.changed, found.to_right, found.to_wrong, found.same_order) == (6, 5, 1, 2, 1)
     low, high = found.wilson95
     assert low < 5 / 6 < high
-    same = order_changes((first, second), (a, a), ["a"] * 6)
+    same = order_changes((first, second), (a, a), ["a"] * 7)
     assert (same.changed, same.wilson95[0]) == (0, 0.0)
