@@ -114,14 +114,15 @@ def ablate(args) -> None:
     length = {} if args.max_new_tokens is None else {"max_new_tokens": args.max_new_tokens}
     config = AblationConfig.for_pairs(
         pairs, model=args.model, source=str(args.clips or args.crime or args.pairs[0]), fps=tuple(args.fps),
-        finetune=args.finetune, seeds=tuple(args.seeds), rule=args.rule, shuffle_labels=args.shuffle_labels, **length,
+        finetune=args.finetune, seeds=tuple(args.seeds), rule=args.rule, shuffle_labels=args.shuffle_labels,
+        prompts=tuple(args.prompts.split(",")), shuffle_choices=args.shuffle_choices, **length,
     )  # fmt: skip
     summary = ablate(pairs, root=root, out=args.out, config=config)
     for arm in summary["arms"]:
         low, high = arm["wilson95"]
         score = f" score {arm['score']:.2f}" if "score" in arm else ""
         share = f"{arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]"
-        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {share}{score}")
+        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {share}{score}  by {arm['rule']}")
     for row in summary["excluded"]:
         print(f"left out: {row['clip']} ({row['split']}): {row['reason']}")
     print(f"report: {write_report(args.out)}")
@@ -261,6 +262,13 @@ def _ablate_arguments(sub) -> None:
     sub.add_argument("--seeds", type=int, nargs="+", default=[0], help="training seeds of the fine-tuned arms")
     sub.add_argument("--no-finetune", dest="finetune", action="store_false", help="zero-shot arms only")
     sub.add_argument("--rule", default="normalised", help="how a reply becomes a label, see scoring.RULES")
+    sub.add_argument("--prompts", default="study", help=(
+        'words of a closed question, each its own arms on the same clips: "study" (its wording, the default), "plain", '
+        '"short" (ours, see wordings.PROMPTS); for example study,plain,short'
+    ))  # fmt: skip
+    sub.add_argument("--shuffle-choices", type=int, metavar="SEED", help=(
+        "ask every arm a second time with the options shuffled clip by clip: does the answer depend on their order?"
+    ))  # fmt: skip
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: 24; 128 for an open question)")
     sub.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from llamavid_kit.answering import LlamaVidAnswerer, VideoModel
+from llamavid_kit.answering import LlamaVidAnswerer, Reply, VideoModel
 from llamavid_kit.checkpoints import default_device, load, load_to_train
 from llamavid_kit.clip_list import fix_clip_list
 from llamavid_kit.finetune import LoraSettings, TrainSettings, adapter, finetune
@@ -32,9 +32,11 @@ from llamavid_kit.reply_file import append, resume
 from llamavid_kit.scoring import RULES
 from llamavid_kit.summary import write_summary
 from llamavid_kit.video import Video
+from llamavid_kit.wordings import PROMPTS, STUDY, check_wording, shuffled, worded
 
 log = logging.getLogger(__name__)
 
+NEWER = {"prompts": (STUDY.name,), "shuffle_choices": None}  # settings that older runs do not know, and their meaning
 OPEN_DEFAULTS = {"answering": ("generation",), "max_new_tokens": 128}  # the longest of 104 real answers has 78 words
 
 
@@ -48,6 +50,9 @@ class AblationConfig:
         question is answered by generation alone, and neither `rule` nor `groups` are for it (`for_pairs`).
     max_new_tokens: of a generated reply; for an open question no true answer may be longer.
     shuffle_labels: a seed: the training answers are permuted first. A control: accuracy must fall to chance.
+    prompts: of `wordings.PROMPTS`, each its own arms; the first is the one that rates and trainings are compared in.
+        "study" is the pairs' own question. Adapters are always trained on that, and shared by the prompts.
+    shuffle_choices: a seed: each arm gets a rival that is asked with the options in another order, clip by clip.
     groups: name → labels, for results split by groups of classes.
     """
 
@@ -61,6 +66,8 @@ class AblationConfig:
     batch: int = 32
     max_new_tokens: int = 24
     shuffle_labels: int | None = None
+    prompts: tuple[str, ...] = (STUDY.name,)
+    shuffle_choices: int | None = None
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     train: TrainSettings = field(default_factory=TrainSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -75,6 +82,8 @@ class AblationConfig:
             raise ValueError(f"seeds={self.seeds}: fine-tuned arms need at least one seed, each once")
         if self.rule not in RULES:
             raise ValueError(f"rule={self.rule!r}: expected one of {', '.join(RULES)}")
+        if not self.prompts or set(self.prompts) - set(PROMPTS) or len(set(self.prompts)) != len(self.prompts):
+            raise ValueError(f"prompts={self.prompts}: expected some of {', '.join(PROMPTS)}, each once")
         if self.batch < 1 or self.max_new_tokens < 1:
             raise ValueError(f"batch={self.batch}, max_new_tokens={self.max_new_tokens}: expected at least 1 each")
 
@@ -84,18 +93,28 @@ class AblationConfig:
         return cls(**({} if pairs and pairs[0].choices else OPEN_DEFAULTS) | given)
 
     def check(self, asked: Question) -> None:
-        """Raises ValueError for settings of closed questions on an open one."""
-        for name, value in {"answering": ("generation",), "rule": "normalised", "groups": {}}.items():
+        """Raises ValueError for settings of closed questions on an open one, and words that it cannot be put in."""
+        plain = {"answering": ("generation",), "rule": "normalised", "groups": {}} | NEWER
+        for name, value in plain.items():
             if not asked.labels and getattr(self, name) != value:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is for questions with labels, and the pairs have no choices: "
                     f"give {name}={value!r}, or start from AblationConfig.for_pairs(pairs)"
                 )
+        check_wording(asked.text, asked.labels, self.prompts, self.shuffle_choices)
 
     def arms(self) -> list["Arm"]:
-        """Every arm, zero-shot before fine-tuned, slow before fast."""
+        """Every arm, by prompt: as listed before shuffled, zero-shot before fine-tuned, slow before fast."""
         trained = [None, *self.seeds] if self.finetune else [None]
-        return [Arm(rate, seed, way) for seed in trained for rate in sorted(self.fps) for way in self.answering]
+        orders = [None] if self.shuffle_choices is None else [None, self.shuffle_choices]
+        return [
+            Arm(rate, seed, way, prompt, order) for prompt in self.prompts for order in orders for seed in trained
+            for rate in sorted(self.fps) for way in self.answering
+        ]  # fmt: skip
+
+    def recorded(self) -> dict[str, Any]:
+        """JSON values of everything; a run from before `NEWER` was there is that run still."""
+        return {name: x for name, x in asdict(self).items() if name not in NEWER or x != NEWER[name]}
 
 
 @dataclass(frozen=True)
@@ -105,17 +124,40 @@ class Arm:
     fps: float
     seed: int | None
     answering: str
+    prompt: str = STUDY.name
+    shuffle: int | None = None
 
     @property
     def name(self) -> str:
         trained = "zero-shot" if self.seed is None else "lora"
         seed = "" if self.seed is None else f"-seed{self.seed}"
-        return f"{trained}-{self.fps:g}fps{seed}-{self.answering}"
+        prompt = "" if self.prompt == STUDY.name else f"-{self.prompt}"
+        order = "" if self.shuffle is None else f"-shuffled{self.shuffle}"
+        return f"{trained}-{self.fps:g}fps{seed}{prompt}{order}-{self.answering}"
 
     @property
     def adapter(self) -> str | None:
         """Folder of the trained adapter below the run's, shared by both ways of answering."""
         return None if self.seed is None else f"finetune/fps{self.fps:g}-seed{self.seed}"
+
+    def asks(self, asked: Question, clip: str | None = None) -> tuple[str, tuple[str, ...]]:
+        """The question in this arm's words and its options in the order asked of `clip`; None: as they are listed."""
+        shuffles = self.shuffle is not None and clip is not None
+        options = shuffled(asked.labels, seed=self.shuffle, clip=clip) if shuffles else asked.labels
+        if self.prompt == STUDY.name and options == asked.labels:
+            return asked.text, options
+        return worded(asked.text, self.prompt, options), options
+
+    def head(self, asked: Question, model: str) -> dict[str, Any]:
+        """The arm's configuration, as it heads its file."""
+        trained = {"method": "lora", "seed": self.seed, "adapter": self.adapter}
+        head = {
+            "name": self.name, "model": model, "fps": self.fps, "answering": self.answering,
+            "question": self.asks(asked)[0], "finetune": None if self.seed is None else trained,
+            "rule": asked.rule_of(self.answering),
+        }  # fmt: skip
+        head |= {} if self.prompt == STUDY.name else {"prompt": asdict(PROMPTS[self.prompt])}
+        return head | ({} if self.shuffle is None else {"shuffle_choices": self.shuffle})
 
 
 def ablate(
@@ -176,22 +218,32 @@ def answer_arm(
     is cut away, so that the numbers do not depend on where it was killed. `videos` keeps opened clips between arms.
     """
     path = out / "arms" / f"{arm.name}.jsonl"
-    head = {
-        "name": arm.name, "model": config.model, "fps": arm.fps, "answering": arm.answering, "question": asked.text,
-        "finetune": None if arm.seed is None else {"method": "lora", "seed": arm.seed, "adapter": arm.adapter},
-        "rule": asked.rule_of(arm.answering),
-    }  # fmt: skip
-    done = resume(path, head, n=len(test), batch=config.batch)
+    done = resume(path, arm.head(asked, config.model), n=len(test), batch=config.batch)
     starts = range(done, len(test), config.batch)
     for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
         batch = test[at : at + config.batch]
         opened = [_open(pair, root, videos) for pair in batch]
-        if arm.answering == "generation":
-            replies = answerer.generate(opened, asked.text, fps=arm.fps)
-        else:
-            replies = answerer.choose(opened, asked.text, asked.labels, fps=arm.fps)
-        append(path, [asked.line(pair, reply) for pair, reply in zip(batch, replies, strict=True)])
+        wordings = [arm.asks(asked, pair.id) for pair in batch]
+        replies = _replies(answerer, arm, opened, wordings)
+        lines = [asked.line(pair, reply) for pair, reply in zip(batch, replies, strict=True)]
+        if arm.shuffle is not None:
+            lines = [line | {"options": list(order)} for line, (_, order) in zip(lines, wordings, strict=True)]
+        append(path, lines)
     return path
+
+
+def _replies(answerer: VideoModel, arm: Arm, opened: Sequence[Video], wordings) -> list[Reply]:
+    """Clips that are asked in the same words, with the options in the same order, are asked together."""
+    replies: dict[int, Reply] = {}
+    for text, options in dict.fromkeys(wordings):
+        at = [k for k, wording in enumerate(wordings) if wording == (text, options)]
+        clips = [opened[k] for k in at]
+        if arm.answering == "generation":
+            found = answerer.generate(clips, text, fps=arm.fps)
+        else:
+            found = answerer.choose(clips, text, options, fps=arm.fps)
+        replies |= dict(zip(at, found, strict=True))
+    return [replies[k] for k in range(len(wordings))]
 
 
 def _finetune(model, train, root, out, arm: Arm, config: AblationConfig, cache: FrameCache) -> None:
@@ -229,7 +281,7 @@ def _claim(out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], 
     path = out / "config.json"
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
-    ours = asdict(config) | {"pairs": hashlib.sha256(record.encode()).hexdigest(), "weights": weights}
+    ours = config.recorded() | {"pairs": hashlib.sha256(record.encode()).hexdigest(), "weights": weights}
     if differs := claim(path, ours):
         said = ", ".join(f"{k} (there {_short(there)}, asked {_short(asked)})" for k, (there, asked) in differs.items())
         raise ValueError(f"{out} belongs to another run, they differ in {said}: give another output folder")

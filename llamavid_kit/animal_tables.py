@@ -36,7 +36,8 @@ def animal_table(summary: Mapping[str, Any]) -> pd.DataFrame:
     base = summary["baseline"]
     rows = [(arm_name(arm, seeds=seeds), arm, (bool(arm["finetune"]), arm["fps"])) for arm in summary["arms"]]
     rows.append((f'always "{base["label"]}"', base, None))
-    return pd.DataFrame([_row(name, numbers, PUBLISHED.get(at)) for name, numbers, at in rows])
+    table = pd.DataFrame([_row(name, numbers, PUBLISHED.get(at)) for name, numbers, at in rows])
+    return table.assign(rule=summary.get("rule", "not recorded"))
 
 
 def _row(name: str, arm: Mapping[str, Any], published: tuple[float, float] | None) -> dict[str, str]:
@@ -67,7 +68,7 @@ def paired_table(run: Run) -> pd.DataFrame:
             "accuracy, points": f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})",
             "p": plots.p_text(row["p_holm"]),
             "score": f"{row['score_difference']:+.2f} ({score_low:+.2f} to {score_high:+.2f})",
-            "p of the score": plots.p_text(row["score_p_holm"]),
+            "p of the score": plots.p_text(row["score_p_holm"]), "rule": run.summary.get("rule", "not recorded"),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -88,7 +89,8 @@ def error_counts(run: Run) -> pd.DataFrame:
         replies = run.arms[run.arms["key"] == key]
         kinds = [list(_verdict(run, line).errors) or ["perfect"] for line in replies.itertuples()]
         counts = {kind: sum(kind in found for found in kinds) for kind in KINDS}
-        rows.append({"arm": replies["arm"].iloc[0], "replies": len(replies), **counts})
+        rule = run.summary.get("rule", "not recorded")
+        rows.append({"arm": replies["arm"].iloc[0], "replies": len(replies), **counts, "rule": rule})
     return pd.DataFrame(rows)
 
 
@@ -122,6 +124,7 @@ def example_errors(
                 f"{kind}: score": line["score"],
                 f"{kind}: errors": _told(_verdict(run, line)),
             }
+        shown["rule"] = run.summary.get("rule", "not recorded")
         table.append(shown)
     found = pd.DataFrame(table)
     found.attrs["chosen"] = (

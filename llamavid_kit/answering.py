@@ -34,6 +34,7 @@ class Reply:
     text: the generated words, or the likeliest choice.
     timestamps_s: seconds from clip start of the frames that the model saw.
     log_likelihood: choice → natural log of its probability as the whole answer; empty for generated replies.
+    n_tokens: choice → tokens that its likelihood is a product over, the answer's end included; empty like that.
     notes: what a reader of the answer must know (a model outside its world, a clip slower than the fps asked for).
     tokens: the frame tokens with the attention map; only from `ask`.
     """
@@ -41,6 +42,7 @@ class Reply:
     text: str
     timestamps_s: tuple[float, ...]
     log_likelihood: dict[str, float] = field(default_factory=dict)
+    n_tokens: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     tokens: VisualTokens | None = None
 
@@ -55,7 +57,7 @@ class VideoModel(Protocol):
         """A free reply to the question for each clip, greedily decoded."""
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
-        """The likeliest of `choices` for each clip, with the likelihood of every choice."""
+        """The likeliest of `choices` for each clip, with the likelihood of every choice, and its length if known."""
 
 
 class ImageModel(Protocol):
@@ -83,8 +85,9 @@ class LlamaVidAnswerer:
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
         tokens, times = self._look(clips, question, fps)
         table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
+        lengths = {choice: len(answer_ids(self.model, question, choice)) for choice in choices}
         return [
-            Reply(choices[int(row.argmax())], seen, dict(zip(choices, map(float, row), strict=True)))
+            Reply(choices[int(row.argmax())], seen, dict(zip(choices, map(float, row), strict=True)), lengths)
             for row, seen in zip(table, times, strict=True)
         ]
 

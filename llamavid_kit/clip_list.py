@@ -21,20 +21,23 @@ def fix_clip_list(pairs, root, out, config, model, cache, asked, n_reply) -> dic
     """Look at every clip at every rate, largest first, and write the list that all arms answer: `clips.json`.
 
     asked: the `questions.Question`; n_reply: tokens that its answers need. A clip that cannot be read, or does not fit
-    the model at the largest rate, is excluded with its reason.
+    the model at the largest rate in the longest of the arms' wordings, is excluded with its reason.
     """
     path = out / "clips.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
-    prompt = len(open_prompt(model.tokenizer, model.config.template, asked.text)) + n_reply
+    arms = config.arms()
 
     def look(pair: InstructionPair) -> str | Exception:
         """The clip's content key, or why it cannot be used."""
+        wordings = [arm.asks(asked, pair.id)[0] for arm in arms] if pair.split == "test" else [asked.text]
+        questions = list(dict.fromkeys(wordings))
+        longest = max(len(open_prompt(model.tokenizer, model.config.template, question)) for question in questions)
         try:
             video = Video(pair.video_path(root))
             for rate in sorted(config.fps, reverse=True):
-                check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=prompt, fps=rate)
-                cache.tokens(video, asked.text, fps=rate)
+                check_fits(model.config, n_frames=len(video.sample(rate)), n_prompt=longest + n_reply, fps=rate)
+                cache.fill(video, questions, fps=rate)
             return video.content_key()
         except (VideoError, ValueError) as error:
             return error

@@ -296,6 +296,8 @@ def limits(run: Run) -> str:
         "rule, or a language model as judge, can give other numbers from the same "
         "replies.": "generation" in run.answering,
         "**Other questions.** One wording of one question was asked; other words, or the labels in another "
-        "order, may change the answers.": True,
+        "order, may change the answers.": not run.varied,
+        "**Other questions.** The words and orders of section 8 are a few of many; others may change the "
+        "answers more.": run.varied,
     }
     return "\n".join(f"- {line}" for line, holds in said.items() if holds)

@@ -7,6 +7,7 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,32 +45,49 @@ class FrameCache:
         The attention map is not kept. Raises VideoError where the clip cannot be read.
         """
         sample = video.sample(fps, rule=rule)
-        path = self._path(video, question)
-        stored = load_file(path) if path is not None and path.is_file() else None
-        held = stored["indices"].numpy() if stored else np.empty(0, np.int64)
-        missing = np.setdiff1d(sample.indices, held)
-        if len(missing):
-            stored = self._merge(stored, missing, self.compute(video, question, missing))
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with self._writing:
-                    save_file(stored, partial := path.with_suffix(".partial"))
-                    partial.replace(path)
+        (stored,) = self._stored(video, [question], sample.indices)
         at = torch.from_numpy(np.searchsorted(stored["indices"].numpy(), sample.indices))
         return VisualTokens(stored["context"][at], stored["content"][at]), sample.timestamps_s
 
+    def fill(self, video: Video, questions: Sequence[str], *, fps: float, rule: Rule = "time") -> None:
+        """Keeps the frame tokens of several questions; a frame is decoded and goes through the vision tower once."""
+        self._stored(video, questions, video.sample(fps, rule=rule).indices)
+
+    def _stored(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
+        """What is kept of each question, once at least the frames at `indices` are."""
+        paths = [self._path(video, question) for question in questions]
+        stored = [load_file(path) if path is not None and path.is_file() else None for path in paths]
+        held = [one["indices"].numpy() if one else np.empty(0, np.int64) for one in stored]
+        missing = [np.setdiff1d(indices, have) for have in held]
+        for frames in {tuple(lack): lack for lack in missing if len(lack)}.values():
+            asked = [k for k, lack in enumerate(missing) if np.array_equal(lack, frames)]
+            found = self.compute(video, [questions[k] for k in asked], frames)
+            for k, tokens in zip(asked, found, strict=True):
+                stored[k] = self._merge(stored[k], frames, tokens)
+                self._write(stored[k], paths[k])
+        return stored
+
+    def _write(self, stored: dict[str, torch.Tensor], path: Path | None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._writing:
+                save_file(stored, partial := path.with_suffix(".partial"))
+                partial.replace(path)
+
     @torch.inference_mode()
-    def compute(self, video: Video, question: str, indices: np.ndarray) -> VisualTokens:
-        """Frame tokens of the frames at `indices`, on the CPU; at most CHUNK frames are decoded at a time."""
+    def compute(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[VisualTokens]:
+        """Each question's tokens of the frames at `indices`, on the CPU; at most CHUNK are decoded at a time."""
         config = self.model.config
-        parts = []
+        parts: list[list] = [[] for _ in questions]
         for k in range(0, len(indices), CHUNK):
             frames = video.frames(indices[k : k + CHUNK])
             pixels = pixel_values(frames, size=config.image_size, mean=config.image_mean, std=config.image_std)
             with self._model_in_use:
-                tokens = self.model.frame_tokens(self.model.encode_frames(pixels), question)
-            parts.append((tokens.context.cpu(), tokens.content.cpu()))
-        return VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True)))
+                features = self.model.encode_frames(pixels)
+                for part, question in zip(parts, questions, strict=True):
+                    tokens = self.model.frame_tokens(features, question)
+                    part.append((tokens.context.cpu(), tokens.content.cpu()))
+        return [VisualTokens(*(torch.cat(field) for field in zip(*part, strict=True))) for part in parts]
 
     def _path(self, video: Video, question: str) -> Path | None:
         if self.folder is None:

@@ -79,6 +79,8 @@ class ClosedQuestion:
         }  # fmt: skip
         if reply.log_likelihood:
             row["log_likelihood"] = {choice: round(value, 4) for choice, value in reply.log_likelihood.items()}
+        if reply.n_tokens:
+            row["n_tokens"] = dict(reply.n_tokens)
         return row
 
     def score(self, lines: Lines) -> dict[str, Any]:

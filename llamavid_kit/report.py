@@ -15,7 +15,7 @@ import pandas as pd
 from IPython.display import HTML
 from nbformat import NotebookNode
 
-from llamavid_kit import animal_tables, report_tables
+from llamavid_kit import animal_tables, choice_tables, report_tables
 from llamavid_kit.run_folder import Run
 
 NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
@@ -77,6 +77,7 @@ def absent_tags(run: Run) -> set[str]:
         "groups": bool(run.summary.get("groups")),
         "binary": report_tables.normal_label(run) is not None,
         "training": bool(run.training),
+        "varied": run.varied,
     }
     return {tag for tag, there in present.items() if not there}
 
@@ -99,13 +100,13 @@ def folded(summary: str, table: pd.DataFrame, *, wrap: bool = False) -> HTML:
 
 def write_figures(run: Run) -> list[Path]:
     """Saves the run's figures as `figures/*.png` and its tables as `tables/*.csv`; returns the paths."""
-    written, shown = [], animal_tables if run.open else report_tables
+    written, shown = [], [animal_tables] if run.open else [report_tables, choice_tables]
     for folder in ("figures", "tables"):
         (run.folder / folder).mkdir(exist_ok=True)
-    for name, table in shown.all_tables(run).items():
+    for name, table in (found for module in shown for found in module.all_tables(run).items()):
         written.append(run.folder / "tables" / f"{name}.csv")
         table.to_csv(written[-1], index=False)
-    for name, draw in shown.figures(run).items():
+    for name, draw in (found for module in shown for found in module.figures(run).items()):
         written.append(run.folder / "figures" / f"{name}.png")
         draw().savefig(written[-1], bbox_inches="tight")
     return written

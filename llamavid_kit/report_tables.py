@@ -16,6 +16,7 @@ from llamavid_kit.scoring import NO_LABEL, collapse, score
 from llamavid_kit.statistics import wilson
 from llamavid_kit.study import CRIME, NORMAL
 from llamavid_kit.study_results import SETTINGS, TABLE_3_CLASSES
+from llamavid_kit.summary import FAMILIES
 
 PUBLISHED = {(s.fine_tuned, s.fps): s.published for s in SETTINGS}
 """The study's Table 2 in percent: (fine-tuned, fps) → accuracy on UCF-Crime."""
@@ -38,28 +39,40 @@ def has_study_labels(run: Run) -> bool:
     return set(run.labels) == set(CRIME.labels)
 
 
-def arm_counts(run: Run, answering: str) -> pd.DataFrame:
-    """One row an arm: arm, key, fps, fine_tuned, seed, n, correct, low, high; zero-shot first, then by fps."""
+def rule_of(run: Run, answering: str) -> str:
+    """The rule that made labels (or scores) of an arm's replies, as tables name it; `scoring.RULE_TEXT` explains it."""
+    if answering == "likelihood":
+        return "likeliest choice, raw"
+    return f"rule {run.summary.get('rule') or run.config.get('rule') or 'not recorded'}"
+
+
+def arm_counts(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
+    """One row an arm: arm, key, rule, fps, fine_tuned, seed, n, correct, low, high; zero-shot first, then by fps.
+
+    every: also the arms in other words or with shuffled options, after the run's main arms.
+    """
     rows = [
-        {"arm": run.shown(a), "key": a["name"], "fps": float(a["fps"]), "fine_tuned": bool(a["finetune"]),
-         "seed": (a["finetune"] or {}).get("seed"), "n": a["n"], "correct": a["correct"], "low": a["wilson95"][0],
-         "high": a["wilson95"][1]}
-        for a in run.summary["arms"] if a["answering"] == answering
+        {"arm": run.shown(a), "key": a["name"], "rule": rule_of(run, answering), "fps": float(a["fps"]),
+         "fine_tuned": bool(a["finetune"]), "seed": (a["finetune"] or {}).get("seed"), "n": a["n"],
+         "correct": a["correct"], "low": a["wilson95"][0], "high": a["wilson95"][1], "varied": not run.is_main(a)}
+        for a in run.summary["arms"] if a["answering"] == answering and (every or run.is_main(a))
     ]  # fmt: skip
-    return pd.DataFrame(rows).sort_values(["fine_tuned", "fps", "seed"], ignore_index=True)
+    table = pd.DataFrame(rows).sort_values(["varied", "fine_tuned", "fps", "seed"], ignore_index=True, kind="stable")
+    return table.drop(columns="varied")
 
 
-def accuracy_table(run: Run, answering: str) -> pd.DataFrame:
+def accuracy_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
     """Like the study's Table 2, for reading; the published number beside ours where the labels are the study's."""
     rows = []
-    for row in arm_counts(run, answering).itertuples():
+    for row in arm_counts(run, answering, every=every).itertuples():
         arm = run.arm(row.key)
         shown = {
-            "arm": row.arm, "right": f"{row.correct}/{row.n}", "accuracy": percent(row.correct, row.n),
-            "95% interval": interval(row.low, row.high), "balanced accuracy": f"{arm['balanced_accuracy']:.1%}",
-            "macro-F1": f"{arm['macro_f1']:.3f}", NO_LABEL: arm["no_label"],
+            "arm": row.arm, "rule": row.rule, "right": f"{row.correct}/{row.n}",
+            "accuracy": percent(row.correct, row.n), "95% interval": interval(row.low, row.high),
+            "balanced accuracy": f"{arm['balanced_accuracy']:.1%}", "macro-F1": f"{arm['macro_f1']:.3f}",
+            NO_LABEL: arm["no_label"],
         }  # fmt: skip
-        if has_study_labels(run) and answering == "generation":  # the study let its model write
+        if has_study_labels(run) and answering == "generation" and not every:  # the study let its model write
             at = (row.fine_tuned, row.fps)
             shown["study: published"] = f"{PUBLISHED[at]}%" if at in PUBLISHED else "–"
             shown["study: its logs give"] = FROM_LOGS.get(at, "–")
@@ -90,15 +103,15 @@ def visibility(run: Run) -> pd.DataFrame:
 
 
 def per_class(run: Run, answering: str = "generation") -> pd.DataFrame:
-    """class, arm, fps, fine_tuned, n, correct, low, high for every class and arm."""
+    """class, arm, rule, fps, fine_tuned, n, correct, low, high for every class and arm."""
     rows = []
     for row in arm_counts(run, answering).itertuples():
         counts = run.arm(row.key)["per_class"]
         for label in run.labels:
             n, correct = counts[label]["n"], counts[label]["correct"]
             low, high = wilson(correct, n)
-            rows.append({"class": label, "arm": row.arm, "fps": row.fps, "fine_tuned": row.fine_tuned, "n": n,
-                         "correct": correct, "low": low, "high": high})  # fmt: skip
+            rows.append({"class": label, "arm": row.arm, "rule": row.rule, "fps": row.fps, "fine_tuned": row.fine_tuned,
+                         "n": n, "correct": correct, "low": low, "high": high})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -107,7 +120,8 @@ def per_class_table(run: Run, answering: str = "generation") -> pd.DataFrame:
     table = per_class(run, answering)
     table["shown"] = [f"{k}/{n} ({k / n:.0%})" if n else "–" for k, n in zip(table["correct"], table["n"], strict=True)]
     wide = table.pivot(index="class", columns="arm", values="shown").reindex(run.labels)
-    return wide[list(dict.fromkeys(table["arm"]))].rename_axis(None, axis=1).reset_index()
+    wide = wide[list(dict.fromkeys(table["arm"]))].rename_axis(None, axis=1).reset_index()
+    return wide.assign(rule=rule_of(run, answering))
 
 
 def published_classes() -> pd.DataFrame:
@@ -121,7 +135,7 @@ def by_rows(run: Run, answering: str, groups: dict[str, Callable[[pd.DataFrame],
     rows = []
     for arm in arm_counts(run, answering)["key"]:
         replies = run.arms[run.arms["key"] == arm]
-        shown = {"arm": replies["arm"].iloc[0]}
+        shown = {"arm": replies["arm"].iloc[0], "rule": rule_of(run, answering)}
         for name, picks in groups.items():
             right = replies.loc[picks(replies), "correct"]
             k, n = int(right.sum()), len(right)
@@ -158,31 +172,35 @@ def by_receipt(run: Run, answering: str = "generation") -> pd.DataFrame:
     return by_rows(run, answering, {k: lambda r, v=v: holds(r) == v for k, v in groups.items()})
 
 
-def paired(run: Run, answering: str | None = None) -> pd.DataFrame:
-    """The summary's comparisons: a, b (as shown), key_a, key_b, n, only_a, only_b, difference, low, high, p, p_holm.
+def paired(run: Run, answering: str | None = None, *, family: str | None = FAMILIES[0]) -> pd.DataFrame:
+    """The summary's comparisons: family, rule, a, b (as shown), key_a, key_b, n, only_a, only_b, difference, low, high,
+    p, p_holm (Holm within the family).
 
-    `answering` keeps those within one mode; None keeps all.
+    `answering` keeps those within one mode, `family` those of one of `summary.FAMILIES`; None keeps all.
     """
     rows = []
     for row in run.summary.get("paired") or []:
         a, b = run.arm(row["a"]), run.arm(row["b"])
-        if answering in (None, a["answering"]) and (answering is None or a["answering"] == b["answering"]):
+        about = row.get("family", FAMILIES[0])
+        if family in (None, about) and answering in (None, a["answering"]):
             low, high = row["interval95"]
             kept = {k: row[k] for k in ("n", "only_a", "only_b", "difference", "p", "p_holm")}
-            rows.append({"a": run.shown(a), "b": run.shown(b), "key_a": row["a"], "key_b": row["b"], **kept,
-                         "low": low, "high": high})  # fmt: skip
-    columns = ["a", "b", "key_a", "key_b", "n", "only_a", "only_b", "difference", "low", "high", "p", "p_holm"]
+            rows.append({"family": about, "rule": rule_of(run, a["answering"]), "a": run.shown(a), "b": run.shown(b),
+                         "key_a": row["a"], "key_b": row["b"], **kept, "low": low, "high": high})  # fmt: skip
+    columns = ["family", "rule", "a", "b", "key_a", "key_b", "n", "only_a", "only_b", "difference", "low", "high", "p",
+               "p_holm"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def discordant(run: Run, key_a: str, key_b: str) -> pd.DataFrame:
-    """Clips that exactly one of two arms got right: clip, truth, right in, reply of a, reply of b; sorted by clip."""
+    """Clips that exactly one of two arms got right: clip, truth, right in, reply of a, reply of b, rule; by clip."""
     a, b = (run.arms[run.arms["key"] == key].set_index("clip") for key in (key_a, key_b))
     both = pd.DataFrame({"truth": a["truth"], "first": a["correct"], "reply of the first": a["reply"],
                          "second": b["correct"], "reply of the second": b["reply"]})  # fmt: skip
     both = both[both["first"] != both["second"]].sort_index().reset_index()
     both["right in"] = both["first"].map({True: "first", False: "second"})
-    return both[["clip", "truth", "right in", "reply of the first", "reply of the second"]]
+    both["rule"] = rule_of(run, run.arm(key_a)["answering"])
+    return both[["clip", "truth", "right in", "reply of the first", "reply of the second", "rule"]]
 
 
 def normal_label(run: Run) -> str | None:
@@ -215,19 +233,20 @@ def where(run: Run, arm: str | None = None) -> str:
 
 def confusion_figure(run: Run, key: str) -> Figure:
     arm = run.arm(key)
-    return plots.confusion(arm["confusion"], arm["labels"], arm["columns"], where(run, run.shown(arm)))
+    title = f"{where(run, run.shown(arm))}\n{rule_of(run, arm['answering'])}"
+    return plots.confusion(arm["confusion"], arm["labels"], arm["columns"], title)
 
 
 def binary_figure(run: Run, answering: str) -> Figure:
     arms = arm_counts(run, answering)
     panels = {row.arm: binary(run, row.key) for row in arms.itertuples()}
-    return plots.confusion_row(panels, title=f"Anomaly or not: {where(run)}")
+    return plots.confusion_row(panels, title=f"Anomaly or not: {where(run)}, {rule_of(run, answering)}")
 
 
 def all_tables(run: Run) -> dict[str, pd.DataFrame]:
     """File name → table, those that the run has."""
     tables = {"class_sizes": class_sizes(run), "excluded": run.excluded, "visibility": visibility(run),
-              "paired": paired(run), "seconds": seconds(run)}  # fmt: skip
+              "paired": paired(run, family=None), "seconds": seconds(run)}  # fmt: skip
     for mode in run.answering:
         tables |= {f"accuracy_{mode}": accuracy_table(run, mode), f"per_class_{mode}": per_class_table(run, mode),
                    f"by_type_{mode}": by_type(run, mode), f"by_receipt_{mode}": by_receipt(run, mode)}  # fmt: skip
@@ -240,7 +259,7 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
     if len(seen := visibility(run)):
         draw["visibility"] = lambda: plots.visibility_curve(seen)
     for mode in run.answering:
-        title, arms = f"{where(run)}, {mode}", arm_counts(run, mode)
+        title, arms = f"{where(run)}, {rule_of(run, mode)}", arm_counts(run, mode)
         draw[f"accuracy_{mode}"] = partial(plots.accuracy_forest, arms, baseline=run.summary["baseline"], title=title)
         draw[f"per_class_{mode}"] = partial(plots.per_class_bars, per_class(run, mode), title=title)
         if len(pairs := paired(run, mode)):

@@ -11,11 +11,16 @@ from typing import Any
 
 import pandas as pd
 
+from llamavid_kit.reply_file import read_replies
+from llamavid_kit.wordings import STUDY
+
 
 def arm_name(arm: dict[str, Any], *, seeds: int) -> str:
-    """An arm of the summary in words: "fine-tuned, 6 fps", and its seed if there are several."""
+    """An arm of the summary in words: "fine-tuned, 6 fps", its seed if there are several, and what was varied."""
     seed = f", seed {arm['finetune']['seed']}" if arm["finetune"] and seeds > 1 else ""
-    return f"{'fine-tuned' if arm['finetune'] else 'zero-shot'}, {arm['fps']:g} fps{seed}"
+    prompt = f", {arm['prompt']} prompt" if arm.get("prompt", STUDY.name) != STUDY.name else ""
+    order = ", shuffled options" if arm.get("shuffle") is not None else ""
+    return f"{'fine-tuned' if arm['finetune'] else 'zero-shot'}, {arm['fps']:g} fps{seed}{prompt}{order}"
 
 
 class Run:
@@ -104,9 +109,23 @@ class Run:
         """How an arm is called in tables and figures; the seed is said where there are several."""
         return arm_name(arm, seeds=len(self.seeds))
 
+    def is_main(self, arm: dict[str, Any]) -> bool:
+        """Whether the arm was asked in the run's first prompt with the options as listed: by default all were."""
+        first = (self.config.get("prompts") or [STUDY.name])[0]
+        return arm.get("prompt", STUDY.name) == first and arm.get("shuffle") is None
+
+    @property
+    def varied(self) -> bool:
+        """Whether some arms were asked in other words or with the options in another order."""
+        return not all(self.is_main(arm) for arm in self.summary["arms"])
+
     def arm(self, key: str) -> dict[str, Any]:
         """The summary of the arm with that file name."""
         return next(arm for arm in self.summary["arms"] if arm["name"] == key)
+
+    def head(self, key: str) -> dict[str, Any]:
+        """The configuration that heads the arm's file."""
+        return read_replies(self.folder / "arms" / f"{key}.jsonl")[0]
 
     @cached_property
     def training(self) -> dict[str, pd.DataFrame]:

@@ -15,6 +15,9 @@ from llamavid_kit.statistics import holm, visibility_curve, wilson
 from llamavid_kit.study import UCF_CRIME_EVENTS
 
 CURVE_FPS = (1, 2, 3, 6)
+FAMILIES = ("rates and training", "prompts", "order")
+"""What a comparison is about: rates or trainings (in the first prompt, options as listed), two
+prompts, or options listed against shuffled, all else equal. Each is its own question and its own Holm family."""
 MEASURES = (
     "balanced_accuracy", "macro_f1", "no_label", "score", "precision", "recall", "f1", "animals_f1", "actions_f1",
     "unparsed",
@@ -33,6 +36,7 @@ def write_summary(out: Path, config, clips: dict, seconds: dict[str, float], *, 
     for arm in config.arms():
         head, lines = read_arm(out / "arms" / f"{arm.name}.jsonl")
         named = {"name": head["name"], "fps": head["fps"], "finetune": head["finetune"], "answering": head["answering"]}
+        named |= {"prompt": arm.prompt, "shuffle": arm.shuffle, "rule": head.get("rule", "not recorded")}
         arms.append(named | asked.score(lines))
         answered[arm.name] = lines
     summary = {
@@ -55,7 +59,7 @@ def _write_results(arms: list[dict], path: Path) -> None:
     """A row an arm: the numbers that its question gives it, intervals as two columns."""
     rows = pd.DataFrame(arms)
     rows[["low95", "high95"]] = rows["wilson95"].to_list()
-    columns = ["name", "fps", "answering", "n", "correct", "accuracy"]
+    columns = ["name", "fps", "prompt", "shuffle", "answering", "rule", "n", "correct", "accuracy"]
     for name in MEASURES:
         if name in rows:
             columns.append(name)
@@ -66,18 +70,33 @@ def _write_results(arms: list[dict], path: Path) -> None:
 
 
 def _paired(config, asked: Question, answered: dict[str, list[dict]]) -> list[dict]:
-    """Rates against each other within a training, zero-shot against fine-tuned at each rate; Holm over all p-values."""
-    arms = config.arms()
+    """Every comparison of two arms that differ in one thing, with Holm's correction within each of FAMILIES."""
+    arms, prompts = config.arms(), list(config.prompts)
+    main = [a for a in arms if a.prompt == prompts[0] and a.shuffle is None]
+    listed = [a for a in arms if a.shuffle is None]
     compared = [
-        (a, b) for a in arms for b in arms
-        if a.answering == b.answering
-        and ((a.seed == b.seed and a.fps < b.fps) or (a.seed is None and b.seed is not None and a.fps == b.fps))
+        [
+            (a, b) for a in main for b in main
+            if (a.seed == b.seed and a.fps < b.fps) or (a.seed is None and b.seed is not None and a.fps == b.fps)
+        ],
+        [
+            (a, b) for a in listed for b in listed
+            if (a.seed, a.fps) == (b.seed, b.fps) and prompts.index(a.prompt) < prompts.index(b.prompt)
+        ],
+        [
+            (a, b) for a in listed for b in arms
+            if (a.seed, a.fps, a.prompt) == (b.seed, b.fps, b.prompt) and b.shuffle is not None
+        ],
     ]  # fmt: skip
-    rows = [asked.compare(answered[a.name], answered[b.name], (a.name, b.name)) for a, b in compared]
-    tests = [(row, name) for row in rows for name in row if name == "p" or name.endswith("_p")]
-    for (row, name), adjusted in zip(tests, holm([row[name] for row, name in tests]), strict=True):
-        row[f"{name}_holm"] = adjusted
-    return rows
+    found = []
+    for family, pairs in zip(FAMILIES, compared, strict=True):
+        pairs = [(a, b) for a, b in pairs if a.answering == b.answering]
+        rows = [asked.compare(answered[a.name], answered[b.name], (a.name, b.name)) for a, b in pairs]
+        tests = [(row, name) for row in rows for name in row if name == "p" or name.endswith("_p")]
+        for (row, name), adjusted in zip(tests, holm([row[name] for row, name in tests]), strict=True):
+            row[f"{name}_holm"] = adjusted
+        found += [{"family": family, **row} for row in rows]
+    return found
 
 
 def _visibility(clips: dict) -> list[dict]:

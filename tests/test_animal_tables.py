@@ -69,7 +69,8 @@ def test_pairs_for_reading(run):
 
 def test_errors_are_counted_over_all_replies(run):
     table = animal_tables.error_counts(run).set_index("arm")
-    assert list(table.columns) == ["replies", *animal_tables.KINDS]
+    assert list(table.columns) == ["replies", *animal_tables.KINDS, "rule"]
+    assert set(table.pop("rule")) == {run.summary["rule"]}
     assert table.loc[SHOWN[0]].tolist() == [5, 1, 2, 1, 1, 0, 1, 1]
     assert table.loc[SHOWN[3]].tolist() == [5, 4, 0, 0, 1, 0, 0, 0]
     for shown, key in zip(SHOWN, ARMS, strict=True):
@@ -82,7 +83,7 @@ def test_table_5_shows_replies_with_their_errors_in_words(run):
     assert list(table.index) == TEST  # t0 to t3 zero-shot, t4 fine-tuned
     assert list(table.columns) == [
         "truth", "zero-shot", "zero-shot: score", "zero-shot: errors", "fine-tuned", "fine-tuned: score",
-        "fine-tuned: errors",
+        "fine-tuned: errors", "rule",
     ]  # fmt: skip
     for k, clip in enumerate(TEST):
         assert table.loc[clip, "truth"] == TRUTHS[k] and table.loc[clip, "zero-shot"] == REPLIES[ARMS[0]][k]

@@ -106,7 +106,7 @@ def test_published_numbers_stand_beside_the_studys_labels_only(runs):
 def test_accuracy_by_what_the_frames_held_adds_up(runs):
     run = runs["normal"]
     for row, arm in zip(report_tables.by_receipt(run).itertuples(index=False), run.summary["arms"], strict=False):
-        counted = [re.match(r"(\d+)/(\d+)", cell) for cell in row[1:]]
+        counted = [re.match(r"(\d+)/(\d+)", cell) for cell in row[2:]]
         assert sum(int(c[2]) for c in counted) == 330
         assert row[0] != run.shown(arm) or sum(int(c[1]) for c in counted) == arm["correct"]
 
@@ -129,6 +129,9 @@ def test_the_report_is_one_page_that_fetches_nothing(runs, name):
     assert "from llamavid_kit import" not in page and str(run.folder) not in page  # no code, no machine path
     assert page.index("What sampling can show at all") < page.index("How many clips each arm got right")
     assert ("Table 3" in page) == (name != "own_labels")
+    assert page.index("Does the answer depend on how it was asked?") < page.index("Fine-tuning</h2>")
+    assert "place and label are the same thing here" in page and "in another order</h3>" not in page
+    assert ("likelihoods were <strong>not recorded</strong>" in page) == (name != "own_labels")
     assert ("choosing among the labels" in page) == (name != "own_labels")
     assert "<b>dog</b>" not in page  # replies are shown as text
 

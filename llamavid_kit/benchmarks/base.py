@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from llamavid_kit.resampling import clustered_mean
 from llamavid_kit.statistics import wilson
 
 WORD = "\nAnswer the question using a single word or phrase."
@@ -52,12 +53,13 @@ class Item:
 class Part:
     """One split or axis of `n` items. `k`: how many are right, None where an item can be right in part.
 
-    value: in the table's unit (percent, or 0 to 5)
+    value: in the table's unit (percent, or 0 to 5); interval95: its own, where it is no mean over items (an F1)
     """
 
     n: int
     value: float
     k: int | None = None
+    interval95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Score:
     more: other numbers that the original prints, by its names
     axes: part → item id → outcome, of parts that share items or are not the items' splits; `more` of such a part holds
         its "score95"
+    interval95: of `value`, by the benchmark itself where the value is no mean of `outcomes`
     """
 
     mode: str
@@ -80,6 +83,7 @@ class Score:
     no_answer: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
     axes: dict[str, dict[str, float]] = field(default_factory=dict)
+    interval95: tuple[float, float] | None = None
 
 
 class Scorer(Protocol):
@@ -156,12 +160,29 @@ def part(values: Sequence[float]) -> Part:
 
 
 def wilson_interval(outcomes: Mapping[str, float], clusters: Mapping[str, str]) -> tuple[float, float] | None:
-    """Wilson's interval as if items were independent: too narrow where several share a picture. None for part scores.
-
-    The default `Interval` of `run.evaluate`; give another there for intervals clustered by picture or clip.
-    """
+    """Wilson's interval as if items were independent: too narrow where several share a picture; not for part scores."""
     values = outcomes.values()
     return wilson(int(sum(values)), len(values)) if values and all(v in (0, 1) for v in values) else None
+
+
+def clustered_interval(outcomes: Mapping[str, float], clusters: Mapping[str, str]) -> tuple[float, float] | None:
+    """The default `Interval` of `run.evaluate`: Wilson's where each item has a picture or clip alone, else clustered.
+
+    Items that share one are fewer observations than they seem: `resampling.clustered_mean`, cut to 0 and 1. Where all
+    outcomes are right or all wrong that sees no spread, and Wilson's is taken as if each picture were one item. Part
+    scores without shared pictures get the same t interval. None where one picture or equal part scores show no spread.
+    """
+    names, values = list(outcomes), list(outcomes.values())
+    groups = [clusters[name] for name in names]
+    n_groups = len(set(groups))
+    if n_groups == len(values) and (found := wilson_interval(outcomes, clusters)):
+        return found
+    if set(values) in ({0}, {1}):
+        return wilson(n_groups * int(values[0]), n_groups)
+    if n_groups < 2 or len(set(values)) == 1:
+        return None
+    low, high = clustered_mean(values, groups).interval95
+    return max(0.0, low), min(1.0, high)
 
 
 # --- reading other people's files ----------------------------------------------------------------------------------

@@ -4,12 +4,16 @@ Data folder: llava_pope_test.jsonl (LLaVA), coco/coco_pope_{adversarial,popular,
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llamavid_kit.benchmarks import FILES as ALL_FILES
 from llamavid_kit.benchmarks.base import Benchmark, Item, Part, Score, by_id, inside, needed, read_rows, same_ids
+from llamavid_kit.statistics import BATCH, RESAMPLES
 
 QUESTIONS = "llava_pope_test.jsonl"
 CATEGORIES = ("adversarial", "popular", "random")
@@ -94,17 +98,56 @@ def counts(pairs: Sequence[tuple[str | None, str]]) -> dict[str, float]:
     }  # fmt: skip
 
 
+def f1_intervals(
+    items: Sequence[Item], answers: Mapping[str, str | None], *, seed: int = 0
+) -> dict[str, tuple[float, float] | None]:
+    """Category ("" for the mean over categories) → percentile bootstrap interval of its F1, in percent.
+
+    Pictures are drawn anew with all their questions, because those share what the model made of the picture. A category
+    in which a draw has no yes, said or true, has no F1 and is left out of its mean. None where nothing varies.
+    """
+    categories, pictures = (
+        {name: k for k, name in enumerate(dict.fromkeys(names))}
+        for names in ([i.split for i in items], [i.group for i in items])
+    )
+    counts = np.zeros((len(pictures), len(categories), 2))  # true positives; yes said plus yes true
+    for item in items:
+        yes, true = answers[item.id] == "yes", item.answers[0] == "yes"
+        counts[pictures[item.group], categories[item.split]] += (yes and true, yes + true)
+    without = np.where(counts[..., 1].sum(0) > 0, np.nan, 0.0)  # a whole category without a yes counts as 0 in `score`
+    rng, found = np.random.default_rng(seed), []
+    for size in [BATCH] * (RESAMPLES // BATCH) + [RESAMPLES % BATCH]:
+        weights = rng.multinomial(len(pictures), np.full(len(pictures), 1 / len(pictures)), size)
+        both, sums = np.moveaxis(np.tensordot(weights, counts, 1), -1, 0)  # (size, categories) each
+        f1 = np.where(sums > 0, 2 * both / np.maximum(sums, 1), without)
+        found.append(f1)
+    f1 = np.concatenate(found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw of few pictures may have no yes at all
+        drawn = np.column_stack([np.nanmean(f1, 1), f1])
+        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) * 100
+    spread = [(float(a), float(b)) if b > a else None for a, b in zip(low, high, strict=True)]
+    return dict(zip(["", *categories], spread, strict=True))
+
+
 def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
-    """The mean of the categories' F1 in percent; a part's `k` counts right answers, its value is the F1."""
+    """The mean of the categories' F1 in percent; a part's `k` counts right answers, its value is the F1.
+
+    `interval95` of a part and of the whole belong to these F1, other intervals to the share of right answers.
+    """
     answers = {item.id: said(replies[item.id], mode=mode) for item in items}
     more = {
         category: counts([(answers[i.id], i.answers[0]) for i in items if i.split == category])
         for category in dict.fromkeys(item.split for item in items)
     }
-    parts = {c: Part(int(m["samples"]), 100 * m["F1 score"], int(m["TP"] + m["TN"])) for c, m in more.items()}
+    intervals = f1_intervals(items, answers)
+    parts = {
+        c: Part(int(m["samples"]), 100 * m["F1 score"], int(m["TP"] + m["TN"]), intervals[c]) for c, m in more.items()
+    }
     outcomes = {item.id: float(answers[item.id] == item.answers[0]) for item in items}
     none = tuple(name for name, answer in answers.items() if answer is None)
-    return Score(mode, sum(p.value for p in parts.values()) / len(parts), parts, outcomes, none, more)
+    value = sum(p.value for p in parts.values()) / len(parts)
+    return Score(mode, value, parts, outcomes, none, more, interval95=intervals[""])
 
 
 BENCHMARK = Benchmark(

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from llamavid_kit.answering import ImageModel, Reply, VideoModel
-from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, joined, wilson_interval
+from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, clustered_interval, joined, wilson_interval
 from llamavid_kit.folders import write_whole
 from llamavid_kit.reply_file import append, read_replies, resume
 from llamavid_kit.verdicts import TOP_SCORE
@@ -48,7 +48,7 @@ class Result:
 def evaluate(
     benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str,
     settings: dict[str, Any] | None = None, batch: int = 16, fps: float = 1.0, judge: Any = None,
-    interval: Interval = wilson_interval,
+    interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Answer what is not answered yet, score, and write the result.
 
@@ -61,7 +61,7 @@ def evaluate(
         fps: of a video benchmark.
         judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
             `out`, for this run alone.
-        interval: how sure a mean is; clusters of items that share a picture or clip are handed to it.
+        interval: how sure a mean is; by default clustered where several items share a picture or clip, else Wilson's.
 
     Raises ValueError where the data are not as expected, `out` belongs to another run, or replies and items differ.
     """
@@ -123,8 +123,9 @@ def _items_key(items: Sequence[Item]) -> str:
 
 
 def score_run(
-    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None, interval: Interval = wilson_interval
-) -> Result:
+    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None,
+    interval: Interval = clustered_interval,
+) -> Result:  # fmt: skip
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
     head, lines = read_replies(path, what="run")
     replies = joined(items, [(line["id"], line["reply"]) for line in lines])
@@ -132,7 +133,7 @@ def score_run(
     scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
     intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
-    note = _note(items, scores[benchmark.modes[0]]) if interval is wilson_interval else ""
+    note = _note(items, scores[benchmark.modes[0]], interval)
     result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note)
     _write(result, items, replies, path.parent)
     return result
@@ -158,12 +159,16 @@ def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score, interv
     return found
 
 
-def _note(items: Sequence[Item], score: Score) -> str:
-    counted = [item for item in items if item.id in score.outcomes]
+def _note(items: Sequence[Item], score: Score, interval: Interval) -> str:
+    answered = set(score.outcomes).union(*score.axes.values())
+    counted = [item for item in items if item.id in answered]
     groups = {item.group for item in counted}
     if len(groups) == len(counted):
         return ""
-    return f"intervals as if {len(counted)} items about {len(groups)} pictures or clips were independent: too narrow"
+    shared = f"{len(counted)} items about {len(groups)} pictures or clips"
+    if interval is clustered_interval:
+        return f"intervals clustered by picture or clip: {shared}"
+    return f"intervals as if {shared} were independent: too narrow" if interval is wilson_interval else ""
 
 
 def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: Path) -> None:

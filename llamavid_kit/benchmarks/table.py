@@ -31,10 +31,12 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     values = list(score.outcomes.values())
     right = int(sum(values)) if set(values) <= {0, 1} else None
     sure = _sure(right, len(values), intervals.get("")) if values else ""
-    lines = [f"  {'this run':10s} {_number(score.value, benchmark.unit)}  {benchmark.metric}, scorer: {mode}{sure}"]
+    value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95)}"
+    lines = [f"  {'this run':10s} {value}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
         interval = score.more[name]["score95"] if name in score.axes else intervals.get(name)
-        shown = f"{_number(part.value, benchmark.unit)}{_sure(part.k, part.n, interval)}"
+        value = f"{_number(part.value, benchmark.unit)}{_between(part.interval95)}"
+        shown = f"{value}{_sure(part.k, part.n, interval)}"
         lines.append(f"    {name:22s} {shown}")
     return lines
 
@@ -68,8 +70,14 @@ def _verdicts(score: Score) -> list[str]:
 
 
 def _sure(k: int | None, n: int, interval: tuple[float, float] | None) -> str:
-    between = f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+    """How many are right, and the interval of that share; of the value itself where items can be right in part."""
+    between = _between(interval)
     return f"; n = {n}{between}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    """A 95% interval, to stand right behind the number that it belongs to."""
+    return f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
 
 
 def _number(value: float, unit: str) -> str:

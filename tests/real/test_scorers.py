@@ -7,6 +7,7 @@ values than the file holds.
 import gzip
 import json
 import re
+from pathlib import Path
 
 import pytest
 from test_verdicts import STRICT as STRICT_READINGS
@@ -64,7 +65,7 @@ def pope_edge_cases(record) -> int:
     assert printed.keys() == record["official_output"].keys()
     n += sum(same(printed[name], value, name) for name, value in record["official_output"].items())
     items = [
-        Item(str(row["question_id"]), None, row["text"], row["text"], (labels[row["question_id"]],), row["category"])
+        Item(name := str(row["question_id"]), Path(name), "", "", (labels[row["question_id"]],), row["category"])
         for row in record["questions"]
     ]
     replies = {str(row["question_id"]): row["text"] for row in record["answers"]}
