@@ -172,6 +172,7 @@ def confusion_row(panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[s
     for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
         confusion.__wrapped__(matrix, labels, columns, name, ax=ax)
         ax.set_title(name, fontsize=12)
+        ax.set_xticks(ax.get_xticks(), columns, rotation=25, ha="right")  # a narrow panel has no room for level names
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
     if title:

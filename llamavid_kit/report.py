@@ -32,7 +32,8 @@ td{text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums}
 details{margin:.8em 0;max-width:100%;overflow-x:auto} summary{cursor:pointer;color:#005a8f}
 .wrap td{white-space:normal;min-width:8em;vertical-align:top}
 code{background:#f1f1f1;padding:.1em .3em;border-radius:3px;font-size:.9em} .scroll{overflow-x:auto}
-@media print{main{max-width:none} details{display:block} h2{break-after:avoid} img,table{break-inside:avoid}}
+@media print{main{max-width:none} td{white-space:normal} .scroll{overflow:visible}}
+@media print{details{display:block} h2{break-after:avoid} img,table{break-inside:avoid}}
 """
 
 

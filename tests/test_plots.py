@@ -117,3 +117,14 @@ def test_figures_leave_nothing_open_and_no_global_style_behind():
     before = dict(plt.rcParams)
     plots.training_curves({"a": [{"step": 1, "loss": 1.0}]})
     assert not plt.get_fignums() and dict(plt.rcParams) == before
+
+
+def test_names_under_narrow_panels_do_not_run_into_each_other():
+    """Two panels side by side: each name ends, upwards and to the right, under its own column."""
+    labels = ("Anomaly", "Normal Video")
+    fig = plots.confusion_row({arm: ([[9, 1, 0], [2, 3, 5]], labels, (*labels, "no label")) for arm in ("a", "b")})
+    fig.canvas.draw()
+    for ax in fig.axes[:2]:
+        names = ax.get_xticklabels()
+        assert [name.get_text() for name in names] == ["Anomaly", "Normal Video", "no label"]
+        assert all(name.get_rotation() > 0 and name.get_ha() == "right" for name in names)
