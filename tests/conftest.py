@@ -1,28 +1,10 @@
-"""Where the reference folders lie. Only this file knows; a test asks for the fixture.
-
-`LLAMAVID_REFERENCE` and `LLAMAVID_REAL` name folders of reference tensors and of real files. Without the
-variable the folders beside the checkout are tried, and a test that finds none skips with the reason. Where a
-variable is set, a skipped test is a failed test: whoever names the folder wants the whole suite.
-"""
+"""Fixtures of all tests: the reference folders (`outside.py` says where they lie) and the small model."""
 
 import os
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"LLAMAVID_REFERENCE": "reference", "LLAMAVID_REAL": "real"}
-
-
-def outside_folder(variable: str) -> Path | None:
-    """The folder that `variable` names, else the one beside the checkout, else None."""
-    if named := os.environ.get(variable):
-        path = Path(named).resolve()
-        if not path.is_dir():
-            raise pytest.UsageError(f"{variable}={named} is not a folder")
-        return path
-    beside = ROOT.parent / "shared" / FOLDERS[variable]
-    return beside if beside.is_dir() else None
+from outside import outside_folder
 
 
 def _fixture(variable: str) -> Path:

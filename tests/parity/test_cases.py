@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import outside_folder
+from outside import outside_folder
 from safetensors.torch import load_file
 
 from llamavid_kit import checkpoints
