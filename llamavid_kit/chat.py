@@ -32,7 +32,7 @@ class RefusedError(Exception):
     """The model does not take this request (too long, filtered); asking again would not help, the next one may pass."""
 
 
-class UnreachableError(Exception):
+class UnreachableError(ConnectionError):
     """No reply after all retries; a later run may get one."""
 
 
