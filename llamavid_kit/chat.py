@@ -233,6 +233,8 @@ class ReplyLog:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = json.loads(line)
+                if not isinstance(record["text"], str):
+                    raise TypeError("text is no text")
                 self._replies[record["key"]] = Reply(record["text"], record["finish"])
             except (ValueError, TypeError, KeyError):
                 raise ValueError(f"{self.path}, line {number}: not a logged reply; delete that line") from None

@@ -65,5 +65,9 @@ def clips_needed(only_a: float, only_b: float, *, power: float = 0.8, level: flo
             low = middle
         else:
             high = middle
-    nearby = range(max(1, high - 2 * math.isqrt(high) - 10), high)
+    discordant = only_a + only_b
+    if high * discordant * (1 - discordant) > 5:  # variance of the number of discordant clips: no tooth is left
+        return high
+    tooth = math.ceil(4 / abs(only_b - only_a))
+    nearby = range(max(1, high - 2 * tooth - 10), high)
     return next((n for n in nearby if mcnemar_power(n, only_a, only_b, level=level) >= power), high)

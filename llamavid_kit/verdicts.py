@@ -19,7 +19,7 @@ from llamavid_kit.statistics import bootstrap_ratio, wilson
 Mode = Literal["strict", "original"]
 TOP_SCORE = 5
 MAX_CHARS = 10_000  # a verdict has some 30; CPython's parser may overflow its stack on text that is long and nested
-MAX_SCORE = 10**300  # sums of what lies beyond would not fit into a float
+MAX_SCORE = 10**100  # sums and squares of what lies far beyond would not fit into a float
 _CODE_FENCE = re.compile(r"```(?:python|json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
 _ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 ASKED_AGAIN = "not saved; file stays incomplete and the while-True loop asks again"
