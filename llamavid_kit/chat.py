@@ -32,7 +32,7 @@ class RefusedError(Exception):
     """The model does not take this request (too long, filtered); asking again would not help, the next one may pass."""
 
 
-class UnreachableError(Exception):
+class UnreachableError(ConnectionError):
     """No reply after all retries; a later run may get one."""
 
 
@@ -233,6 +233,8 @@ class ReplyLog:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = json.loads(line)
+                if not isinstance(record["text"], str):
+                    raise TypeError("text is no text")
                 self._replies[record["key"]] = Reply(record["text"], record["finish"])
             except (ValueError, TypeError, KeyError):
                 raise ValueError(f"{self.path}, line {number}: not a logged reply; delete that line") from None

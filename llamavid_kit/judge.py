@@ -8,8 +8,10 @@ what it is asked stands in `judge_prompts.py`, how its words are read in `verdic
 
 import hashlib
 import json
+import logging
 import re
 import string
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +28,10 @@ from llamavid_kit.judge_prompts import JudgeItem, judge_prompt
 from llamavid_kit.scoring import RULES, label_of
 from llamavid_kit.verdicts import TOP_SCORE, Mode, Verdict, read
 
+log = logging.getLogger(__name__)
+
 YES_SCORE = animal_judge.YES_SCORE
+REFUSED = "refused by the judge"
 
 
 class Judge(Protocol):
@@ -93,13 +98,26 @@ class ChatJudge:
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
         _checked(items, task)
-        pool = ThreadPoolExecutor(self.workers)
+        pool, failed = ThreadPoolExecutor(self.workers), threading.Event()
+
+        def one(item: JudgeItem) -> Verdict | None:
+            if failed.is_set():  # nothing more is asked once a request has failed for good
+                return None
+            try:
+                return self._one(item, task, mode)
+            except BaseException:
+                failed.set()
+                raise
+
         try:
-            asked = tqdm(
-                pool.map(lambda item: self._one(item, task, mode), items),
-                desc="judging", unit="item", total=len(items), disable=len(items) < 2,
-            )  # fmt: skip
-            return list(asked)
+            asked = tqdm(pool.map(one, items), desc="judging", unit="item", total=len(items), disable=len(items) < 2)
+            found = list(asked)
+            if refused := [v for v in found if v.problem == REFUSED]:
+                log.warning(
+                    "the judge refused %d of %d items; %s: %s", len(refused), len(found), refused[0].item,
+                    refused[0].reply,
+                )  # fmt: skip
+            return found
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -110,7 +128,7 @@ class ChatJudge:
             messages = prompt.messages(item)
             said = self.log.reply(named, messages, about=item.id) if self.log is not None else named.reply(messages)
         except RefusedError as error:
-            return Verdict(item.id, None, None, str(error), "refused by the judge")
+            return Verdict(item.id, None, None, str(error), REFUSED)
         return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
 
 

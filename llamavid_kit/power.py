@@ -5,6 +5,8 @@ clips. Only discordant clips count in a paired comparison, so the two shares say
 accuracy, their sum how often the arms disagree at all. The test itself is `statistics.mcnemar_exact`.
 """
 
+import math
+
 import numpy as np
 from scipy.stats import binom
 
@@ -39,7 +41,10 @@ def _largest_rejected(m: np.ndarray, level: float) -> np.ndarray:
 
 
 def clips_needed(only_a: float, only_b: float, *, power: float = 0.8, level: float = 0.05) -> int:
-    """Smallest number of clips n at which `mcnemar_power` reaches `power` and one clip fewer does not.
+    """Smallest number of clips n at which `mcnemar_power` reaches `power`.
+
+    Where most clips are discordant, the power of an exact test goes up in teeth: a few clips more may have a little
+    less (at shares of 0.3 and 0.7 it reaches 0.8 at 49 clips, and for good at 54).
 
     only_a, only_b: shares of clips that only that arm gets right; they must differ. From 4 and 12 of 242: 4 / 242 and
     12 / 242. Shares that were estimated on few clips are themselves uncertain, and so is the number.
@@ -60,4 +65,9 @@ def clips_needed(only_a: float, only_b: float, *, power: float = 0.8, level: flo
             low = middle
         else:
             high = middle
-    return high
+    discordant = only_a + only_b
+    if high * discordant * (1 - discordant) > 5:  # variance of the number of discordant clips: no tooth is left
+        return high
+    tooth = math.ceil(4 / abs(only_b - only_a))
+    nearby = range(max(1, high - 2 * tooth - 10), high)
+    return next((n for n in nearby if mcnemar_power(n, only_a, only_b, level=level) >= power), high)

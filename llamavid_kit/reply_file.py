@@ -16,20 +16,41 @@ from llamavid_kit.folders import write_whole
 def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
     """How many of `n` replies stand in `path`, cut to whole batches; a new file gets `{what: head}` as first line.
 
-    Raises ValueError where the file was begun with another head.
+    Raises ValueError where the file was begun with another head and holds replies, naming what differs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = json.dumps({what: head}) + "\n"
     found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
     whole = [(line + b"\n").decode() for line in found.split(b"\n")[:-1]]
     if whole and whole[0] != header:
-        raise ValueError(f"{path} belongs to another {what}: {whole[0][:200]}; give another output folder")
+        differing = _differing(path, whole[0], head, what)
+        if len(whole) > 1:
+            raise ValueError(f"{path} belongs to another {what}: {differing}; give another output folder")
     n_lines = max(0, len(whole) - 1)
     done = n if n_lines == n else n_lines // batch * batch
     kept = "".join([header, *whole[1 : 1 + done]])
     if found != kept.encode():
         write_whole(path, kept)
     return done
+
+
+def _differing(path: Path, line: str, head: dict[str, Any], what: str) -> str:
+    """What the first line says otherwise than `head`, in words."""
+    there = _parsed(path, 1, line)
+    there = there.get(what) if isinstance(there, dict) else None
+    if not isinstance(there, dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another output folder")
+    asked = json.loads(json.dumps(head))
+    names = [name for name in dict.fromkeys([*there, *asked]) if there.get(name) != asked.get(name)]
+    said = [f"{name} {there.get(name)!r:.80}, now {asked.get(name)!r:.80}" for name in names]
+    return "; ".join(said) or "the order of its settings"
+
+
+def _parsed(path: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; delete the file, or begin anew") from None
 
 
 def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
@@ -42,6 +63,7 @@ def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 
 
 def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A finished file → its head and its lines."""
-    head, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
-    return json.loads(head)[what], [json.loads(line) for line in lines]
+    """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON."""
+    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
+    head, *replies = (_parsed(path, number, line) for number, line in enumerate(lines, 1))
+    return head[what], replies

@@ -191,6 +191,8 @@ def nested_bootstrap(
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not 0 < level < 1:
         raise ValueError(f"{first.shape=}, {second.shape=}, {level=}: expected (seeds, clips) twice, of the same clips")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("an outcome is not a finite number: expected one of every seed and clip, none missing")
     if min(len(first), len(second), first.shape[1]) < 2:
         raise ValueError(
             f"{len(first)} and {len(second)} training seeds, {first.shape[1]} clips: expected at least two of each; "

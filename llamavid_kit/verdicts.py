@@ -19,6 +19,7 @@ from llamavid_kit.statistics import bootstrap_ratio, wilson
 Mode = Literal["strict", "original"]
 TOP_SCORE = 5
 MAX_CHARS = 10_000  # a verdict has some 30; CPython's parser may overflow its stack on text that is long and nested
+MAX_SCORE = 10**100  # sums and squares of what lies far beyond would not fit into a float
 _CODE_FENCE = re.compile(r"```(?:python|json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
 _ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 ASKED_AGAIN = "not saved; file stays incomplete and the while-True loop asks again"
@@ -152,8 +153,9 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
 
     Faults that are kept: any "yes" or else "no" inside the word decides, so "not sure" and "unknown" are a no; 4.8
     becomes 4; 7 and -1 enter the mean. Where the original raises, this says what and what followed: `ASKED_AGAIN`, for
-    ever, or `CRASHES`. Departures: a reply above `MAX_CHARS` is not parsed (as if too complex), and what JSON cannot
-    hold, which left half a file behind, counts as the crash it led to.
+    ever, or `CRASHES`. Departures: a reply above `MAX_CHARS` is not parsed (as if too complex), what JSON cannot hold,
+    which left half a file behind, counts as the crash it led to, and so does a score beyond `MAX_SCORE`, whose mean
+    the original could not compute.
     """
     try:
         if len(reply) > MAX_CHARS:
@@ -165,6 +167,9 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
     try:
         saved = json.loads(json.dumps(value))
         score = int(saved["score"])
+        if abs(score) > MAX_SCORE:
+            score = None
+            raise OverflowError("integer division result too large for a float")
         if yes_no:
             verdict = _original_verdict(saved)
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError, _InvalidPredictionError) as error:

@@ -52,6 +52,12 @@ BROKEN = {
     "gqa, no picture": ("gqa", lambda f: (f / "images" / "n0.png").unlink(), "n0.png is not there"),
     "gqa, no JSON": ("gqa", lambda f: (f / GQA).write_text("{"), "line 1 is not JSON"),
     "gqa, no text": ("gqa", lambda f: _rewrite(f / GQA, lambda r: r[1].pop("text")), "row 2: 'text' is None"),
+    "gqa, no UTF-8": ("gqa", lambda f: (f / GQA).write_bytes(b"\xff"), r"llava_gqa_\S+ is no UTF-8 text"),
+    "gqa, nested": ("gqa", lambda f: (f / GQA).write_text("[" * 100_000), r"llava_gqa_\S+ is not JSON"),
+    "gqa, types that are none": (
+        "gqa", lambda f: _rewrite_json(f / "testdev_balanced_questions.json", lambda c: c["200"].update(types="x")),
+        "id 200: types 'x'",
+    ),
     "pope, longer labels": (
         "pope", lambda f: _rewrite(f / RANDOM, lambda r: r.append(r[0] | {"question_id": 5})),
         r"1 labels have no question \(5\)",
@@ -69,6 +75,9 @@ BROKEN = {
     "scienceqa, no such choice": (
         "scienceqa", lambda f: _rewrite_json(f / "problems.json", lambda c: c["10"].update(answer=7)), "id 10",
     ),
+    "scienceqa, choices without words": (
+        "scienceqa", lambda f: _rewrite_json(f / "problems.json", lambda c: c["10"].update(choices=[1, 2])), "id 10",
+    ),
     "scienceqa, another split": (
         "scienceqa", lambda f: _rewrite_json(f / "pid_splits.json", lambda c: c["test"].append("77")), r"1 ids \(77\)",
     ),
@@ -82,6 +91,9 @@ BROKEN = {
         "mmbench", _tsv(lambda t: "\n".join(line for line in t.split("\n") if not line.startswith("240\t"))),
         "a rotation of 240, which is not there",
     ),
+    "mmbench, empty": ("mmbench", _tsv(lambda t: ""), r"\.tsv is no table"),
+    "mmbench, no rows": ("mmbench", _tsv(lambda t: t.split("\n")[0] + "\n"), r"\.tsv holds no rows"),
+    "mmbench, torn": ("mmbench", _tsv(lambda t: t + "\t".join("abcdefghijklmnopq") + "\n"), r"\.tsv is no table"),
     "mmbench, no column": ("mmbench", _tsv(lambda t: t.replace("\tanswer\t", "\tlabel\t")), "no column answer"),
     "vizwiz, a picture twice": (
         "vizwiz", lambda f: _rewrite(f / "llava_test.jsonl", lambda r: r[1].update(image=r[0]["image"])), "than once",
@@ -104,6 +116,8 @@ def test_broken_data_are_named(fault, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said_"),
     [(lambda row: row.update(image_id=9), "answers about picture 3"), (lambda row: row.update(answers=[]), "id 1003"),
+     (lambda row: row.update(answers=5), "id 1003: expected people's answers"),
+     (lambda row: row["answers"].append("red"), "id 1003: expected people's answers"),
      (lambda row: row.update(question_id=7), r"1 questions have no label \(1003\) and 1 labels have no question")],
 )  # fmt: skip
 def test_labels_of_another_question(change, said_, tmp_path):
@@ -111,6 +125,16 @@ def test_labels_of_another_question(change, said_, tmp_path):
     path = tmp_path / "v2_mscoco_val2014_annotations.json"
     _rewrite_json(path, lambda content: change(content["annotations"][0]))
     with pytest.raises(ValueError, match=said_):
+        benchmark("vqav2").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda row: row.pop("question"), lambda row: row.pop("image_id"), lambda row: row.update(image_id="3")]
+)
+def test_questions_that_ask_nothing(change, tmp_path):
+    vqav2(tmp_path, labelled=True)
+    _rewrite_json(tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json", lambda c: change(c["questions"][0]))
+    with pytest.raises(ValueError, match=r"val2014_questions\.json, id \d+: expected the text `question`"):
         benchmark("vqav2").load(tmp_path)
 
 

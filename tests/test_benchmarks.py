@@ -12,7 +12,7 @@ from scripted_model import Scripted, made, run
 from llamavid_kit.__main__ import main
 from llamavid_kit.benchmarks import FILES, benchmark, command
 from llamavid_kit.benchmarks.base import Item, joined
-from llamavid_kit.benchmarks.run import OUTCOMES, REPLIES, RESULT, answer, evaluate
+from llamavid_kit.benchmarks.run import OUTCOMES, REPLIES, RESULT, answer, evaluate, score_run
 from llamavid_kit.benchmarks.table import table
 from llamavid_kit.checkpoints import load
 from llamavid_kit.statistics import wilson
@@ -140,6 +140,14 @@ def test_mmbench_submission_holds_text(tmp_path):
     assert rows[0][4:6] == (None, None)
 
 
+def test_mmbench_submission_of_a_reply_that_no_sheet_can_hold(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    result, _, items = run("mmbench", tmp_path, replies=lambda letter: f"{letter}\x08\n")
+    sheet = openpyxl.load_workbook(result.submission).active
+    said = [row[6] for row in sheet.iter_rows(values_only=True)][1:]
+    assert said == [f"{item.answers[0]}_x0008_\n" for item in items] and (tmp_path / "out" / RESULT).is_file()
+
+
 def test_server_files(tmp_path):
     """VizWiz by picture, VQA v2 every test id with "" for those not asked; answers normalised."""
     vizwiz_file = json.loads(run("vizwiz", tmp_path / "a", replies=lambda c: f"A {c}.")[0].submission.read_text())
@@ -170,7 +178,8 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
     chosen, items, truth = made("gqa", tmp_path / "data")
     options = {"name": "m", "settings": {"weights": "w"}, "batch": 3, "fps": 1.0}
     answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options)
-    with pytest.raises(ValueError, match="belongs to another run"):
+    ((key, value),) = (change.get("settings") or {"model": change["name"]} if "batch" not in change else change).items()
+    with pytest.raises(ValueError, match=f"belongs to another run: {key} .*, now {value!r}; give another"):
         answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options | change)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
@@ -183,8 +192,31 @@ def test_other_questions_or_pictures_are_another_run(tmp_path):
     options = {"name": "m", "settings": {}, "batch": 3, "fps": 1.0}
     answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options)
     items[0].media.write_bytes(items[0].media.read_bytes() + b" ")
-    with pytest.raises(ValueError, match="belongs to another run"):
+    with pytest.raises(ValueError, match="belongs to another run: items '"):
         answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options)
+
+
+def test_a_run_that_answered_nothing_leaves_its_folder_free(tmp_path):
+    """A first try with a wrong option writes no reply, and keeps nobody from the right one."""
+    chosen, items, truth = made("gqa", tmp_path / "data")
+    options = {"settings": {}, "batch": 3, "fps": 1.0}
+    with pytest.raises(KeyboardInterrupt):
+        answer(chosen, items, Scripted(items, truth, stop_after=0), tmp_path / "out", name="wrong", **options)
+    path = answer(chosen, items, Scripted(items, truth), tmp_path / "out", name="right", **options)
+    head, *lines = path.read_text().splitlines()
+    assert json.loads(head)["run"]["model"] == "right" and len(lines) == len(items)
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    result, _, items = run("gqa", tmp_path)
+    path = tmp_path / "out" / REPLIES
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, lines[0], lines[1][:9], *lines[2:], ""]))
+    with pytest.raises(ValueError, match=r"replies\.jsonl, line 3 is damaged"):
+        score_run(result.benchmark, items, path)
+    path.write_text("\n".join(["{", *lines, ""]))
+    with pytest.raises(ValueError, match=r"replies\.jsonl, line 1 is damaged"):
+        run("gqa", tmp_path)
 
 
 def test_replies_are_joined_by_id():
@@ -242,6 +274,20 @@ def test_a_judge_is_asked_for():
 
     with pytest.raises(ValueError, match="scored by a judge"):
         evaluate(replace(benchmark("gqa"), judged=True), None, data=Path(), out=Path(), name="m")
+
+
+def test_a_judge_that_nobody_asks_is_an_error(tmp_path, capsys):
+    MAKERS["pope"](tmp_path / "data")
+    asked = ["evaluate", "pope", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main([*asked, "--judge-rule", "words"]) == 2
+    assert "POPE is scored by its own rule and takes no judge" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path, capsys):
+    MAKERS["gqa"](tmp_path / "data")
+    (tmp_path / "out").write_text("")
+    argv = ["evaluate", "gqa", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main(argv) == 2 and "File exists" in capsys.readouterr().err
 
 
 def test_help_says_what_the_folder_must_hold(capsys):

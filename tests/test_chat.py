@@ -193,8 +193,9 @@ def test_a_line_cut_short_is_asked_again(tmp_path, cut, caplog):
     assert chat.n == 3 and len(ReplyLog(path)) == 2
 
 
-def test_a_foreign_line_is_named(tmp_path):
-    (tmp_path / "replies.jsonl").write_text('{"key": "k", "text": "t", "finish": "stop"}\n[]\n')
+@pytest.mark.parametrize("line", ["[]", '{"key": "k", "te', '{"key": "k", "text": 5, "finish": "stop"}'])
+def test_a_foreign_line_is_named(line, tmp_path):
+    (tmp_path / "replies.jsonl").write_text(f'{{"key": "k", "text": "t", "finish": "stop"}}\n{line}\n')
     with pytest.raises(ValueError, match=r"replies.jsonl, line 2: not a logged reply"):
         ReplyLog(tmp_path / "replies.jsonl")
 

@@ -191,9 +191,19 @@ def test_an_endpoint_that_goes_away_loses_nothing(tmp_path):
     )
 
 
-def test_a_refused_item_is_no_verdict():
+def test_nothing_more_is_asked_once_a_request_has_failed_for_good(tmp_path):
+    """Further items would each wait through all retries before the error is seen."""
+    items = [JudgeItem(f"q{k}", "What?", "a dog", f"dog runs {k}") for k in range(8)]
+    with serve(lambda body, n: Fault(status=429)) as fake:
+        with pytest.raises(UnreachableError):
+            ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm").verdicts(items)
+        assert len(fake.bodies) == 2
+
+
+def test_a_refused_item_is_no_verdict(caplog):
     with serve(lambda body, n: Fault(status=400, body="too long") if n == 0 else YES) as fake:
         found = ChatJudge(endpoint(fake)).verdicts([DOG, CAT])
+    assert "refused 1 of 2 items; q1: HTTP 400 too long" in caplog.text  # a setting that it does not know is said so
     assert found[0].problem == "refused by the judge" and "too long" in found[0].reply and found[1].correct
 
 

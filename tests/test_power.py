@@ -67,6 +67,21 @@ def test_clips_needed_is_the_crossing():
     assert simulated(clips_needed(0.02, 0.06), 0.02, 0.06) == pytest.approx(0.8, abs=0.012)
 
 
+def test_no_smaller_number_does_where_the_power_goes_up_in_teeth():
+    """Beside a search that tries every number."""
+    for a, b, aim in (
+        (0.3, 0.7, 0.8),
+        (0.2, 0.8, 0.5),
+        (0.4, 0.6, 0.9),
+        (0.25, 0.75, 0.8),
+        (0.1, 0.9, 0.5),
+        (0, 1, 0.9),
+    ):
+        first = next(n for n in range(1, 1000) if mcnemar_power(n, a, b) >= aim)
+        assert clips_needed(a, b, power=aim) == first
+    assert clips_needed(0.3, 0.7) == 49 and mcnemar_power(53, 0.3, 0.7) < 0.8 <= mcnemar_power(54, 0.3, 0.7)
+
+
 def test_the_studys_difference_needs_about_500_clips():
     assert clips_needed(4 / 242, 12 / 242) == 510 and mcnemar_power(242, 4 / 242, 12 / 242) == pytest.approx(
         0.435, abs=1e-3

@@ -249,5 +249,7 @@ def test_what_has_no_nested_interval():
         nested_bootstrap([[1, 0]], [[1, 0], [1, 1]])
     with pytest.raises(ValueError, match="same clips"):
         nested_bootstrap([[1, 0], [1, 0]], [[1], [1]])
+    with pytest.raises(ValueError, match="not a finite number"):
+        nested_bootstrap([[1, 0], [1, 0]], [[1, float("nan")], [1, 1]])
     with pytest.raises(ValueError, match="level=0"):
         nested_bootstrap([[1, 0], [1, 0]], [[1, 0], [1, 0]], level=0)

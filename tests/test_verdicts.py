@@ -83,6 +83,8 @@ def test_strict_without_yes_or_no(reply, expected):
         ("{'predicted': 'NO', 'score': True}", "no", 1, "", ""),
         ("{'pred': 'maybe', 'score': 2}", None, 2, "Exception: Invalid prediction", CRASHES),
         ("{'pred': 'yes', 'score': 1e999}", None, None, "OverflowError", CRASHES),
+        ("{'pred': 'yes', 'score': 1e308}", None, None, "OverflowError", CRASHES),
+        ("{'pred': 'yes', 'score': " + "9" * 400 + "}", None, None, "OverflowError", CRASHES),
         ("{'pred': 'yes', 'score': {4}}", None, None, "TypeError", CRASHES),
         ("yes, 4", None, None, "ValueError: malformed node", ASKED_AGAIN),
         ("", None, None, "SyntaxError", ASKED_AGAIN),
@@ -192,6 +194,14 @@ def test_questions_about_one_video_are_one_draw():
     assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
     one_each = table([Verdict(str(v), None, 5 * (v % 2)) for v in range(8)]).score95
     assert all(math.isclose(a, b, abs_tol=0.01) for a, b in zip(grouped, one_each, strict=True))
+
+
+def test_the_largest_scores_that_the_original_reads_have_a_mean():
+    found = [read(f"q{k}", "{'pred': 'yes', 'score': %s}" % digits, mode="original")  # noqa: UP031
+             for k, digits in enumerate(("1e99", "9" * 100, "-" + "9" * 100, "9" * 400, "1e308"))]  # fmt: skip
+    whole = table(found)
+    assert (whole.n_verdicts, whole.problems) == (3, {"crash in the original (OverflowError)": 2})
+    assert whole.score == pytest.approx(1e99 / 3)
 
 
 def test_what_a_table_refuses():

@@ -182,6 +182,26 @@ def test_judges_that_a_command_line_cannot_have(options, message, data, tmp_path
     assert message in capsys.readouterr().err
 
 
+def test_an_endpoint_that_is_away_is_one_line(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("llamavid_kit.chat.time.sleep", lambda _: None)
+    judge = ("--judge-model", "m", "--judge-endpoint", "http://127.0.0.1:9/v1")
+    assert main(evaluate_tiny("msvd", data("msvd"), tmp_path / "run", *judge)) == 2
+    assert "error: no reply" in capsys.readouterr().err
+
+
+def test_a_row_says_its_rate_and_no_certainty_of_equal_scores(data, tmp_path):
+    for name in ("msvd", "video_chatgpt"):
+        _, result = run(name, data(name), tmp_path / "runs" / name, RuleJudge("words"))
+        assert rows_of(tmp_path / "runs" / name / "result.json")["run"]["fps"] == result.fps == 2
+        alike = {axis: found | {"score95": (0.0, 0.0)} if isinstance(found, dict) and "score95" in found else found
+                 for axis, found in result.scores["strict"].more.items()}  # fmt: skip
+        alike |= {"score95": (0.0, 0.0)} if name == "msvd" else {}
+        scores = {"strict": replace(result.scores["strict"], more=alike)}
+        shown = table(replace(result, scores=scores), image_size=112)
+        assert shown.splitlines()[0].endswith("parrot at 112 px, 2 fps")
+        assert "of 5" in shown and "[0.0" not in shown.replace("%", "").split("right")[0]
+
+
 def test_every_video_benchmark_is_known_and_made_up():
     assert {n for n in FILES if benchmark(n).media == "video"} == set(VIDEO)
     for name in VIDEO:

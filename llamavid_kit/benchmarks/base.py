@@ -214,25 +214,30 @@ def inside(folder: Path, name: Any, *, where: str) -> Path:
 
 def read_json(path: Path) -> Any:
     """A JSON file; ValueError names it where it is none."""
+    return _parsed(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); download it again") from error
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text ({error}); download it again") from error
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON ({error}); download it again") from error
 
 
 def read_rows(path: Path, keys: Mapping[str, type | tuple[type, ...]]) -> list[dict[str, Any]]:
     """A JSONL file, or a JSON list, of objects that hold `keys` with these types. ValueError names file and row."""
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     if text.lstrip().startswith("["):
-        rows = read_json(path)
+        rows = _parsed(text, str(path))
     else:
-        rows = []
-        for k, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                try:
-                    rows.append(json.loads(line))
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {k} is not JSON ({error}); download it again") from error
+        rows = [_parsed(line, f"{path}, line {k}") for k, line in enumerate(text.split("\n"), 1) if line.strip()]
     for k, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise ValueError(f"{path}, row {k} is {type(row).__name__}; expected an object with {', '.join(keys)}")

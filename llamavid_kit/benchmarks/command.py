@@ -24,6 +24,8 @@ def evaluate_command(
         raise ValueError(f"batch={batch}, max_new_tokens={length}: expected at least 1 each")
     if benchmark.judged and judge is None:  # before the model is loaded
         raise ValueError(f"{benchmark.title} is scored by a judge: name one with --judge-rule or --judge-model")
+    if judge is not None and not benchmark.judged:
+        raise ValueError(f"{benchmark.title} is scored by its own rule and takes no judge: leave --judge-… out")
     loaded = load(model, device=default_device(), adapter=adapter)
     cache = FrameCache(loaded, out / "frame_tokens" if benchmark.media == "video" else None)
     answerer = LlamaVidAnswerer(loaded, cache, length)

@@ -46,7 +46,10 @@ def _item(name: str, row: Mapping[str, Any], label: Any, images: Path, where: Pa
         raise ValueError(f"{where}, id {name}: no answer; expected an object with the text `answer`")
     if "imageId" in label and Path(row["image"]).stem != str(label["imageId"]):
         raise ValueError(f"id {name}: asked about {row['image']}, labelled for {label['imageId']}; take one release")
-    kind = (label.get("types") or {}).get("structural") or ""
+    types = label.get("types") or {}
+    if not isinstance(types, dict):
+        raise ValueError(f"{where}, id {name}: types {types!r:.80}; expected an object with `structural`")
+    kind = str(types.get("structural") or "")
     media = inside(images, row["image"], where=f"{QUESTIONS}, id {name}")
     return Item(id=name, media=media, prompt=row["text"], question=row["text"], answers=(label["answer"],), split=kind)
 

@@ -7,6 +7,7 @@ model that the server asks about replies which that reader cannot tell.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ REFUSALS = (
     "Sorry, I can't help with images of people yet.", "I can't process this file.",
     "I'm sorry, but without the image provided", "Cannot determine the answer",
 )  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 FILES = ALL_FILES["mmbench"]
 
 
@@ -35,10 +37,15 @@ def load(data: Path) -> list[Item]:
     instruction, which is not told to the text decoder. As there, a choice that reads "nan" or "None" ends the list.
     """
     path = needed(data, TABLE, files=FILES)
-    table = pd.read_table(path)
+    try:
+        table = pd.read_table(path)
+    except ValueError as error:  # pandas' own errors and letters that are not UTF-8
+        raise ValueError(f"{path} is no table of tabs ({error}); download it again") from error
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(f"{path} has no column {', '.join(missing)}; expected MMBench's table of 2023-07-12")
     rows = table.to_dict("records")
+    if not rows:
+        raise ValueError(f"{path} holds no rows")
     by_id(rows, "index", where=path)
     items = [_item(row, path) for row in rows]
     first = {item.id for item in items}
@@ -140,10 +147,18 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge
     return Score(mode, part(list(outcomes.values())).value, accuracy_parts(first, outcomes), outcomes, none, more)
 
 
+def _printable(value: Any) -> Any:
+    return _CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", value) if isinstance(value, str) else value
+
+
 def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path:
-    """The server's .xlsx (`convert_mmbench_for_submission.py`): a row an item, the reply as it is in `prediction`."""
+    """The server's .xlsx (`convert_mmbench_for_submission.py`): a row an item, the reply as it is in `prediction`.
+
+    A control character, which a sheet cannot hold, stands as Office Open XML writes it: "_x0008_".
+    """
     path = out / "mmbench_upload.xlsx"
-    table = pd.DataFrame([item.extra["row"] | {"prediction": replies[item.id]} for item in items])
+    rows = [item.extra["row"] | {"prediction": replies[item.id]} for item in items]
+    table = pd.DataFrame([{name: _printable(value) for name, value in row.items()} for row in rows])
     try:
         with pd.ExcelWriter(path, engine="openpyxl") as writer:
             table[["index", "question", *OPTIONS, "prediction", "answer", "split"]].to_excel(writer, index=False)

@@ -34,6 +34,7 @@ class Result:
     intervals: mode → part → 95% interval of the mean outcome in the table's unit, None where the method does not apply;
     "" is all items together
     note: what a reader of the intervals must know
+    fps: frames a second that a video benchmark was asked with, None for pictures
     """
 
     benchmark: Benchmark
@@ -43,6 +44,7 @@ class Result:
     intervals: dict[str, dict[str, tuple[float, float] | None]]
     submission: Path | None
     note: str = ""
+    fps: float | None = None
 
 
 def evaluate(
@@ -134,8 +136,8 @@ def score_run(
     intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
     note = _note(items, scores[benchmark.modes[0]], interval)
-    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note)
-    _write(result, items, replies, path.parent)
+    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"))
+    _write(result, head, items, replies, path.parent)
     return result
 
 
@@ -171,7 +173,9 @@ def _note(items: Sequence[Item], score: Score, interval: Interval) -> str:
     return f"intervals as if {shared} were independent: too narrow" if interval is wilson_interval else ""
 
 
-def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: Path) -> None:
+def _write(
+    result: Result, head: dict[str, Any], items: Sequence[Item], replies: dict[str, str], out: Path
+) -> None:  # fmt: skip
     rows = pd.DataFrame([
         {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
         | {mode: score.outcomes.get(i.id) for mode, score in result.scores.items()}
@@ -189,6 +193,6 @@ def _write(result: Result, items: Sequence[Item], replies: dict[str, str], out: 
     record = {
         "benchmark": benchmark.name, "model": result.model, "n": result.n, "size": benchmark.size,
         "unit": benchmark.unit, "metric": benchmark.metric, "note": result.note, "scores": scores,
-        "submission": result.submission and result.submission.name,
+        "submission": result.submission and result.submission.name, "run": head,
     }  # fmt: skip
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))

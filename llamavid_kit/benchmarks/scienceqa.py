@@ -60,8 +60,9 @@ def _problem(problems: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     problem = problems.get(name)
     choices = problem.get("choices") if isinstance(problem, dict) else None
     answer = problem.get("answer") if isinstance(problem, dict) else None
-    if not isinstance(choices, list) or not isinstance(answer, int) or not 0 <= answer < len(choices) <= len(LETTERS):
-        raise ValueError(f"{PROBLEMS}, id {name}: {problem!r:.120}; expected up to five choices and answer, an index")
+    texts = isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)
+    if not texts or not isinstance(answer, int) or not 0 <= answer < len(choices) <= len(LETTERS):
+        raise ValueError(f"{PROBLEMS}, id {name}: {problem!r:.120}; expected up to five texts and answer, an index")
     return problem
 
 

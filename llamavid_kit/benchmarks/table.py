@@ -12,7 +12,8 @@ def table(result: Result, *, image_size: int | None) -> str:
     """The lines that `evaluate` prints. image_size: pixels a side, None for a model that does not say."""
     benchmark = result.benchmark
     size = f"{image_size} px" if image_size else "resolution unknown"
-    lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}"]
+    rate = "" if result.fps is None else f", {result.fps:g} fps"
+    lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}{rate}"]
     lines += _judge(result.scores[benchmark.modes[0]])
     for mode, score in result.scores.items():
         lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
@@ -34,7 +35,7 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95)}"
     lines = [f"  {'this run':10s} {value}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
-        interval = score.more[name]["score95"] if name in score.axes else intervals.get(name)
+        interval = _spread(score.more[name]["score95"]) if name in score.axes else intervals.get(name)
         value = f"{_number(part.value, benchmark.unit)}{_between(part.interval95)}"
         shown = f"{value}{_sure(part.k, part.n, interval)}"
         lines.append(f"    {name:22s} {shown}")
@@ -58,8 +59,7 @@ def _verdicts(score: Score) -> list[str]:
     lines, axes = [], {name: found for name, found in score.more.items() if name != "judge"}
     for axis, found in {"": score.more}.items() if "n_verdicts" in score.more else axes.items():
         if not axis and found["score"] is not None:
-            low, high = found["score95"]
-            lines.append(f"    mean score {found['score']:.2f} of 5 [{low:.2f}, {high:.2f}]")
+            lines.append(f"    mean score {found['score']:.2f} of 5{_between(_spread(found['score95']), digits=2)}")
         if found["no_verdict"]:
             reasons = ", ".join(f"{why} {n}" for why, n in found["problems"].items())
             between = found.get("accuracy_between")
@@ -75,9 +75,14 @@ def _sure(k: int | None, n: int, interval: tuple[float, float] | None) -> str:
     return f"; n = {n}{between}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
 
 
-def _between(interval: tuple[float, float] | None) -> str:
+def _between(interval: tuple[float, float] | None, *, digits: int = 1) -> str:
     """A 95% interval, to stand right behind the number that it belongs to."""
-    return f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+    return f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
+
+
+def _spread(interval: tuple[float, float]) -> tuple[float, float] | None:
+    """A bootstrap interval, or None where all scores are alike and it saw no spread, which is not certainty."""
+    return interval if interval[0] < interval[1] else None
 
 
 def _number(value: float, unit: str) -> str:

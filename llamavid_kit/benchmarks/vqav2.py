@@ -44,10 +44,13 @@ def load(data: Path) -> list[Item]:
     same_ids(asked, labels, where=VAL_LABELS)
     items = []
     for name, row in asked.items():
-        label, text = labels[name], f"{row.get('question')}{WORD}"
-        people = [a.get("answer") for a in label.get("answers") or () if isinstance(a, dict)]
-        if label.get("image_id") != row.get("image_id") or not people or not all(isinstance(a, str) for a in people):
-            raise ValueError(f"{VAL_LABELS}, id {name}: expected people's answers about picture {row.get('image_id')}")
+        label, given = labels[name], labels[name].get("answers")
+        if not isinstance(row.get("question"), str) or type(row.get("image_id")) is not int:
+            raise ValueError(f"{VAL_QUESTIONS}, id {name}: expected the text `question` and the number `image_id`")
+        people = [a.get("answer") if isinstance(a, dict) else None for a in given] if isinstance(given, list) else []
+        if label.get("image_id") != row["image_id"] or not people or not all(isinstance(a, str) for a in people):
+            raise ValueError(f"{VAL_LABELS}, id {name}: expected people's answers about picture {row['image_id']}")
+        text = row["question"] + WORD
         media = inside(images, f"COCO_val2014_{row['image_id']:012d}.jpg", where=f"{VAL_QUESTIONS}, id {name}")
         extra = {"question_type": label.get("question_type", "")}
         items.append(Item(name, media, text, text, tuple(people), str(label.get("answer_type", "")), extra=extra))
