@@ -9,7 +9,6 @@ killed go on where it was.
 import argparse
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +29,8 @@ from data_prep.movie_replies import (
     same_question,
 )
 from data_prep.movie_sources import read_films
-from llamavid_kit.chat import DEFAULT_SETTINGS, Chat, Endpoint, RefusedError, ReplyLog, UnreachableError
+from llamavid_kit.chat import DEFAULT_SETTINGS, Chat, RefusedError, ReplyLog, UnreachableError
+from llamavid_kit.chat_options import named_chat
 from llamavid_kit.pairs import InstructionPair, write_jsonl, write_llava
 
 log = logging.getLogger(__name__)
@@ -257,22 +257,9 @@ def _chat(args: argparse.Namespace) -> Chat:
     """The model that the options name. Raises ValueError naming the option that is wrong."""
     if not args.model:
         raise ValueError("--model is missing: the name that the endpoint serves, or a local folder without --endpoint")
-    settings = dict(DEFAULT_SETTINGS)
-    for setting in args.set:
-        name, _, value = setting.partition("=")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            raise ValueError(f"--set {setting}: expected NAME=JSON, such as seed=1; texts in double quotes") from None
-    if args.endpoint is None:
-        from llamavid_kit.local_chat import LocalModel  # here: an endpoint needs no torch
-
-        return LocalModel(args.model, settings=settings)
-    key = os.environ.get(args.key_env) if args.key_env else None
-    if args.key_env and not key:
-        raise ValueError(f"--key-env {args.key_env}: the variable is not set, or empty; leave it out to send no key")
-    return Endpoint(
-        args.endpoint, args.model, settings=settings, key=key, timeout_s=args.timeout, retries=args.retries
+    return named_chat(
+        args.model, endpoint=args.endpoint, key_env=args.key_env, changed=args.set, settings=DEFAULT_SETTINGS,
+        timeout_s=args.timeout, retries=args.retries,
     )  # fmt: skip
 
 

@@ -1,8 +1,6 @@
 """The judge that a command line names: `--judge-rule`, or `--judge-model` with or without `--judge-endpoint`."""
 
 import argparse
-import json
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,21 +59,10 @@ def spent(judge: "Judge | None") -> str:
 
 
 def _chat(args: argparse.Namespace) -> "Chat":
-    from llamavid_kit.chat import Endpoint
+    from llamavid_kit.chat_options import named_chat
     from llamavid_kit.judge_prompts import DETERMINISTIC
 
-    settings = dict(DETERMINISTIC)
-    for setting in args.judge_set:
-        name, _, value = setting.partition("=")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            raise ValueError(f"--judge-set {setting}: expected NAME=JSON, such as seed=1; texts in quotes") from None
-    if args.judge_endpoint is None:
-        from llamavid_kit.local_chat import LocalModel  # here: an endpoint needs no torch
-
-        return LocalModel(args.judge_model, settings=settings)
-    key = os.environ.get(args.judge_key_env) if args.judge_key_env else None
-    if args.judge_key_env and not key:
-        raise ValueError(f"--judge-key-env {args.judge_key_env}: the variable is not set; leave it out to send no key")
-    return Endpoint(args.judge_endpoint, args.judge_model, settings=settings, key=key)
+    return named_chat(
+        args.judge_model, endpoint=args.judge_endpoint, key_env=args.judge_key_env, changed=args.judge_set,
+        settings=DETERMINISTIC, prefix="--judge-",
+    )  # fmt: skip
