@@ -1,7 +1,5 @@
 """PredictionBrowser over a made-up run, driven by its controls and read back from its figures; no browser."""
 
-import json
-
 import made_up_runs
 import numpy as np
 import pytest
@@ -22,11 +20,7 @@ def run(tmp_path):
     """A run of 30 clips with likelihoods; the choice that an arm made has 0.8 of the probability."""
     made = made_up_runs.MadeUp({(False, 1): 0.3, (True, 6): 0.7}, n_test=30, labels=LABELS, groups=False)
     folder = made_up_runs.write_run(tmp_path / "run", made)
-    for path in (folder / "arms").glob("*likelihood.jsonl"):
-        head, *lines = map(json.loads, path.read_text().splitlines())
-        for line in lines:
-            line["log_likelihood"] = {x: float(np.log(0.4 if x == line["label"] else 0.05)) for x in LABELS}
-        path.write_text("\n".join(map(json.dumps, [head, *lines])))
+    made_up_runs.add_likelihoods(folder, LABELS)
     return folder
 
 

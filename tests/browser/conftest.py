@@ -10,7 +10,6 @@ from pathlib import Path
 import lab
 import made_up_runs
 import nbformat
-import numpy as np
 import pytest
 import small
 
@@ -77,11 +76,7 @@ def made_up_run(tmp_path) -> Path:
     """A run of 12 clips with likelihoods, and the clips."""
     made = made_up_runs.MadeUp({(True, 1): 0.3, (True, 6): 0.6}, n_test=12, labels=LABELS, groups=False)
     run = made_up_runs.write_run(tmp_path / "run", made)
-    for path in (run / "arms").glob("*likelihood.jsonl"):
-        head, *lines = map(json.loads, path.read_text().splitlines())
-        for line in lines:
-            line["log_likelihood"] = {x: float(np.log(0.4 if x == line["label"] else 0.05)) for x in LABELS}
-        path.write_text("\n".join(map(json.dumps, [head, *lines])))
+    made_up_runs.add_likelihoods(run, LABELS)
     for pair in json.loads((run / "clips.json").read_text())["test"]:
         small.write_clip(tmp_path / pair["video"], seconds=int(made_up_runs.LENGTH_S), fps=6)
     return run
