@@ -94,6 +94,11 @@ def matrix_cell(page, chart, *, diagonal: bool) -> tuple[str, str, dict]:
     return cell[0], cell[1], {"x": cell[2], "y": cell[3]}
 
 
+def selected(dropdown) -> str:
+    """The chosen text; ipywidgets shows every blank of it as one that does not break."""
+    return dropdown.locator("option:checked").inner_text().replace("\xa0", " ")
+
+
 def click_matrix(page, *, diagonal: bool) -> None:
     """A click on a cell chooses it: selections, the frame around it, and the clip's table follow."""
     chart = page.locator(".js-plotly-plot", has=page.locator(HEAT)).first
@@ -102,6 +107,6 @@ def click_matrix(page, *, diagonal: bool) -> None:
     with changes(page, chart, lambda c: c.locator(".shapelayer path").get_attribute("d"), "the frame around the cell"):
         chart.click(position=place)
     chosen = [page.get_by_label(name, exact=True) for name in ("True class", "Answered")]
-    until(page, lambda: [c.locator("option:checked").inner_text() for c in chosen] == [truth, answered], "selections")
-    clip = until(page, lambda: page.get_by_label("Clip", exact=True).locator("option:checked").inner_text(), "a clip")
+    until(page, lambda: [selected(c) for c in chosen] == [truth, answered], "selections")
+    clip = until(page, lambda: selected(page.get_by_label("Clip", exact=True)), "a clip")
     page.locator(".widget-html", has_text=f"{clip} true class: {truth}").wait_for()
