@@ -13,7 +13,7 @@ import nbformat
 import pytest
 import small
 
-LABELS = ("Red", "Blue", "Nothing")
+LABELS = ("Red", "Dark Blue", "Nothing")  # one with a blank, which a dropdown shows otherwise
 
 
 @pytest.fixture(scope="session")
