@@ -283,9 +283,9 @@ def _evaluate_arguments(sub) -> None:
     sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
     sub.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
-    sub.add_argument("--batch", type=int, default=16, help="items answered at once (default: 16)")
+    sub.add_argument("--batch", type=int, help="pictures answered at once (default: 16); videos: one at a time")
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
-    sub.add_argument("--fps", type=float, default=1.0, help="frames a second of video benchmarks (default: 1)")
+    sub.add_argument("--fps", type=float, help="frames a second, of video benchmarks alone (default: 1)")
     add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())
