@@ -229,18 +229,9 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
 
     _checkpoint_commands(command)
-    sub = command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
-    sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")
-    sub.add_argument("--root", type=Path, required=True, help="folder of the clips")
-    sub.add_argument("--fps", type=float, default=1.0)
-    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
-    sub.add_argument("--stage", help="align, instruct, long_video, freeze_all (the study's) … (default: LoRA alone)")
-    sub.add_argument("--epochs", type=float, help="default: 6, or the stage's")
-    sub.add_argument("--learning-rate", type=float, help="default: 0.002, or the stage's")
-    sub.add_argument("--lora-rank", type=int, help="without --stage (default: 16)")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--out", type=Path, required=True)
-
+    _finetune_arguments(
+        command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
+    )
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
     _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
     sub = command(restudy, "count the study's own predictions again: tables, figures, and which claims hold")
@@ -271,6 +262,19 @@ def _checkpoint_commands(command) -> None:
     sub.epilog = "Exit status: 0, or 1 where something stands between this folder and a model that loads."
     sub.add_argument("folder", type=Path)
     sub.add_argument("--vision-heads", type=int, help="heads of a tower that is not EVA-ViT-G")
+
+
+def _finetune_arguments(sub) -> None:
+    sub.add_argument("--pairs", type=Path, required=True, help="JSONL of instruction pairs; its train split is used")
+    sub.add_argument("--root", type=Path, required=True, help="folder of the clips")
+    sub.add_argument("--fps", type=float, default=1.0)
+    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--stage", help="align, instruct, long_video, freeze_all (the study's) … (default: LoRA alone)")
+    sub.add_argument("--epochs", type=float, help="default: 6, or the stage's")
+    sub.add_argument("--learning-rate", type=float, help="default: 0.002, or the stage's")
+    sub.add_argument("--lora-rank", type=int, help="without --stage (default: 16)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, required=True)
 
 
 def _ablate_arguments(sub) -> None:
