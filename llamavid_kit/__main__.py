@@ -229,9 +229,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
 
     _checkpoint_commands(command)
-    _finetune_arguments(
-        command(finetune, "LoRA, or one of the paper's training stages, on instruction pairs at one fps")
-    )
+    _finetune_arguments(command(finetune, "LoRA, or one of the paper's stages, on instruction pairs at one fps"))
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
     _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
     sub = command(restudy, "count the study's own predictions again: tables, figures, and which claims hold")

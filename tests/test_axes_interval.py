@@ -110,7 +110,7 @@ def asked(n_videos: int) -> list[Item]:
     items = []
     for video in range(n_videos):
         for kind, places in (("generic", ("Q", "Q")), ("temporal", ("Q",)), ("consistency", ("Q1", "Q2"))):
-            for k, place in enumerate(places):
+            for k, place in enumerate(places if kind != "temporal" or video % 3 < 2 else ()):
                 extra = {"row": f"{kind}/{video}", "place": place}
                 name, media = f"{kind}/{video}/{k}", Path(f"v{video}.mp4")
                 items.append(Item(name, media, "?", "?", ("!",), split=kind, extra=extra))
@@ -135,7 +135,7 @@ def test_the_row_of_video_chatgpt_has_an_interval():
     found = scored(score)
     counted = [row for row in given if row[0] is not None]
     expected = clustered_mean_of_means(*zip(*counted, strict=True))
-    assert len(counted) < len(given) == 30 * (2 * 3 + 1 + 1)
+    assert len(counted) < len(given) == 30 * (2 * 3 + 1) + 20
     assert found.value == pytest.approx(expected.mean) and found.interval95 == pytest.approx(expected.interval95)
     low, high = found.interval95
     run = Result(benchmark("video_chatgpt"), "m", 150, {"strict": found}, {"strict": {}}, None)
