@@ -110,8 +110,9 @@ def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.nda
          own_scales: bool = False) -> Figure:  # fmt: skip
     """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
 
-    One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one.
-    A scale begins at 0 or at the least value, where that is lower. The line below says which, after the `unit`.
+    One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one,
+    both ends written at its bar.
+    A scale begins at 0, or at the least value where that is lower. The line below the maps says which kind it is.
     """
     grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
     scales = [[grid] if own_scales else list(grids.values()) for grid in grids.values()]
@@ -126,10 +127,12 @@ def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.nda
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
         if own_scales:
-            fig.colorbar(image, ax=ax, orientation="horizontal", ticks=MaxNLocator(3), shrink=0.9)
+            bar = fig.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8)
+            bar.set_ticks(image.get_clim(), labels=[f"{end:.2g}" for end in image.get_clim()])
     if not own_scales:
         fig.colorbar(image, ax=axes, shrink=0.8)
-    fig.supxlabel(f"{unit}; {'each map has a scale of its own' if own_scales else 'one scale for all maps'}", fontsize=11)
+    which = "each map has a scale of its own" if own_scales else "one scale for all maps"
+    fig.supxlabel(f"{unit}; {which}", fontsize=11)
     fig.suptitle(title, fontweight="bold")
     return fig
 

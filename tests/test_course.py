@@ -73,4 +73,7 @@ def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, 
     assert [image.get_array().tolist() for image in drawn] == [grid.tolist() for grid in FAINT_AND_STRONG.values()]
     assert len(fig.axes) - len(drawn) == (2 if own_scales else 1)
     assert all(image.colorbar is not None for image in drawn) == own_scales
+    if own_scales:
+        ends = [[tick.get_text() for tick in image.colorbar.ax.get_xticklabels()] for image in drawn]
+        assert ends == [["0", "2"], ["-4", "20"]]
     assert fig.get_supxlabel().startswith("weight; ") and said in fig.get_supxlabel()
