@@ -106,22 +106,33 @@ def heat(matrix, *, x: str, y: str, unit: str, title: str, rows: Sequence[str] |
 
 
 @_figure
-def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None) -> Figure:
-    """Maps (side, side) side by side on one colour scale, faintly over the frame (H, W, 3) `over` where it is given."""
+def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None,
+         own_scales: bool = False) -> Figure:  # fmt: skip
+    """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
+
+    One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one,
+    both ends written at its bar.
+    A scale begins at 0, or at the least value where that is lower. The line below the maps says which kind it is.
+    """
     grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
-    high = max(float(np.max(grid)) for grid in grids.values())
-    low = min(0.0, *(float(np.min(grid)) for grid in grids.values()))
-    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 2.9), squeeze=False)
-    for ax, (name, grid) in zip(axes.flat, grids.items(), strict=True):
+    scales = [[grid] if own_scales else list(grids.values()) for grid in grids.values()]
+    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 3.1), squeeze=False)
+    for ax, (name, grid), scale in zip(axes.flat, grids.items(), scales, strict=True):
         side = len(grid) if over is None else len(over)
         if over is not None:
             ax.imshow(over.mean(-1), cmap="gray", vmin=0, vmax=255)
-        image = ax.imshow(grid, cmap="inferno", vmin=low, vmax=high, alpha=1 if over is None else 0.65,
-                          extent=(-0.5, side - 0.5, side - 0.5, -0.5))  # fmt: skip
+        image = ax.imshow(grid, cmap="inferno", vmin=min(0.0, *map(np.min, scale)), vmax=max(map(np.max, scale)),
+                          alpha=1 if over is None else 0.65, extent=(-0.5, side - 0.5, side - 0.5, -0.5))  # fmt: skip
         ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
-    fig.colorbar(image, ax=axes, label=unit, shrink=0.8)
+        if own_scales:
+            bar = fig.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8)
+            bar.set_ticks(image.get_clim(), labels=[f"{end:.2g}" for end in image.get_clim()])
+    if not own_scales:
+        fig.colorbar(image, ax=axes, shrink=0.8)
+    which = "each map has a scale of its own" if own_scales else "one scale for all maps"
+    fig.supxlabel(f"{unit}; {which}", fontsize=11)
     fig.suptitle(title, fontweight="bold")
     return fig
 

@@ -2,11 +2,12 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from llamavid_kit import course
-from llamavid_kit.course import KINDS, stacked
+from llamavid_kit.course import KINDS, maps, stacked
 
 ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
 
@@ -54,3 +55,25 @@ def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
         warnings.warn("`is_gradient_checkpointing` is deprecated and will be removed", FutureWarning, stacklevel=1)
         warnings.warn("`frames` is deprecated and will be removed", FutureWarning, stacklevel=1)
     assert [str(warning.message)[:8] for warning in seen] == ["`frames`"]
+
+
+FAINT_AND_STRONG = {"faint": np.array([[0.5, 1.0], [2.0, 0.25]]), "strong": np.array([[-4.0, 1.0], [20.0, 0.1]])}
+
+
+@pytest.mark.parametrize(
+    ("own_scales", "limits", "said"),
+    [(False, [(-4, 20), (-4, 20)], "one scale for all maps"), (True, [(0, 2), (-4, 20)], "a scale of its own")],
+)
+@pytest.mark.parametrize("over", [None, np.zeros((8, 8, 3), np.uint8)])
+def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, said, over):
+    """The bar beside a map is that map's own: what a reader takes from it holds for the colours."""
+    fig = maps(FAINT_AND_STRONG, unit="weight", title="t", own_scales=own_scales, over=over)
+    drawn = [ax.images[-1] for ax in fig.axes if ax.get_title("center")]
+    assert [image.get_clim() for image in drawn] == limits
+    assert [image.get_array().tolist() for image in drawn] == [grid.tolist() for grid in FAINT_AND_STRONG.values()]
+    assert len(fig.axes) - len(drawn) == (2 if own_scales else 1)
+    assert all(image.colorbar is not None for image in drawn) == own_scales
+    if own_scales:
+        ends = [[tick.get_text() for tick in image.colorbar.ax.get_xticklabels()] for image in drawn]
+        assert ends == [["0", "2"], ["-4", "20"]]
+    assert fig.get_supxlabel().startswith("weight; ") and said in fig.get_supxlabel()
