@@ -132,7 +132,7 @@ def open_and_run(page, address: str, name: str, *, patience_s: float = 300) -> N
         const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
         const done = cells.every(c => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
         return done || document.querySelector('.jp-OutputArea-output[data-mime-type*="stderr"]');
-    }""", timeout=1000 * patience_s)  # fmt: skip
+    }""", polling=500, timeout=1000 * patience_s)  # fmt: skip
     failed = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert not failed.count(), failed.first.inner_text()
 
