@@ -11,11 +11,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython import get_ipython
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
@@ -43,11 +44,13 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
 def tidy_page(*, charts: bool = False, dpi: float | None = None, quality: int = 72) -> None:
     """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
     Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
+    Tables show what is in a cell, however long.
 
     charts: the notebook draws lines and bars rather than frames: a PNG of few colours is a third of their JPEG.
     dpi: of every JPEG, less for a page with many of them; None leaves each figure its own. quality: of the JPEGs.
     """
     logging.disable_progress_bar()
+    pd.set_option("display.max_colwidth", None)
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     if charts:
         set_matplotlib_formats("png")
@@ -139,13 +142,17 @@ def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.nda
 
 @_figure
 def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
-    """A bar a name, the number beside it; the axis of numbers is called `x`."""
+    """A bar a name, the number beside it, written by `note`; the axis is called `x`, and counts in what notes do."""
     fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
     drawn = ax.barh(list(values), list(values.values()), color=OTHERS[0])
     ax.bar_label(drawn, labels=[note.format(v) for v in values.values()], padding=5)
     ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
     ax.invert_yaxis()
     ax.margins(x=0.18)
+    if note.endswith("%}"):
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+    elif note.endswith(".0f}") and not log:
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.grid(axis="y", visible=False)
     return fig
 

@@ -128,7 +128,7 @@ def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], l
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
         spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
-        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm])
+        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm], clip_on=False)
         ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, bbox=paper, **beside)
     if line:
         ax.axvline(line[0], color=GREY, ls="--", lw=2)

@@ -1,8 +1,9 @@
-"""The course's bars in pieces: every number stands where and as long as it is, in its piece's one colour."""
+"""The course's bars: every number stands where and as long as it is, a piece of a bar in its one colour."""
 
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
@@ -46,12 +47,23 @@ def test_more_pieces_than_colours_are_refused():
     stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t", grey=["0"])
 
 
+def test_the_axis_of_bars_counts_as_their_notes_do():
+    def ticks(note: str, *values: float) -> set[str]:
+        fig = course.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note)
+        fig.canvas.draw()
+        return {label.get_text() for label in fig.axes[0].get_xticklabels()}
+
+    assert {"0%", "20%", "100%"} <= ticks("{:.0%}", 0.25, 1)
+    assert {"0", "1", "2", "3"} <= ticks("{:.0f}", 1, 3) and "0.5" in ticks("{:.1f}", 1, 3)
+
+
 def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
     monkeypatch.setattr(course, "set_matplotlib_formats", lambda *_, **__: None)
     monkeypatch.setattr(course.logging, "disable_progress_bar", lambda: None)
-    with warnings.catch_warnings(record=True) as seen:
+    with pd.option_context("display.max_colwidth", 10), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         course.tidy_page()
+        assert "x" * 200 in pd.DataFrame(["x" * 200]).to_html()
         warnings.warn("`is_gradient_checkpointing` is deprecated and will be removed", FutureWarning, stacklevel=1)
         warnings.warn("`frames` is deprecated and will be removed", FutureWarning, stacklevel=1)
     assert [str(warning.message)[:8] for warning in seen] == ["`frames`"]

@@ -40,6 +40,7 @@ def test_accuracy_forest_has_points_intervals_counts_and_the_baseline():
     fig = plots.accuracy_forest(ARMS, baseline={"label": "Normal", "correct": 10, "n": 50}, title="tiny on toy")
     ax = fig.axes[0]
     assert [float(c.lines[0].get_xdata()[0]) for c in ax.containers] == [0.1, 0.8]
+    assert not ax.containers[0].lines[0].get_clip_on()  # an arm at 0 is a whole point
     (segment,) = ax.containers[1].lines[2][0].get_segments()
     assert segment[:, 0] == pytest.approx([0.67, 0.89])
     said = texts(fig)

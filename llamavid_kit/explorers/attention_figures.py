@@ -142,6 +142,7 @@ def strip(state: State) -> go.Figure:
                   line={"color": "#222222", "width": 2})  # fmt: skip
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
+    fig.update_xaxes(zeroline=False)  # it would cut the first thumbnail
     fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
@@ -163,7 +164,8 @@ def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:
             fig.add_trace(go.Scatter(
                 x=table["time_s"], y=table[column], mode="lines+markers", name=state.panel_title(k),
                 showlegend=row == first_row, legendgroup=str(k), line={"color": colour, "dash": dash, "width": 2.5},
-                marker={"size": 8, "symbol": symbol}, hovertemplate="%{x:.2f} s: %{y:.3f}<extra></extra>",
+                cliponaxis=False, marker={"size": 8, "symbol": symbol},
+                hovertemplate="%{x:.2f} s: %{y:.3f}<extra></extra>",
             ), row=row, col=1)  # fmt: skip
         top = {"range": [0, 1]} if column == "concentration" else {"range": [1, 0], "tickvals": [0, 0.5, 1]}
         top = top if column != "peak_x" else {"range": [0, 1], "tickvals": [0, 0.5, 1]}
