@@ -273,7 +273,7 @@ def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: st
     height, width = np.asarray(frames[0]).shape[:2]
     across = max(5.0, 2.1 * len(chosen))  # inches
     said = [title or f'Where the context token looks: "{question}"', *([] if reply is None else [f"reply: “{reply}”"])]
-    lines = [part for line in said for part in wrap(line, int(6.5 * across))] + [f"{len(chosen)} of {len(maps)} frames"]
+    lines = [part for line in said for part in wrap(line, int(8 * across))] + [f"{len(chosen)} of {len(maps)} frames"]
     size = (across, 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.5 + 0.25 * len(lines))
     fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
     for (above, below), i in zip(axes.T, chosen, strict=True):

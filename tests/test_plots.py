@@ -138,7 +138,7 @@ def test_an_overlay_above_its_scale_says_how_far():
     fig = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, vmax=4.0, **given)
     assert limits(fig) == (0, 4) and "0 to 4; here up to 16)" in texts(fig) and "1 of 1 frames" in texts(fig)
     long = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, reply="a dog barks " * 9, **given)
-    assert long.get_suptitle().count("barks") == 9 and max(map(len, long.get_suptitle().splitlines())) <= 32
+    assert long.get_suptitle().count("barks") == 9 and max(map(len, long.get_suptitle().splitlines())) <= 40
     (bar,) = [image.colorbar for ax in fig.axes for image in ax.images if image.colorbar]
     assert bar.extend == "max"
     fits = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, vmax=16.0, **given)
