@@ -53,7 +53,8 @@ def ask(args) -> None:
     if args.attention:
         from llamavid_kit.overlay import save_overlay
 
-        out = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=args.attention)
+        looks = {"fps": fps, "model": args.model, "scale": args.scale}
+        out = save_overlay(video, args.question, reply, out=args.attention, **looks)
         print(f"context attention: {out}")
 
 
@@ -225,8 +226,10 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--subtitles", type=Path, help=".srt or .vtt: each frame is followed by what is said")
             sub.add_argument("--context", type=int, help="tokens that must fit, by linear RoPE scaling if need be")
             sub.add_argument("--attention", type=Path, help="save the context-attention overlay to this PNG")
+            sub.set_defaults(scale=None)
         else:
             sub.add_argument("--out", type=Path, default=Path("attention.png"), help="PNG to write")
+            sub.add_argument("--scale", type=float, help="upper end of the colours, to compare questions (1 = even)")
 
     _checkpoint_commands(command)
     _finetune_arguments(command(finetune, "LoRA, or one of the paper's stages, on instruction pairs at one fps"))

@@ -50,6 +50,11 @@ class State:
         return max(1.0 + 1e-6, *(float(maps.max()) for maps in self.maps))
 
     @property
+    def scale(self) -> str:
+        """What the colour bar is called."""
+        return f"attention, 1 = even; one scale, 0 to {self.top:.3g}"
+
+    @property
     def query_name(self) -> str:
         n = self.looks[0].attention.shape[1]
         return f"mean over {n} queries" if self.query is None else f"query {self.query + 1} of {n}"
@@ -99,7 +104,7 @@ def _panel_traces(state: State) -> list[go.Image | go.Heatmap]:
             colorscale=HEAT, zsmooth="best", opacity=state.opacity if heated else 0.0,
             showscale=panel == 0, hovertemplate="%{z:.2f} × even<extra></extra>" if heated else None,
             hoverinfo="z" if heated else "skip",
-            colorbar={"title": {"text": "attention, 1 = even", "side": "right"}, "x": 1.0, "thickness": 16},
+            colorbar={"title": {"text": state.scale, "side": "right"}, "x": 1.0, "thickness": 16},
         ))  # fmt: skip
     return traces
 
@@ -221,7 +226,7 @@ def picture(state: State, replies: list[str]) -> plt.Figure:
         ax.set_title(state.panel_title(panel), fontsize=13)
         said = f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else ""
         ax.set_xlabel(said, fontsize=13)
-    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even")
+    above.colorbar(heat, ax=axes, shrink=0.85, label=state.scale)
     above.suptitle(state.heading, fontsize=12)
     chosen = thumbnails(state)
     for ax, i in zip(film.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
