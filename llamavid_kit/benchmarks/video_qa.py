@@ -2,8 +2,8 @@
 
 Whether an item has a verdict is the judge's matter, not the model's: an item without one is left out of accuracy and
 mean score, counted with its reason, and the two ends between which the accuracy must lie are said. One departure from
-LLaMA-VID's scripts: those sample replies at temperature 0.2, so that a second run gives other numbers; here the likeliest
-token is taken.
+LLaMA-VID's scripts: those sample replies at temperature 0.2, so that a second run gives other numbers; here the
+likeliest token is taken.
 """
 
 import re
