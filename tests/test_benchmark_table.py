@@ -1,6 +1,6 @@
 """Guards what stands beside a run: published rows of the same resolution, and whose they are."""
 
-from test_benchmarks import run
+from scripted_model import run
 
 from llamavid_kit.benchmarks.table import table
 from llamavid_kit.published import NO_PAPER, README, ROWS, Row
