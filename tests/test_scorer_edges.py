@@ -8,7 +8,7 @@ from made_up_benchmarks import MAKERS, vizwiz, vqav2
 from made_up_video_benchmarks import VIDEO, write_json
 from scripted_model import run
 
-from llamavid_kit.benchmarks import benchmark, gqa, mmbench, video_chatgpt
+from llamavid_kit.benchmarks import benchmark, gqa, mmbench, pope, video_chatgpt
 from llamavid_kit.benchmarks.base import Item
 from llamavid_kit.benchmarks.choice_letters import strict_letter
 from llamavid_kit.benchmarks.run import REPLIES, score_run
@@ -122,3 +122,35 @@ def test_gqa_is_split_by_the_structural_type(tmp_path):
 def test_the_rule_of_mentions_knows_an_answer_that_is_an_article():
     (said,) = RuleJudge("mention").verdicts([JudgeItem("i", "which letter?", "A", "a.")])
     assert said.correct
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer", "right"),
+    [
+        ("Red..", "red", True),
+        ("It is red.", "red", False),
+        ("red car", "red", False),
+        (" red", "red", False),
+        ("red. ", "red", False),
+        (".red", "red", False),
+        ("Red", "Red", False),  # the label is compared as it is
+    ],
+)
+def test_gqa_asks_for_the_whole_answer(reply, answer, right):
+    items = [Item("1", Path("a.jpg"), "", "", (answer,))]
+    assert gqa.score(items, {"1": reply}, mode="original").value == 100 * right
+
+
+def test_accuracy_is_the_mean_over_questions_and_not_over_types():
+    items = [Item(str(k), Path("a.jpg"), "", "", ("red",), split="query" if k else "verify") for k in range(4)]
+    found = gqa.score(items, {"0": "red", "1": "blue", "2": "blue", "3": "red"}, mode="original")
+    assert found.value == 50 and {n: p.k for n, p in found.parts.items()} == {"verify": 1, "query": 1}
+
+
+def test_pope_is_the_mean_of_as_many_f1_as_there_are_categories():
+    """F1 1 of one question and 2/3 of three: the categories weigh alike, whatever their sizes."""
+    truth = {"a": ("yes", "popular"), "b": ("yes", "random"), "c": ("no", "random"), "d": ("no", "random")}
+    items = [Item(k, Path(f"{k}.jpg"), "", "", (label,), split=split) for k, (label, split) in truth.items()]
+    found = pope.score(items, {"a": "Yes", "b": "yes", "c": "Yes.", "d": "No"}, mode="original")
+    assert found.value == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert {n: (p.n, p.k) for n, p in found.parts.items()} == {"popular": (1, 1), "random": (3, 2)}
