@@ -15,7 +15,7 @@ from llamavid_kit.benchmarks.run import REPLIES, score_run
 from llamavid_kit.benchmarks.vqa_answers import evalai_answer
 from llamavid_kit.judge import RuleJudge
 from llamavid_kit.judge_prompts import JudgeItem
-from llamavid_kit.verdicts import CRASHES, read_original
+from llamavid_kit.verdicts import ASKED_AGAIN, CRASHES, read_original
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,9 @@ def test_pope_is_the_mean_of_as_many_f1_as_there_are_categories():
     found = pope.score(items, {"a": "Yes", "b": "yes", "c": "Yes.", "d": "No"}, mode="original")
     assert found.value == pytest.approx(100 * (1 + 2 / 3) / 2)
     assert {n: (p.n, p.k) for n, p in found.parts.items()} == {"popular": (1, 1), "random": (3, 2)}
+
+
+def test_a_reply_on_an_indented_second_line_is_not_read_by_the_original():
+    """`ast.literal_eval` takes blanks before a dictionary away, but no line break."""
+    assert read_original("  {'pred': 'yes', 'score': 4}").verdict == "yes"
+    assert read_original("\n  {'pred': 'yes', 'score': 4}").effect == ASKED_AGAIN
