@@ -58,6 +58,10 @@ def test_a_possessive_in_capitals_splits_off_too():
     assert evalai_answer("TOM'S cat") == "tom 's cat"
 
 
+def test_the_first_32_periods_go():
+    assert (evalai_answer("." * 32), evalai_answer("." * 33)) == ("", ".")
+
+
 def test_what_json_cannot_hold_is_a_crash():
     """The original writes each verdict as JSON: a set beside a good score leaves half a file."""
     found = read_original("{'pred': 'yes', 'score': 4, 'why': {1, 2}}")
