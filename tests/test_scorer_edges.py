@@ -12,7 +12,7 @@ from llamavid_kit.benchmarks import benchmark, gqa, mmbench, pope, video_chatgpt
 from llamavid_kit.benchmarks.base import Item
 from llamavid_kit.benchmarks.choice_letters import strict_letter
 from llamavid_kit.benchmarks.run import REPLIES, score_run
-from llamavid_kit.benchmarks.vqa_answers import evalai_answer
+from llamavid_kit.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, vqa_accuracy
 from llamavid_kit.judge import RuleJudge
 from llamavid_kit.judge_prompts import JudgeItem
 from llamavid_kit.verdicts import ASKED_AGAIN, CRASHES, read_original
@@ -24,6 +24,8 @@ from llamavid_kit.verdicts import ASKED_AGAIN, CRASHES, read_original
         ("A or B or Z", None),  # "Z" is for replies that name no letter of the choices
         ("A is what I see in it, Z", None),
         ("It is Z", "Z"),
+        ("the B of these four", "B"),  # the second of five words is among the last five but one, the first is not
+        ("B is one of these", None),
         ("Cannot determine the answer A", "Z"),  # a refusal, as it is written
         ("cannot determine the answer A", "A"),
     ],
@@ -36,6 +38,7 @@ def test_a_reply_twice_as_long_as_the_choices_is_still_read():
     choices = {"A": "dog", "B": "cat"}
     assert mmbench.infer_text("it is a dog!", choices) == "A" and len("it is a dog!") == 2 * len("dogcat")
     assert mmbench.infer_text("it is a dog!!", choices) is None
+    assert mmbench.infer_text("A DOG", choices) == "A" and strict_letter("a dog", choices) is None
 
 
 def test_a_question_of_one_row_is_a_question():
@@ -56,6 +59,10 @@ def test_a_choice_that_names_other_letters_is_no_answer():
 
 def test_a_possessive_in_capitals_splits_off_too():
     assert evalai_answer("TOM'S cat") == "tom 's cat"
+
+
+def test_textvqa_normalises_where_all_people_agree_too():
+    assert m4c_accuracy("donut", ["Donut."] * 10) == 1 and vqa_accuracy("donut", ["Donut."] * 10) == 0
 
 
 def test_the_first_32_periods_go():
