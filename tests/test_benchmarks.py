@@ -13,7 +13,6 @@ from llamavid_kit.__main__ import main
 from llamavid_kit.benchmarks import FILES, benchmark, command
 from llamavid_kit.benchmarks.base import Item, joined
 from llamavid_kit.benchmarks.run import OUTCOMES, REPLIES, RESULT, answer, evaluate, score_run
-from llamavid_kit.benchmarks.table import table
 from llamavid_kit.checkpoints import load
 from llamavid_kit.statistics import wilson
 
@@ -238,18 +237,6 @@ def test_a_broken_picture_stops_the_run(tmp_path, tiny, monkeypatch, capsys):
     (tmp_path / "data" / "images" / "n2.png").write_bytes(b"no picture")
     assert main(["evaluate", "gqa", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 2
     assert "n2.png cannot be read as a picture" in capsys.readouterr().err
-
-
-def test_published_rows_have_the_same_resolution(tmp_path):
-    """The study ran the 336-pixel checkpoint: it stands beside the authors' 336 and nowhere else."""
-    result, _, _ = run("pope", tmp_path)
-    at = {size: table(result, image_size=size) for size in (224, 336, 112, None)}
-    assert "86.60%" in at[224] and "study" not in at[224] and "336" not in at[224]
-    assert at[336].count("authors") == 2 and "86.10%" in at[336] and "86.60%" not in at[336]
-    assert "not comparable: the published numbers are of 8910 items, this run has 12" in at[336]
-    for size in (112, None):
-        assert "nothing was published at this resolution" in at[size] and "authors" not in at[size]
-    assert "intervals clustered by picture or clip: 12 items about 4 pictures or clips" in at[336]
 
 
 def test_an_interval_of_ones_own(tmp_path):

@@ -5,7 +5,7 @@ Takes a `Result` and the model's resolution, gives lines; nothing is computed he
 
 from llamavid_kit.benchmarks.base import Score
 from llamavid_kit.benchmarks.run import Result
-from llamavid_kit.published import published
+from llamavid_kit.published import NO_PAPER, published
 
 
 def table(result: Result, *, image_size: int | None) -> str:
@@ -92,13 +92,15 @@ def _number(value: float, unit: str) -> str:
 
 def _published(result: Result, image_size: int | None) -> list[str]:
     benchmark = result.benchmark
-    lines = []
+    lines, who = [], set()
     for part, column in benchmark.columns.items():
         for row in published(column, image_size=image_size or 0):
             value = _number(row.values[column], benchmark.unit)
             lines.append(f"  {row.who:10s} {value}  {part or column}, {row.llm}, {row.image_size} px: {row.source}")
+            who.add(row.who)
     if not lines:
-        lines.append("  nothing was published at this resolution")
-    elif result.n != benchmark.size:
+        return ["  nothing was published at this resolution"]
+    lines += [f"  {NO_PAPER}"] if "paper" not in who else []
+    if result.n != benchmark.size:
         lines.append(f"  not comparable: the published numbers are of {benchmark.size} items, this run has {result.n}")
     return lines

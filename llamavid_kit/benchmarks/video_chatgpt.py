@@ -2,6 +2,9 @@
 
 Data folder: generic_qa.json, temporal_qa.json, consistency_qa.json, Test_Videos/. A generic answer is judged three
 times (correctness, detail, context), a temporal one once; a row of consistency has two questions and one verdict.
+Sources: mbzuai-oryx/Video-ChatGPT, `quantitative_evaluation/`; dvlab-research/LLaMA-VID, `llamavid/eval/`
+`model_video_chatgpt_{general,consistency}.py` and `evaluate_benchmark_*.py`. How many there are: the data set card of
+lmms-lab/VideoChatGPT, 1,996 generic and 499 temporal rows and 998 of consistency, which are 499 with two questions.
 """
 
 import hashlib
