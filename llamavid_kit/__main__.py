@@ -146,16 +146,17 @@ def _pairs(args):
 
 def evaluate(args) -> None:
     from llamavid_kit.benchmarks import benchmark
-    from llamavid_kit.benchmarks.command import evaluate_command
-    from llamavid_kit.judge_options import judge_of, spent
+    from llamavid_kit.benchmarks.command import evaluate_command, rescore_command
+    from llamavid_kit.judge_options import judges_of, spent
 
-    judge = judge_of(args)
-    print(evaluate_command(
-        benchmark(args.benchmark), model=args.model, adapter=args.adapter, data=args.data, out=args.out,
-        batch=args.batch, fps=args.fps, max_new_tokens=args.max_new_tokens, judge=judge,
-    ))  # fmt: skip
-    if said := spent(judge):
-        print(said)
+    judges = judges_of(args)
+    asked = {name: getattr(args, name) for name in ("model", "adapter", "batch", "fps", "max_new_tokens")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    run = rescore_command if args.score_only else evaluate_command
+    what = {"data": args.data, "out": args.out, "judges": judges, "again": args.judge_again}
+    print(run(benchmark(args.benchmark), **what, **given))
+    for line in spent(judges):
+        print(line)
 
 
 def bench(args) -> None:
@@ -279,13 +280,15 @@ def _evaluate_arguments(sub) -> None:
     from llamavid_kit.judge_options import add_judge_options
 
     sub.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
-    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--model", help=MODEL_HELP)
     sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
     sub.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
-    sub.add_argument("--batch", type=int, default=16, help="items answered at once (default: 16)")
+    text = "score the finished run in --out again, by other judges say: no model is loaded, no clip is opened"
+    sub.add_argument("--score-only", action="store_true", help=text)
+    sub.add_argument("--batch", type=int, help="items answered at once (default: 16)")
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
-    sub.add_argument("--fps", type=float, default=1.0, help="frames a second of video benchmarks (default: 1)")
+    sub.add_argument("--fps", type=float, help="frames a second of video benchmarks (default: 1)")
     add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())
