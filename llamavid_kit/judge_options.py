@@ -18,11 +18,12 @@ RULES = {
 """The rules of `judge.RuleJudge` that need neither lexicon nor labels, in short; in full in `judge.RULE_TEXT`."""
 
 HERE = "none"
-ABOUT = (
-    "of a video benchmark: rules and chat models, one or several. The first named gives the score beside the published "
-    "numbers; each further one gets its own row, and below stand agreement and Cohen's kappa of every two. An option "
-    "belongs to the --judge-model before it; those before the first --judge-model belong to all of them."
-)
+ABOUT = """of a video benchmark: rules and chat models, one or several
+  The first one named gives the score beside the published numbers. Each further
+  one gets its own row, and below the table stand agreement and Cohen's kappa of
+  every two. An option belongs to the --judge-model before it; options before the
+  first --judge-model belong to all of them."""
+"""Lines broken here: `evaluate` prints its help as it is written."""
 
 
 class _Ordered(argparse.Action):

@@ -244,16 +244,6 @@ def test_what_every_judge_refuses(judge):
         judge.verdicts([DOG], task="colour")
 
 
-def test_the_same_asked_twice_at_a_time_has_one_reply(tmp_path):
-    """Both threads would ask before either is written down; a sampled judge would answer them differently."""
-    items = [JudgeItem(f"q{k}", "What?", "a dog", "the same") for k in range(2)]
-    with serve(lambda body, n: Fault(wait_s=0.3, body=completion(YES if n else NO))) as fake:
-        found = ChatJudge(endpoint(fake), workers=2).for_arm(tmp_path, "arm").verdicts(items)
-        assert len(fake.bodies) == 2 and found[0].reply == found[1].reply
-        again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm").verdicts(items)
-    assert again == found and len(fake.bodies) == 2
-
-
 # --- cost and pace
 
 

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from fake_endpoint import serve
+from fake_endpoint import Fault, completion, serve
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
@@ -181,6 +181,16 @@ def test_each_asking_is_kept_apart(tmp_path):
     assert repeatability([said[0], said[2]]).same == 1
     with pytest.raises(ValueError, match="asking=0"):
         judge.at_asking(0)
+
+
+def test_the_same_asked_twice_at_a_time_has_one_reply(tmp_path):
+    """Both threads would ask before either is written down; a sampled judge would answer them differently."""
+    items = [JudgeItem(f"q{k}", "What?", "a dog", "the same") for k in range(2)]
+    with serve(lambda body, n: Fault(wait_s=0.3, body=completion(YES if n else NO))) as fake:
+        found = ChatJudge(endpoint(fake), workers=2).for_arm(tmp_path, "arm").verdicts(items)
+        assert len(fake.bodies) == 2 and found[0].reply == found[1].reply
+        again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm").verdicts(items)
+    assert again == found and len(fake.bodies) == 2
 
 
 def test_who_must_repeat_itself():

@@ -22,12 +22,12 @@ def judging_lines(judging: Judging | None, *, unit: str) -> list[str]:
     """Agreement of each pair, then repeatability of each judge; none where one judge was asked once."""
     if judging is None:
         return []
-    lines = []
+    lines, how = [], f"verdicts read as {judging.mode}, 95% bootstrap intervals over clips"
     if judging.pairs:
-        lines.append(f"  agreement of judges, verdicts read as {judging.mode} (who is right is not said by it)")
+        lines.append(f"  agreement of judges, {how}; it does not say who is right")
         lines += [line for pair in judging.pairs for line in _pair(pair)]
     if judging.again:
-        lines.append(f"  repeatability of judges, verdicts read as {judging.mode}")
+        lines.append(f"  repeatability of judges, {how}")
         lines += [line for again in judging.again for line in _again(again, unit)]
     return lines
 
@@ -41,16 +41,15 @@ def _pair(pair: Pair) -> list[str]:
     if found is None:
         return [*lines, "      nothing to compare"]
     lines += _shares(found)
-    change = f"{found.score_change:+.2f}{_spread(found.score_change95, 2, '+')}"
+    change = f"{_plain(found.score_change, 2, '+')}{_spread(found.score_change95, 2, '+')}"
     return [*lines, f"      mean score of {pair.second} less that of {pair.first}: {change} of 5"]
 
 
 def _again(again: Again, unit: str) -> list[str]:
     if again.steady:
         return [f"    {again.judge} was not asked again: {again.steady}"]
-    scale, digits = ("%", 2) if unit == "%" else (" of 5", 2)
-    values = _row(again.values, digits)
-    lines = [f"    {again.judge}, asked {len(again.values)} times; score at each asking: {values}{scale}"]
+    scale = "%" if unit == "%" else " of 5"
+    lines = [f"    {again.judge}, asked {len(again.values)} times; score at each asking: {_row(again.values)}{scale}"]
     for task, found in again.tasks.items():
         silent = ", ".join(map(str, found.no_verdict))
         about = "" if task == "qa" else f"{task}: "
@@ -61,30 +60,30 @@ def _again(again: Again, unit: str) -> list[str]:
         if not found.n_always:
             lines.append("      nothing to compare")
             continue
-        lines += _shares(found, always=" at every asking")
+        lines += _shares(found, always=" at every asking", mean=" (mean of pairs)" if found.n_askings > 2 else "")
         moved = f"{found.score_range:.2f}{_spread(found.score_range95, 2)}"
-        lines.append(f"      mean score at each asking: {_row(found.scores, 2)}; an item's moves by {moved} of 5")
+        lines.append(f"      mean score at each asking: {_row(found.scores)}; an item's moves by {moved} of 5")
     return lines
 
 
-def _row(values: tuple[float | None, ...], digits: int) -> str:
-    return ", ".join("none" if value is None else f"{value:.{digits}f}" for value in values)
+def _row(values: tuple[float | None, ...]) -> str:
+    return ", ".join("none" if value is None else f"{value:.2f}" for value in values)
 
 
-def _shares(found: Agreement | Repeatability, *, always: str = "") -> list[str]:
+def _shares(found: Agreement | Repeatability, *, always: str = "", mean: str = "") -> list[str]:
     lines = []
     if found.same is not None:
         share = f"{found.same:.1%}{_percent(found.same95)}"
-        lines.append(f"      same yes or no{always}: {share}, Cohen's kappa {_kappa(found.kappa)}")
+        lines.append(f"      same yes or no{always}: {share}, Cohen's kappa{mean} {_kappa(found.kappa)}")
     share = f"{found.same_score:.1%}{_percent(found.same_score95)}"
-    return [*lines, f"      same score{always}: {share}, weighted kappa {_kappa(found.score_kappa)}"]
+    return [*lines, f"      same score{always}: {share}, weighted kappa{mean} {_kappa(found.score_kappa)}"]
 
 
 def _kappa(kappa: Kappa) -> str:
     if kappa.value is None:
         return "not defined (one value always)"
     left = f" ({kappa.n_undefined} resamples without one)" if kappa.n_undefined and kappa.interval95 else ""
-    return f"{kappa.value:.2f}{_spread(kappa.interval95, 2)}{left}"
+    return f"{_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}{left}"
 
 
 def _percent(interval: Interval) -> str:
@@ -95,4 +94,9 @@ def _spread(interval: Interval | None, digits: int, sign: str = "") -> str:
     """A 95% interval right behind its number; none where all items are alike, which is not certainty."""
     if interval is None or not interval[0] < interval[1]:
         return " [no interval]"
-    return f" [{interval[0]:{sign}.{digits}f}, {interval[1]:{sign}.{digits}f}]"
+    return f" [{_plain(interval[0], digits, sign)}, {_plain(interval[1], digits, sign)}]"
+
+
+def _plain(value: float, digits: int, sign: str = "") -> str:
+    """Without the sign of a zero."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
