@@ -159,6 +159,18 @@ def evaluate(args) -> None:
         print(line)
 
 
+def judge(args) -> None:
+    from llamavid_kit.judge_options import judges_of, spent
+    from llamavid_kit.open_judges import judge_open_run, open_lines
+
+    judges = judges_of(args)
+    if not judges and not args.judge_again:
+        raise ValueError("no judge beside the run's own rule: name one with --judge-model or --judge-rule")
+    print(open_lines(judge_open_run(args.run, judges, again=args.judge_again)))
+    for line in spent([None, *judges]):
+        print(line)
+
+
 def bench(args) -> None:
     from llamavid_kit.bench import run
 
@@ -222,6 +234,8 @@ def parser() -> argparse.ArgumentParser:
 
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
     _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
+    sub = command(judge, "judge the replies of a finished open ablation by others too: agreement, arm by arm")
+    _judge_arguments(sub)
     sub = command(restudy, "count the study's own predictions again: tables, figures, and which claims hold")
     sub.add_argument("--predictions", type=Path, help="folder of its CSV files (default: the counts that ship)")
     sub.add_argument("--annotation", type=Path, help="UCF-Crime's temporal annotation, or a CSV of events")
@@ -292,6 +306,14 @@ def _evaluate_arguments(sub) -> None:
     add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())
+
+
+def _judge_arguments(sub) -> None:
+    from llamavid_kit.judge_options import add_judge_options
+
+    sub.add_argument("run", type=Path, help="folder that `ablate` wrote for pairs without choices; judge A is its rule")
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_judge_options(sub, of="beside the rule of the run: rules and chat models, one or several", first="")
 
 
 def main(argv: list[str] | None = None) -> int:

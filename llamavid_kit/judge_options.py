@@ -18,12 +18,12 @@ RULES = {
 """The rules of `judge.RuleJudge` that need neither lexicon nor labels, in short; in full in `judge.RULE_TEXT`."""
 
 HERE = "none"
-ABOUT = """of a video benchmark: rules and chat models, one or several
-  The first one named gives the score beside the published numbers. Each further
-  one gets its own row, and below the table stand agreement and Cohen's kappa of
+OF_BENCHMARK = "of a video benchmark: rules and chat models, one or several"
+FIRST = "\n  The first one named gives the score beside the published numbers."
+ABOUT = """{of}{first}
+  Each judge gets its own row, and below stand agreement and Cohen's kappa of
   every two. An option belongs to the --judge-model before it; options before the
-  first --judge-model belong to all of them."""
-"""Lines broken here: `evaluate` prints its help as it is written."""
+  first --judge-model belong to all of them."""  # lines as they are printed
 
 
 class _Ordered(argparse.Action):
@@ -33,9 +33,9 @@ class _Ordered(argparse.Action):
         setattr(namespace, self.dest, (*getattr(namespace, self.dest), (self.option_strings[0], values)))
 
 
-def add_judge_options(parser: argparse.ArgumentParser) -> None:
-    """Options of a command that may need judges."""
-    group = parser.add_argument_group("judges", ABOUT)
+def add_judge_options(parser: argparse.ArgumentParser, *, of: str = OF_BENCHMARK, first: str = FIRST) -> None:
+    """Options of a command that may need judges. of, first: what they judge, and what the first of them is for."""
+    group = parser.add_argument_group("judges", ABOUT.format(of=of, first=first))
 
     def add(name: str, **options: Any) -> None:
         group.add_argument(name, action=_Ordered, dest="judge_options", default=(), **options)
@@ -112,8 +112,8 @@ def _chat_judge(own: dict[str, Any]) -> "ChatJudge":
     return ChatJudge(meter, prompt=own.get("--judge-prompt", "corrected"), workers=own.get("--judge-parallel", 1))
 
 
-def spent(judges: "Sequence[Judge]") -> list[str]:
-    """What asking each judge took, in words, named as in the table; nothing for a rule."""
+def spent(judges: "Sequence[Judge | None]") -> list[str]:
+    """What asking each judge took, in words, named as in the table; nothing for a rule, or None in a rule's place."""
     from llamavid_kit.benchmarks.judges import LETTERS
     from llamavid_kit.judge import ChatJudge
 

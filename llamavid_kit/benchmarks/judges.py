@@ -1,8 +1,8 @@
 """Several judges of one run, and one judge asked again: what each says, and how far they agree.
 
-Takes a benchmark's items and replies and the judges; gives a `Judging`, of which `run.py` writes the numbers and
+Takes a scorer, items and replies, and the judges; gives a `Judging`, of which `run.py` writes the numbers and
 `judges_table.py` makes lines. The first judge gives the run's score. All comparisons are of verdicts read in the
-benchmark's first mode, `strict`; how they are compared is `judge_agreement.py`'s.
+first mode, `strict`; how they are compared is `judge_agreement.py`'s.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from llamavid_kit.benchmarks.base import Benchmark, Item, Score
+from llamavid_kit.benchmarks.base import Item, Score, Scorer
 from llamavid_kit.judge import Judge
 from llamavid_kit.judge_agreement import Agreement, Repeatability, agreement, repeatability
 from llamavid_kit.judge_prompts import JudgeItem
@@ -123,11 +123,12 @@ def check_judges(judges: Sequence[Judge], again: int) -> None:
 
 
 def judge_run(
-    benchmark: Benchmark, items: Sequence[Item], replies: Mapping[str, str], judges: Sequence[Judge], *,
+    scorer: Scorer, modes: Sequence[str], items: Sequence[Item], replies: Mapping[str, str], judges: Sequence[Judge], *,
     between: Callable[[Score], Intervals], again: int = 0,
 ) -> Judging:  # fmt: skip
     """Every judge's score of the run, their agreement pair by pair, and each judge's repeatability.
 
+    scorer, modes: of a judged benchmark; the comparisons are of what the judges say in the first mode
     judges: of this arm (`Judge.for_arm`); the first scores in all modes, the others in those that need a judge.
     between: a score → its intervals
     again: how often each judge is asked once more; one that must repeat itself is not (`Judge.steady`)
@@ -135,11 +136,11 @@ def judge_run(
     Raises ValueError as `check_judges`. What was said is kept by the judges, so that a run that was cut off goes on.
     """
     check_judges(judges, again)
-    mode, modes = benchmark.modes[0], benchmark.modes
+    mode = modes[0]
     heard, rows = [], []
     for name, judge in zip(LETTERS, judges, strict=False):
         one = Heard(judge)
-        scores = {m: benchmark.score(items, replies, mode=m, judge=one) for m in modes}
+        scores = {m: scorer(items, replies, mode=m, judge=one) for m in modes}
         scores = {m: score for m, score in scores.items() if not heard or "judge" in score.more}
         heard.append(one)
         rows.append(ByJudge(name, one.identity, scores, {m: between(score) for m, score in scores.items()}))
@@ -153,7 +154,7 @@ def judge_run(
             for number in range(2, again + 2):
                 log.info("judge %s, asked again: %d of %d", row.name, number - 1, again)
                 askings[row.name].append(Heard(judge.at_asking(number)))
-                values.append(benchmark.score(items, replies, mode=mode, judge=askings[row.name][-1]).value)
+                values.append(scorer(items, replies, mode=mode, judge=askings[row.name][-1]).value)
             repeats.append(Again(row.name, "", tuple(values), _repeats(askings[row.name], mode)))
     pairs = [
         pair for (a, one), (b, two) in combinations(zip(LETTERS, heard, strict=False), 2)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llamavid_kit.benchmarks.judges import Again, Judging, Pair
 from llamavid_kit.judge_agreement import Agreement, Interval, Kappa, Repeatability
+from llamavid_kit.statistics import RESAMPLES
 
 
 def who(identity: dict[str, Any], *, settings: bool = False) -> str:
@@ -82,7 +83,8 @@ def _shares(found: Agreement | Repeatability, *, always: str = "", mean: str = "
 def _kappa(kappa: Kappa) -> str:
     if kappa.value is None:
         return "not defined (one value always)"
-    left = f" ({kappa.n_undefined} resamples without one)" if kappa.n_undefined and kappa.interval95 else ""
+    undefined = f" (not defined in {kappa.n_undefined} of {RESAMPLES} resamples)"
+    left = undefined if kappa.n_undefined and kappa.interval95 else ""
     return f"{_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}{left}"
 
 

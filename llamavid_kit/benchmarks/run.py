@@ -143,7 +143,7 @@ def score_run(
     between, judging = partial(_intervals, benchmark, items, interval=interval), None
     if benchmark.judged:
         judges = [one.for_arm(path.parent, _arm(head)) for one in (judge, *more_judges)]
-        judging = judge_run(benchmark, items, replies, judges, between=between, again=again)
+        judging = judge_run(benchmark.score, benchmark.modes, items, replies, judges, between=between, again=again)
         scores, intervals = judging.judges[0].scores, judging.judges[0].intervals
     else:
         scores = {mode: benchmark.score(items, replies, mode=mode) for mode in benchmark.modes}
