@@ -300,9 +300,9 @@ def _evaluate_arguments(sub) -> None:
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
     text = "score the finished run in --out again, by other judges say: no model is loaded, no clip is opened"
     sub.add_argument("--score-only", action="store_true", help=text)
-    sub.add_argument("--batch", type=int, help="items answered at once (default: 16)")
+    sub.add_argument("--batch", type=int, help="pictures answered at once (default: 16); videos: one at a time")
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
-    sub.add_argument("--fps", type=float, help="frames a second of video benchmarks (default: 1)")
+    sub.add_argument("--fps", type=float, help="frames a second, of video benchmarks alone (default: 1)")
     add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())

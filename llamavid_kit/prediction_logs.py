@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.folders import csv_text
 from llamavid_kit.scoring import RULES, ArmTable, collapse, label_of, score
 from llamavid_kit.statistics import compare_arms, wilson
 from llamavid_kit.study import CRIME, NORMAL
@@ -49,7 +50,7 @@ Log = dict[str, Prediction]
 def read_log(path: Path) -> Log:
     """{video: Prediction} of one file. Raises ValueError naming file, line and value for what does not fit."""
     rows: Log = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         reader = csv.DictReader(file)
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):
             raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {reader.fieldnames}")

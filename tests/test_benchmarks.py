@@ -161,7 +161,7 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path):
     """Killed after a batch, with a line and a half written: the file becomes that of an undisturbed run."""
     chosen, items, truth = made("pope", tmp_path / "data")
     whole = tmp_path / "whole"
-    options = {"name": "m", "settings": {"weights": "w"}, "batch": 3, "fps": 1.0}
+    options = {"name": "m", "settings": {"weights": "w"}, "batch": 3}
     answer(chosen, items, Scripted(items, truth), whole, **options)
     with pytest.raises(KeyboardInterrupt):
         answer(chosen, items, Scripted(items, truth, stop_after=3), tmp_path / "cut", **options)
@@ -176,7 +176,7 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path):
 @pytest.mark.parametrize("change", [{"name": "other"}, {"settings": {"weights": "v"}}, {"batch": 2}])
 def test_a_folder_of_another_run_is_refused(change, tmp_path):
     chosen, items, truth = made("gqa", tmp_path / "data")
-    options = {"name": "m", "settings": {"weights": "w"}, "batch": 3, "fps": 1.0}
+    options = {"name": "m", "settings": {"weights": "w"}, "batch": 3}
     answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options)
     ((key, value),) = (change.get("settings") or {"model": change["name"]} if "batch" not in change else change).items()
     with pytest.raises(ValueError, match=f"belongs to another run: {key} .*, now {value!r}; give another"):
@@ -189,7 +189,7 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
 
 def test_other_questions_or_pictures_are_another_run(tmp_path):
     chosen, items, truth = made("gqa", tmp_path / "data")
-    options = {"name": "m", "settings": {}, "batch": 3, "fps": 1.0}
+    options = {"name": "m", "settings": {}, "batch": 3}
     answer(chosen, items, Scripted(items, truth), tmp_path / "out", **options)
     items[0].media.write_bytes(items[0].media.read_bytes() + b" ")
     with pytest.raises(ValueError, match="belongs to another run: items '"):
@@ -199,7 +199,7 @@ def test_other_questions_or_pictures_are_another_run(tmp_path):
 def test_a_run_that_answered_nothing_leaves_its_folder_free(tmp_path):
     """A first try with a wrong option writes no reply, and keeps nobody from the right one."""
     chosen, items, truth = made("gqa", tmp_path / "data")
-    options = {"settings": {}, "batch": 3, "fps": 1.0}
+    options = {"settings": {}, "batch": 3}
     with pytest.raises(KeyboardInterrupt):
         answer(chosen, items, Scripted(items, truth, stop_after=0), tmp_path / "out", name="wrong", **options)
     path = answer(chosen, items, Scripted(items, truth), tmp_path / "out", name="right", **options)

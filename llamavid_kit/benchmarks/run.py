@@ -18,13 +18,14 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from llamavid_kit.answering import ImageModel, Reply, VideoModel
+from llamavid_kit.answering import ClipModel, ImageModel, VideoModel
 from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, clustered_interval, joined, wilson_interval
+from llamavid_kit.benchmarks.clips import clip_by_clip
 from llamavid_kit.benchmarks.judges import Judging, check_judges, judge_run, score_record
 from llamavid_kit.folders import write_whole
 from llamavid_kit.reply_file import append, read_head, read_replies, resume
+from llamavid_kit.sampling import check_fps
 from llamavid_kit.verdicts import TOP_SCORE
-from llamavid_kit.video import Video
 
 REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
 
@@ -52,25 +53,28 @@ class Result:
 
 
 def evaluate(
-    benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str,
-    settings: dict[str, Any] | None = None, batch: int = 16, fps: float = 1.0, judge: Any = None,
+    benchmark: Benchmark, model: ImageModel | VideoModel | ClipModel, *, data: Path, out: Path, name: str,
+    settings: dict[str, Any] | None = None, batch: int | None = None, fps: float | None = None, judge: Any = None,
     more_judges: Sequence[Any] = (), again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Answer what is not answered yet, score, and write the result.
 
     Args:
-        model: a picture benchmark asks `ImageModel.look`, a video benchmark `VideoModel.generate`.
+        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where the model has
+            none `VideoModel.generate`; see `clip_by_clip`.
         data, out: the benchmark's folder; the run's own folder.
         name: the model's, in the tables.
         settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
-        batch: items answered at once; part of the run's configuration, for it decides the last digits.
-        fps: of a video benchmark.
+        batch: pictures answered at once, 16 by default; part of the run's configuration, for it decides the last
+            digits. Not for a video benchmark, whose questions are answered one at a time.
+        fps: frames a second, 1 by default; of a video benchmark alone.
         judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
             `out`, for this run alone.
         more_judges, again: compared with it, and how often each is asked once more; see `judges.judge_run`.
         interval: how sure a mean is; by default clustered where several items share a picture or clip, else Wilson's.
 
-    Raises ValueError where the data are not as expected, `out` belongs to another run, or replies and items differ.
+    Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
+    `out` belongs to another run, or replies and items differ.
     """
     if benchmark.judged and judge is None:
         raise ValueError(f"{benchmark.title} is scored by a judge: name one")
@@ -83,30 +87,49 @@ def evaluate(
     )  # fmt: skip
 
 
+def asked_with(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
+    """What decides the replies beside model and items, for the run's head. ValueError for what does not apply.
+
+    batch, fps: None for the default, 16 pictures at once or 1 frame a second.
+    """
+    if benchmark.media == "image":
+        if fps is not None:
+            raise ValueError(f"fps={fps} for {benchmark.title}: pictures have no rate; leave --fps out")
+        if batch is not None and batch < 1:
+            raise ValueError(f"batch={batch}: expected at least 1 (--batch)")
+        return {"batch": 16 if batch is None else batch, "pad": benchmark.pad}
+    if batch is not None:
+        raise ValueError(
+            f"batch={batch} for {benchmark.title}: questions about clips are answered one at a time; leave --batch out"
+        )
+    return {"fps": 1.0 if fps is None else check_fps(fps)}
+
+
 def answer(
-    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel, out: Path, *, name: str,
-    settings: dict[str, Any], batch: int, fps: float,
+    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel | ClipModel, out: Path, *, name: str,
+    settings: dict[str, Any], batch: int | None = None, fps: float | None = None,
 ) -> Path:  # fmt: skip
     """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
+    asked = asked_with(benchmark, batch=batch, fps=fps)
     path = out / REPLIES
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
     head = {
         "benchmark": benchmark.name, "model": name, **settings, "items": _items_key(items), "n": len(items),
-        "batch": batch,
-        **({"pad": benchmark.pad} if benchmark.media == "image" else {"fps": fps}),
+        **asked,
     }  # fmt: skip
+    if benchmark.media == "video":
+        clip_by_clip(items, model, path, head=head, fps=asked["fps"])
+        return path
+    batch = asked["batch"]
     done = resume(path, head, n=len(items), batch=batch, what="run")
     starts = range(done, len(items), batch)
     for at in tqdm(starts, desc=benchmark.name, unit="batch", disable=not len(starts)):
-        asked = items[at : at + batch]
-        if benchmark.media == "image":
-            pictures = [_picture(item) for item in asked]
-            prompts, queries = [i.prompt for i in asked], [i.question for i in asked]
-            replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
-        else:
-            replies = [_watch(model, item, fps) for item in asked]
-        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(asked, replies, strict=True)])
+        shown = items[at : at + batch]
+        pictures = [_picture(item) for item in shown]
+        prompts, queries = [i.prompt for i in shown], [i.question for i in shown]
+        replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
+        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(shown, replies, strict=True)])
     return path
 
 
@@ -118,10 +141,6 @@ def _picture(item: Item) -> Path | np.ndarray:
             return np.asarray(file.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
-
-
-def _watch(model: VideoModel, item: Item, fps: float) -> Reply:
-    return model.generate([Video(item.media)], item.prompt, fps=fps)[0]
 
 
 def _items_key(items: Sequence[Item]) -> str:

@@ -46,7 +46,8 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     values = list(score.outcomes.values())
     right = int(sum(values)) if set(values) <= {0, 1} else None
     sure = _sure(right, len(values), intervals.get("")) if values else ""
-    value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95)}"
+    digits = 1 if benchmark.unit == "%" else 2
+    value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95, digits=digits)}"
     lines = [f"  {'this run':10s} {value}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
         interval = _spread(score.more[name]["score95"]) if name in score.axes else intervals.get(name)
