@@ -24,7 +24,7 @@ def no_model(monkeypatch):
     def never(*_, **__):
         raise AssertionError("a model or a clip was touched")
 
-    for place in ("benchmarks.command.load", "benchmarks.run.Video", "video.Video.__init__", "checkpoints.load"):
+    for place in ("benchmarks.command.load", "video.Video.__init__", "checkpoints.load"):
         monkeypatch.setattr(f"llamavid_kit.{place}", never)
 
 
@@ -38,7 +38,7 @@ def test_a_finished_run_is_judged_by_others_without_its_model(data, tmp_path, ca
     assert capsys.readouterr().out == first  # the resolution too, which stands in the run
     with serve(Minds()) as fake:
         asked = ["--judge-endpoint", fake.url, "--judge-model", "anna", "--judge-rule", "words", "--judge-again", "1"]
-        given = ["--model", "tiny", "--fps", "1", "--batch", "16", "--max-new-tokens", "6"]
+        given = ["--model", "tiny", "--fps", "1", "--max-new-tokens", "6"]
         assert main([*alone, *given, *asked]) == 0
         shown = capsys.readouterr().out
         assert len(fake.bodies) == 2 * N and f"judge A: {2 * N} requests" in shown

@@ -151,10 +151,12 @@ def test_axes_are_compared_one_by_one(tmp_path):
         (axis, None, -2) for axis in AXES
     ]
     assert [again.values for again in result.judging.again] == [(4, 4), (2, 2)]
+    assert [list(again.tasks) for again in result.judging.again] == [list(AXES)] * 2
     shown = table(result, image_size=224)
     assert "A and B, consistency: both judged 2 of 2 items" in shown and "same yes or no" not in shown
     assert "mean score of B less that of A: -2.00 [no interval] of 5" in shown
     assert "A, asked 2 times; score at each asking: 4.00, 4.00 of 5" in shown
+    assert shown.count("consistency: a verdict at every asking on 2 of 2 items, at some only on 0") == 2
 
 
 def test_nothing_to_compare_is_said(data, tmp_path):
