@@ -87,6 +87,8 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     ValueError where two logs disagree about which videos there are or what is true of them.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; expected the one with the study's prediction files (CSV)")
     found = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
     if not found:
         names = ", ".join(f"{key}.csv" for key in BY_KEY)
