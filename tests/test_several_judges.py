@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_the_official_rule_of_a_benchmark_stands_there_once(tmp_path):
         ["strict", "original", "official"], ["strict", "original"],
     ]  # fmt: skip
     assert table(result, image_size=224).count("scorer: official") == 1
+
+
+def test_one_model_at_two_addresses_is_one_judge(data, tmp_path):
+    """Its verdicts would be found for both; with another prompt it is another judge."""
+    one, two = (Endpoint(f"http://127.0.0.1:{port}/v1", "anna") for port in (1, 2))
+    with pytest.raises(ValueError, match="a judge is named twice.*an address tells no judges apart"):
+        evaluated(data, tmp_path / "run", [ChatJudge(one), ChatJudge(two)])
+    assert not (tmp_path / "run").exists()
+    with serve(Minds()) as fake:
+        anna = judges(fake, "anna")[0]
+        result = evaluated(data, tmp_path / "run", [anna, replace(anna, prompt="published")])
+    assert len(fake.bodies) == 2 * N and result.judging.pairs[0].n == N
 
 
 # --- asked again

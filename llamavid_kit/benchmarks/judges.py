@@ -118,8 +118,10 @@ def check_judges(judges: Sequence[Judge], again: int) -> None:
         raise ValueError(f"{len(judges)} judges, again={again}: expected 1 to {len(LETTERS)}, and at least 0")
     known = [judge.identity for judge in judges]
     if twice := [who for k, who in enumerate(known) if who in known[:k]]:
-        text = f"a judge is named twice: {twice[0]}; expected different ones. To ask the same judge again is `again`"
-        raise ValueError(text)
+        raise ValueError(
+            f"a judge is named twice: {twice[0]}; expected different models, settings, prompts or rules (an address "
+            "tells no judges apart). To ask the same judge again is `again` (--judge-again)"
+        )
 
 
 def judge_run(

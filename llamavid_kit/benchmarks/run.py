@@ -256,15 +256,15 @@ def rescore(
     if odd := [name for name, value in (given or {}).items() if name in head and head[name] != value]:
         said = "; ".join(f"{name} {head[name]!r}, not {given[name]!r}" for name in odd)
         raise ValueError(f"{path} was made with {said}: leave that out, or give another output folder")
-    if n_lines < head.get("n", 0):
-        text = f"{path} holds {n_lines} of {head['n']} replies: finish the run first, it goes on where it stopped"
-        raise ValueError(text)
     items = benchmark.load(Path(data))
     if head.get("items") != _items_key(items):
         raise ValueError(
             f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
             "questions or media were changed since; put them back as they were, or answer anew in another output folder"
         )
+    if n_lines < len(items):
+        text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first, it goes on where it stopped"
+        raise ValueError(text)
     first, *more = judges or (None,)
     result = score_run(benchmark, items, path, judge=first, more_judges=more, again=again, interval=interval)
     return result, head
