@@ -169,16 +169,29 @@ def _pairs(args):
 
 def evaluate(args) -> None:
     from llamavid_kit.benchmarks import benchmark
-    from llamavid_kit.benchmarks.command import evaluate_command
-    from llamavid_kit.judge_options import judge_of, spent
+    from llamavid_kit.benchmarks.command import evaluate_command, rescore_command
+    from llamavid_kit.judge_options import judges_of, spent
 
-    judge = judge_of(args)
-    print(evaluate_command(
-        benchmark(args.benchmark), model=args.model, adapter=args.adapter, data=args.data, out=args.out,
-        batch=args.batch, fps=args.fps, max_new_tokens=args.max_new_tokens, judge=judge,
-    ))  # fmt: skip
-    if said := spent(judge):
-        print(said)
+    judges = judges_of(args)
+    asked = {name: getattr(args, name) for name in ("model", "adapter", "batch", "fps", "max_new_tokens")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    run = rescore_command if args.score_only else evaluate_command
+    what = {"data": args.data, "out": args.out, "judges": judges, "again": args.judge_again}
+    print(run(benchmark(args.benchmark), **what, **given))
+    for line in spent(judges):
+        print(line)
+
+
+def judge(args) -> None:
+    from llamavid_kit.judge_options import judges_of, spent
+    from llamavid_kit.open_judges import judge_open_run, open_lines
+
+    judges = judges_of(args)
+    if not judges and not args.judge_again:
+        raise ValueError("no judge beside the run's own rule: name one with --judge-model or --judge-rule")
+    print(open_lines(judge_open_run(args.run, judges, again=args.judge_again)))
+    for line in spent([None, *judges]):
+        print(line)
 
 
 def bench(args) -> None:
@@ -235,6 +248,8 @@ def parser() -> argparse.ArgumentParser:
     _finetune_arguments(command(finetune, "LoRA, or one of the paper's stages, on instruction pairs at one fps"))
     _ablate_arguments(command(ablate, "zero-shot and fine-tuned arms at several fps, on the same clips"))
     _evaluate_arguments(command(evaluate, "answer and score a benchmark, beside what was published"))
+    sub = command(judge, "judge the replies of a finished open ablation by others too: agreement, arm by arm")
+    _judge_arguments(sub)
     sub = command(restudy, "count the study's own predictions again: tables, figures, and which claims hold")
     sub.add_argument("--predictions", type=Path, help="folder of its CSV files (default: the counts that ship)")
     sub.add_argument("--annotation", type=Path, help="UCF-Crime's temporal annotation, or a CSV of events")
@@ -309,16 +324,26 @@ def _evaluate_arguments(sub) -> None:
     from llamavid_kit.judge_options import add_judge_options
 
     sub.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
-    sub.add_argument("--model", default="tiny", help=MODEL_HELP)
+    sub.add_argument("--model", help=MODEL_HELP)
     sub.add_argument("--adapter", type=Path, help="what `finetune` wrote for this model")
     sub.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
     sub.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+    text = "score the finished run in --out again, by other judges say: no model is loaded, no clip is opened"
+    sub.add_argument("--score-only", action="store_true", help=text)
     sub.add_argument("--batch", type=int, help="pictures answered at once (default: 16); videos: one at a time")
     sub.add_argument("--max-new-tokens", type=int, help="of a reply (default: as in the original's script)")
     sub.add_argument("--fps", type=float, help="frames a second, of video benchmarks alone (default: 1)")
     add_judge_options(sub)
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
     sub.epilog = "what --data must hold:\n" + "\n".join(f"  {name:13s} {files}" for name, files in FILES.items())
+
+
+def _judge_arguments(sub) -> None:
+    from llamavid_kit.judge_options import add_judge_options
+
+    sub.add_argument("run", type=Path, help="folder that `ablate` wrote for pairs without choices; judge A is its rule")
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_judge_options(sub, of="beside the rule of the run: rules and chat models, one or several", first="")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from tqdm import tqdm
 from llamavid_kit.answering import ClipModel, ImageModel, VideoModel
 from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, clustered_interval, joined, wilson_interval
 from llamavid_kit.benchmarks.clips import clip_by_clip
+from llamavid_kit.benchmarks.judges import Judging, check_judges, judge_run, score_record
 from llamavid_kit.folders import write_whole
-from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.reply_file import append, read_head, read_replies, resume
 from llamavid_kit.sampling import check_fps
 from llamavid_kit.verdicts import TOP_SCORE
 
-REPLIES, RESULT, OUTCOMES = "replies.jsonl", "result.json", "outcomes.csv"
+REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Result:
     "" is all items together
     note: what a reader of the intervals must know
     fps: frames a second that a video benchmark was asked with, None for pictures
+    judging: of a judged benchmark, what each judge says and how far they agree; `scores` are the first one's
     """
 
     benchmark: Benchmark
@@ -46,12 +49,13 @@ class Result:
     submission: Path | None
     note: str = ""
     fps: float | None = None
+    judging: Judging | None = None
 
 
 def evaluate(
     benchmark: Benchmark, model: ImageModel | VideoModel | ClipModel, *, data: Path, out: Path, name: str,
     settings: dict[str, Any] | None = None, batch: int | None = None, fps: float | None = None, judge: Any = None,
-    interval: Interval = clustered_interval,
+    more_judges: Sequence[Any] = (), again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Answer what is not answered yet, score, and write the result.
 
@@ -66,6 +70,7 @@ def evaluate(
         fps: frames a second, 1 by default; of a video benchmark alone.
         judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
             `out`, for this run alone.
+        more_judges, again: compared with it, and how often each is asked once more; see `judges.judge_run`.
         interval: how sure a mean is; by default clustered where several items share a picture or clip, else Wilson's.
 
     Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
@@ -73,9 +78,13 @@ def evaluate(
     """
     if benchmark.judged and judge is None:
         raise ValueError(f"{benchmark.title} is scored by a judge: name one")
+    if benchmark.judged:
+        check_judges([judge, *more_judges], again)
     items = benchmark.load(Path(data))
     path = answer(benchmark, items, model, Path(out), name=name, settings=settings or {}, batch=batch, fps=fps)
-    return score_run(benchmark, items, path, judge=judge, interval=interval)
+    return score_run(
+        benchmark, items, path, judge=judge, more_judges=more_judges, again=again, interval=interval
+    )  # fmt: skip
 
 
 def asked_with(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
@@ -144,18 +153,25 @@ def _items_key(items: Sequence[Item]) -> str:
 
 
 def score_run(
-    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None,
-    interval: Interval = clustered_interval,
+    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None, more_judges: Sequence[Any] = (),
+    again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
     head, lines = read_replies(path, what="run")
     replies = joined(items, [(line["id"], line["reply"]) for line in lines])
-    given = {"judge": judge.for_arm(path.parent, _arm(head))} if benchmark.judged else {}
-    scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
-    intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
+    between, judging = partial(_intervals, benchmark, items, interval=interval), None
+    if benchmark.judged:
+        judges = [one.for_arm(path.parent, _arm(head)) for one in (judge, *more_judges)]
+        judging = judge_run(benchmark.score, benchmark.modes, items, replies, judges, between=between, again=again)
+        scores, intervals = judging.judges[0].scores, judging.judges[0].intervals
+    else:
+        scores = {mode: benchmark.score(items, replies, mode=mode) for mode in benchmark.modes}
+        intervals = {mode: between(score) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
     note = _note(items, scores[benchmark.modes[0]], interval)
-    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"))
+    result = Result(
+        benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"), judging
+    )  # fmt: skip
     _write(result, head, items, replies, path.parent)
     return result
 
@@ -203,15 +219,52 @@ def _write(
         for i in items
     ])  # fmt: skip
     rows.to_csv(out / OUTCOMES, index=False)
-    scores = {
-        mode: {k: v for k, v in asdict(score).items() if k not in ("outcomes", "axes")}
-        | {"intervals95": result.intervals[mode]}
-        for mode, score in result.scores.items()
-    }
-    benchmark = result.benchmark
+    scores, benchmark, judged = score_record(result.scores, result.intervals), result.benchmark, {}
+    if result.judging is not None:
+        result.judging.verdicts.to_csv(out / VERDICTS, index=False)
+        judged = {"judging": result.judging.record()}
     record = {
         "benchmark": benchmark.name, "model": result.model, "n": result.n, "size": benchmark.size,
         "unit": benchmark.unit, "metric": benchmark.metric, "note": result.note, "scores": scores,
         "submission": result.submission and result.submission.name, "run": head,
+        **judged,
     }  # fmt: skip
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+# --- a finished run, scored again
+
+
+def rescore(
+    benchmark: Benchmark, *, data: Path, out: Path, judges: Sequence[Any] = (), again: int = 0,
+    given: dict[str, Any] | None = None, interval: Interval = clustered_interval,
+) -> tuple[Result, dict[str, Any]]:  # fmt: skip
+    """Score the finished run in `out` again, by any judges; gives the result and the run's configuration.
+
+    No model is loaded and no clip is opened: of the media only names and sizes are looked at, to know that the items
+    are those that were asked. given: settings that the run must have had, such as {"fps": 1.0}.
+
+    Raises FileNotFoundError where there is no run; ValueError where it is not finished, is of another benchmark or
+    other settings, or was asked other items than `data` holds now; and as `evaluate`.
+    """
+    path = Path(out) / REPLIES
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: expected the folder of a finished run of `evaluate`")
+    head, n_lines = read_head(path, what="run")
+    if head.get("benchmark") != benchmark.name:
+        raise ValueError(f"{path} is a run of {head.get('benchmark')!r}, not of {benchmark.name!r}: name that one")
+    if odd := [name for name, value in (given or {}).items() if name in head and head[name] != value]:
+        said = "; ".join(f"{name} {head[name]!r}, not {given[name]!r}" for name in odd)
+        raise ValueError(f"{path} was made with {said}: leave that out, or give another output folder")
+    items = benchmark.load(Path(data))
+    if head.get("items") != _items_key(items):
+        raise ValueError(
+            f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
+            "questions or media were changed since; put them back as they were, or answer anew in another output folder"
+        )
+    if n_lines < len(items):
+        text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first, it goes on where it stopped"
+        raise ValueError(text)
+    first, *more = judges or (None,)
+    result = score_run(benchmark, items, path, judge=first, more_judges=more, again=again, interval=interval)
+    return result, head

@@ -3,7 +3,10 @@
 Takes a `Result` and the model's resolution, gives lines; nothing is computed here.
 """
 
+from dataclasses import replace
+
 from llamavid_kit.benchmarks.base import Score
+from llamavid_kit.benchmarks.judges_table import judging_lines, who
 from llamavid_kit.benchmarks.run import Result
 from llamavid_kit.published import NO_PAPER, published
 
@@ -14,14 +17,25 @@ def table(result: Result, *, image_size: int | None) -> str:
     size = f"{image_size} px" if image_size else "resolution unknown"
     rate = "" if result.fps is None else f", {result.fps:g} fps"
     lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}{rate}"]
-    lines += _judge(result.scores[benchmark.modes[0]])
+    judges = result.judging.judges if result.judging else ()
+    lines += _rows(result, name=judges[0].name if len(judges) > 1 else "")
+    for one in judges[1:]:
+        lines += _rows(replace(result, scores=one.scores, intervals=one.intervals), name=one.name)
+    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
+    lines += [*_published(result, image_size), *judging_lines(result.judging, unit=benchmark.unit)]
+    return "\n".join([*lines, *(f"  {note}" for note in notes if note)])
+
+
+def _rows(result: Result, *, name: str) -> list[str]:
+    """Of one judge, or of a benchmark without. name: the judge's among several."""
+    first = result.benchmark.modes[0]
+    lines = _judge(result.scores[first], name)
     for mode, score in result.scores.items():
-        lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
+        lines += _run(result, mode, with_parts=mode == first)
         if score.no_answer:
             lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
         lines += _verdicts(score)
-    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
-    return "\n".join([*lines, *_published(result, image_size), *(f"  {note}" for note in notes if note)])
+    return lines
 
 
 def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
@@ -43,14 +57,11 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     return lines
 
 
-def _judge(score: Score) -> list[str]:
+def _judge(score: Score, name: str) -> list[str]:
     """Who judged."""
     if "judge" not in score.more:
         return []
-    who = score.more["judge"]
-    if who["judge"] == "rule":
-        return [f"  judge: the rule {who['rule']!r}, which knows no synonym: not comparable with a model's verdicts"]
-    return [f"  judge: {who.get('endpoint_model') or who.get('local_model')}, {who['prompt']} prompt"]
+    return [f"  judge{name and ' '}{name}: {who(score.more['judge'], settings=bool(name))}"]
 
 
 def _verdicts(score: Score) -> list[str]:
