@@ -87,7 +87,7 @@ def figure_6(found: Evidence) -> Figure:
         else:
             ax.annotate("no log: published numbers only", (0.01, 0.86), xycoords="axes fraction", color=GREY)
         ax.plot(at, rows["published"] / 100, "D", ms=7, mfc="white", mec="black", mew=1.5, label="published", zorder=5)
-        ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.5, 1], ylabel="right")
+        ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.5, 1], ylabel="answered right")
         ax.set_title(setting.name, fontsize=12)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.grid(axis="x", visible=False)

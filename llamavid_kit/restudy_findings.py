@@ -133,16 +133,10 @@ def same_clips(found: Evidence) -> tuple[Verdict, str]:
     )
     if not len(left):
         return "holds", text
-    if {FINE_1, FINE_6} <= set(found.outcomes) and _published_on_common(found):
+    fine = {BY_KEY[key]: restudy.arm(found.common, key) for key in (FINE_1, FINE_6) if key in found.outcomes}
+    if len(fine) == 2 and all(_rounds(t.correct, t.n, s.published, decimals=1) for s, t in fine.items()):
         return "holds in part", text + " The two fine-tuned numbers that were published are shares of the common ones."
     return "not shown", text
-
-
-def _published_on_common(found: Evidence) -> bool:
-    """Whether both published fine-tuned numbers are the logs' shares of the common videos."""
-    table = restudy.accuracies(found).set_index("key")
-    rows = (table.loc[key, ["correct", "n", "published"]] for key in (FINE_1, FINE_6))
-    return all(_rounds(*row, decimals=1) for row in rows)
 
 
 @claim("The fine-tuned models do better than always giving the commonest answer", FINE_1, FINE_6)
