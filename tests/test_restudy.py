@@ -179,6 +179,11 @@ def test_a_loss_is_no_hint_of_a_gain(shipped):
     more = more_frames(replace(shipped, outcomes=swapped))
     assert more.verdict == "not shown" and "-3.3 points, 95% interval -7.0 to -0.1" in more.text
     assert same_clips(replace(shipped, outcomes=swapped)).verdict == "not shown", "no longer the published numbers"
+    rows = [("Normal Video", "Normal Video", "Arson")] * 9 + [("Normal Video",) * 3] * 131
+    rows += [("Arson", "Abuse", "Arson")] * 7  # fewer right answers, though better balanced
+    given = pd.DataFrame(rows, columns=["truth", "finetuned_fps1", "finetuned_fps6"])
+    less = more_frames(replace(shipped, outcomes=given))
+    assert less.verdict == "not shown" and "accuracy, which the study did not report, it is +0.4" in less.text
 
 
 def test_settings_without_logs(tmp_path):
