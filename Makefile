@@ -10,7 +10,7 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/ruff check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks

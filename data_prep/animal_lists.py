@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.list_files import index_files, lines_of
+from llamavid_kit.folders import csv_text, read_text
 from llamavid_kit.pairs import SPLITS
 
 GROUNDING_LISTS = {"train": "train.txt", "test": "test.txt"}
@@ -120,19 +121,16 @@ def read_sheet(path: Path) -> list[SheetRow]:
     actions, has an objection.
     """
     rows: dict[str, SheetRow] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         reader = csv.DictReader(file)
-        try:
-            fieldnames = reader.fieldnames or ()
-            if missing := {"video_id", "type", "list_animal_action"} - set(fieldnames):
-                raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {list(fieldnames)}")
-            for record in reader:
-                row = _row(record, f"{path}, line {reader.line_num}")
-                if row.code in rows:
-                    raise ValueError(f"{row.where}: {row.code} was already listed in {rows[row.code].where}; keep one")
-                rows[row.code] = row
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not a text file in UTF-8 ({error}); save the sheet as CSV UTF-8") from None
+        fieldnames = reader.fieldnames or ()
+        if missing := {"video_id", "type", "list_animal_action"} - set(fieldnames):
+            raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {list(fieldnames)}")
+        for record in reader:
+            row = _row(record, f"{path}, line {reader.line_num}")
+            if row.code in rows:
+                raise ValueError(f"{row.where}: {row.code} was already listed in {rows[row.code].where}; keep one")
+            rows[row.code] = row
     if not rows:
         raise ValueError(f"{path} lists no videos")
     return list(rows.values())
@@ -195,12 +193,12 @@ def read_durations(path: Path) -> dict[str, float]:
     """
     if path.suffix == ".json":
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            listed = json.loads(read_text(path))
             given = [(f"{path}, entry {i}", e["vid"], e["duration"]) for i, e in enumerate(listed)]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f'{path}: expected [{{"vid": CODE, "duration": seconds}}, …] ({error!r})') from None
     else:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with csv_text(path) as file:
             rows = csv.DictReader(file)
             if missing := {"video_id", "duration_s"} - set(rows.fieldnames or ()):
                 raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {rows.fieldnames}")

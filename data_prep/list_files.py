@@ -4,13 +4,12 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from llamavid_kit.folders import read_text
+
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
     """("file, line n", text) of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file ({error})") from None
+    text = read_text(path, encoding="utf-8-sig", way_out="download it again, or save it as UTF-8")
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             yield f"{path}, line {number}", line

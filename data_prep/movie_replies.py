@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data_prep.movie_plan import KINDS, Kind
 from llamavid_kit.chat import Messages
+from llamavid_kit.folders import read_text
 from llamavid_kit.prompt import IMAGE, TEMPLATES
 
 SHIPPED_PROMPTS = Path(__file__).parent / "movie_prompts"
@@ -47,7 +48,7 @@ class Prompts:
             path = Path(folder) / f"{name}.txt"
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is not there; start from a copy of {SHIPPED_PROMPTS}")
-            template = string.Template(path.read_text(encoding="utf-8").strip())
+            template = string.Template(read_text(path).strip())
             used = set(template.get_identifiers())
             if not template.is_valid() or used - known or self._NEEDED.get(name, set()) - used:
                 raise ValueError(

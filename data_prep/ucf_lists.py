@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.list_files import lines_of
+from llamavid_kit.folders import csv_text
 from llamavid_kit.study import CRIME, NORMAL
 
 TEST_LISTS = ("Temporal_Anomaly_Annotation_for_Testing_Videos.txt", "Temporal_Anomaly_Annotation.txt")
@@ -131,7 +132,7 @@ def read_frame_counts(path: Path) -> dict[str, tuple[int, float]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a CSV with the columns video, n_frames, video_fps")
     counts: dict[str, tuple[int, float]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         rows = csv.DictReader(file)
         if missing := {"video", "n_frames", "video_fps"} - set(rows.fieldnames or ()):
             raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {rows.fieldnames}")

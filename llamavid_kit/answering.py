@@ -8,7 +8,7 @@ one clip. Which label a reply means is decided in `scoring.py`.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ class Reply:
     log_likelihood: choice → natural log of its probability as the whole answer; empty for generated replies.
     n_tokens: choice → tokens that its likelihood is a product over, the answer's end included; empty like that.
     notes: what a reader of the answer must know (a model outside its world, a clip slower than the fps asked for).
-    tokens: the frame tokens with the attention map; only from `ask`.
+    tokens: the frame tokens with the attention map; only from `ask`. Tensors: not in what `repr` shows.
     """
 
     text: str
@@ -44,7 +44,7 @@ class Reply:
     log_likelihood: dict[str, float] = field(default_factory=dict)
     n_tokens: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    tokens: VisualTokens | None = None
+    tokens: VisualTokens | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return "\n".join([self.text, *(f"note: {note}" for note in self.notes)])
@@ -60,6 +60,14 @@ class VideoModel(Protocol):
         """The likeliest of `choices` for each clip, with the likelihood of every choice, and its length if known."""
 
 
+@runtime_checkable
+class ClipModel(Protocol):
+    """What a video benchmark asks of a model that can look once for several questions; any `VideoModel` will do."""
+
+    def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+        """A free reply to each question about one clip, greedily decoded: what `generate` says to it alone."""
+
+
 class ImageModel(Protocol):
     """What an image benchmark asks of a model: each picture has a question of its own."""
 
@@ -71,7 +79,10 @@ class ImageModel(Protocol):
 
 @dataclass
 class LlamaVidAnswerer:
-    """`VideoModel` and `ImageModel` for LLaMA-VID, on a frame cache that adapters of the same base may share."""
+    """`VideoModel`, `ClipModel` and `ImageModel` for LLaMA-VID.
+
+    Its frame cache may be shared by adapters of one base.
+    """
 
     model: LlamaVid
     cache: FrameCache
@@ -81,6 +92,18 @@ class LlamaVidAnswerer:
         tokens, times = self._look(clips, question, fps)
         texts = generate_texts(self.model, question, tokens, max_new_tokens=self.max_new_tokens)
         return [Reply(text, seen) for text, seen in zip(texts, times, strict=True)]
+
+    def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+        """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
+        distinct = list(dict.fromkeys(questions))
+        tokens, times = self.cache.tokens_of(clip, distinct, fps=fps)
+        seen = _rounded(times)
+        texts = [
+            generate_texts(self.model, question, [found], max_new_tokens=self.max_new_tokens)[0]
+            for question, found in zip(distinct, tokens, strict=True)
+        ]
+        said = dict(zip(distinct, texts, strict=True))
+        return [Reply(said[question], seen) for question in questions]
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
         tokens, times = self._look(clips, question, fps)
@@ -102,7 +125,11 @@ class LlamaVidAnswerer:
 
     def _look(self, clips: Sequence[Video], question: str, fps: float):
         found = [self.cache.tokens(clip, question, fps=fps) for clip in clips]
-        return [t for t, _ in found], [tuple(round(float(s), 4) for s in times) for _, times in found]
+        return [t for t, _ in found], [_rounded(times) for _, times in found]
+
+
+def _rounded(times: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(s), 4) for s in times)
 
 
 @torch.inference_mode()

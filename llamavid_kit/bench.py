@@ -16,7 +16,7 @@ import torch
 
 from data_prep.toy_world import plan_clip
 from data_prep.toy_world.render import render_clip
-from llamavid_kit.answering import choice_log_likelihood, generate_texts
+from llamavid_kit.answering import LlamaVidAnswerer, choice_log_likelihood, generate_texts
 from llamavid_kit.checkpoints import load
 from llamavid_kit.frame_cache import FrameCache
 from llamavid_kit.model import LlamaVid
@@ -41,6 +41,7 @@ def run(model: LlamaVid | str = "tiny") -> list[tuple[str, float, float]]:
         rows = [_cache_row(model, videos, Path(folder) / "cache")]
         tokens = [FrameCache(model, Path(folder) / "cache").tokens(v, CRIME.question, fps=6)[0] for v in videos]
         rows += [_choice_row(model, tokens), _batch_row(model, tokens), _chunk_row(model, videos[0])]
+        rows.append(_questions_row(model, videos[:4]))
         explorers = explorer_rows(model, videos[0])
     print(f"{'what':66s} {'baseline s':>10s} {'ours s':>8s} {'ratio':>6s}")
     for what, baseline, ours in rows:
@@ -126,6 +127,15 @@ def _batch_row(model, tokens):
     alone = _seconds(lambda: [generate_texts(model, "What happens?", [t], max_new_tokens=16) for t in tokens])
     batch = _seconds(lambda: generate_texts(model, "What happens?", tokens, max_new_tokens=16))
     return f"greedy replies for {len(tokens)} clips: one by one / as a batch", alone, batch
+
+
+def _questions_row(model, videos, n=25):
+    """As a video benchmark asks: MSVD-QA has some 25 questions a clip."""
+    answerer = LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=16)
+    questions = [f"What is thing number {k} doing?" for k in range(n)]
+    each = _seconds(lambda: [answerer.generate([v], question, fps=1) for v in videos for question in questions])
+    once = _seconds(lambda: [answerer.watch(v, questions, fps=1) for v in videos])
+    return f"{n} questions about each of {len(videos)} clips, with replies: look for each / once", each, once
 
 
 def _chunk_row(model, video):

@@ -249,6 +249,8 @@ class ReplyLog:
             reply = chat.reply(messages)
             line = {"key": key, "about": about, "attempt": attempt, "finish": reply.finish, "text": reply.text}
             with self._writing:
+                if key in self._replies:  # another thread asked the same and was faster: one reply, as on the disk
+                    return self._replies[key]
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with self.path.open("a", encoding="ascii") as file:
                     file.write(json.dumps(line) + "\n")

@@ -27,6 +27,8 @@ def named_chat(
         except ValueError:
             text = f"{prefix}set {setting}: expected NAME=JSON, such as seed=1; texts in double quotes"
             raise ValueError(text) from None
+    if endpoint is None and key_env:
+        raise ValueError(f"{prefix}key-env {key_env}: for an endpoint, and {prefix}endpoint is missing; name it, too")
     if endpoint is None:
         from llamavid_kit.local_chat import LocalModel  # here: an endpoint needs no torch
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from llamavid_kit.folders import write_whole
+from llamavid_kit.folders import read_json, write_whole
 from llamavid_kit.pairs import InstructionPair
 from llamavid_kit.planner import check_fits
 from llamavid_kit.prompt import open_prompt
@@ -25,7 +25,7 @@ def fix_clip_list(pairs, root, out, config, model, cache, asked, n_reply) -> dic
     """
     path = out / "clips.json"
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, way_out="give another output folder, or delete this one and begin anew")
     arms = config.arms()
 
     def look(pair: InstructionPair) -> str | Exception:

@@ -86,6 +86,10 @@ def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
     lora = (folder / "adapter_config.json").is_file()
     if (lora or adapter.is_file()) and base is None:
         raise CheckpointError(f"{folder} holds an adapter and no model: name the model it belongs to with --base")
+    if lora and text_decoder is not None:
+        raise CheckpointError(
+            f"{folder} is a LoRA folder: --text-decoder is for a bare language model or a stage-1 folder; leave it out"
+        )
     if lora:
         return open_lora(folder, base=base, **kwargs)
     if adapter.is_file():

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython import get_ipython
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
@@ -43,11 +44,13 @@ def toy_clip(folder: Path | str = "runs/course") -> Path:
 def tidy_page(*, charts: bool = False, dpi: float | None = None, quality: int = 72) -> None:
     """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
     Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
+    Tables show what is in a cell, however long.
 
     charts: the notebook draws lines and bars rather than frames: a PNG of few colours is a third of their JPEG.
     dpi: of every JPEG, less for a page with many of them; None leaves each figure its own. quality: of the JPEGs.
     """
     logging.disable_progress_bar()
+    pd.set_option("display.max_colwidth", None)
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     if charts:
         set_matplotlib_formats("png")
@@ -106,35 +109,50 @@ def heat(matrix, *, x: str, y: str, unit: str, title: str, rows: Sequence[str] |
 
 
 @_figure
-def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None) -> Figure:
-    """Maps (side, side) side by side on one colour scale, faintly over the frame (H, W, 3) `over` where it is given."""
+def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None,
+         own_scales: bool = False) -> Figure:  # fmt: skip
+    """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
+
+    One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one,
+    both ends written at its bar.
+    A scale begins at 0, or at the least value where that is lower. The line below the maps says which kind it is.
+    """
     grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
-    high = max(float(np.max(grid)) for grid in grids.values())
-    low = min(0.0, *(float(np.min(grid)) for grid in grids.values()))
-    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 2.9), squeeze=False)
-    for ax, (name, grid) in zip(axes.flat, grids.items(), strict=True):
+    scales = [[grid] if own_scales else list(grids.values()) for grid in grids.values()]
+    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 3.1), squeeze=False)
+    for ax, (name, grid), scale in zip(axes.flat, grids.items(), scales, strict=True):
         side = len(grid) if over is None else len(over)
         if over is not None:
             ax.imshow(over.mean(-1), cmap="gray", vmin=0, vmax=255)
-        image = ax.imshow(grid, cmap="inferno", vmin=low, vmax=high, alpha=1 if over is None else 0.65,
-                          extent=(-0.5, side - 0.5, side - 0.5, -0.5))  # fmt: skip
+        image = ax.imshow(grid, cmap="inferno", vmin=min(0.0, *map(np.min, scale)), vmax=max(map(np.max, scale)),
+                          alpha=1 if over is None else 0.65, extent=(-0.5, side - 0.5, side - 0.5, -0.5))  # fmt: skip
         ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
-    fig.colorbar(image, ax=axes, label=unit, shrink=0.8)
+        if own_scales:
+            bar = fig.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8)
+            bar.set_ticks(image.get_clim(), labels=[f"{end:.2g}" for end in image.get_clim()])
+    if not own_scales:
+        fig.colorbar(image, ax=axes, shrink=0.8)
+    which = "each map has a scale of its own" if own_scales else "one scale for all maps"
+    fig.supxlabel(f"{unit}; {which}", fontsize=11)
     fig.suptitle(title, fontweight="bold")
     return fig
 
 
 @_figure
 def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
-    """A bar a name, the number beside it; the axis of numbers is called `x`."""
+    """A bar a name, the number beside it, written by `note`; the axis is called `x`, and counts in what notes do."""
     fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
     drawn = ax.barh(list(values), list(values.values()), color=OTHERS[0])
     ax.bar_label(drawn, labels=[note.format(v) for v in values.values()], padding=5)
     ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
     ax.invert_yaxis()
     ax.margins(x=0.18)
+    if note.endswith("%}"):
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+    elif note.endswith(".0f}") and not log:
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.grid(axis="y", visible=False)
     return fig
 

@@ -54,7 +54,10 @@ class Part:
 
 @dataclass
 class Examination:
-    """`kind` is a key of KINDS; `problems` are what stands between this folder and a model that loads."""
+    """`kind` is a key of KINDS; `problems` are what stands between this folder and a model that loads.
+
+    What the machine lacks (a GPU, memory) is said in `machine` and is no problem of the folder.
+    """
 
     folder: Path
     kind: str
@@ -82,7 +85,7 @@ def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examinati
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder")
+        raise FileNotFoundError(f"{folder} is no folder; expected one that may hold a model")
     found = Examination(folder, kind_of(folder))
     if found.kind == "nothing":
         found.problems.append(

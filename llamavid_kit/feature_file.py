@@ -35,6 +35,8 @@ def import_features(path: Path | str) -> LongVideo:
     hold one `<image>` for each frame.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; expected a feature file of the original ({SUFFIX})")
     with path.open("rb") as file:
         try:
             found = _ArraysAndStrings(file).load()

@@ -25,7 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from llamavid_kit.context_attention import VisualTokens
 from llamavid_kit.conversation import TrainingText, training_text
-from llamavid_kit.folders import claim
+from llamavid_kit.folders import claim, read_text
 from llamavid_kit.long_video import is_film
 from llamavid_kit.model import LlamaVid
 from llamavid_kit.prompt import IGNORE
@@ -205,7 +205,7 @@ class _LossCurve(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            kept = [json.loads(x) for x in self.path.read_text().splitlines()] if self.path.exists() else []
+            kept = [json.loads(x) for x in read_text(self.path).splitlines()] if self.path.exists() else []
             kept = [row for row in kept if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
             self.path.write_text("".join(json.dumps(r) + "\n" for r in [*kept, row]))

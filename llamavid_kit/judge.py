@@ -46,6 +46,13 @@ class Judge(Protocol):
     def for_arm(self, folder: Path | str, arm: str) -> "Judge":
         """This judge for one arm: what it need not be asked twice is kept in `folder`, apart from all other arms."""
 
+    @property
+    def steady(self) -> str:
+        """Why asking again would change nothing, in words; "" where it may."""
+
+    def at_asking(self, number: int) -> "Judge":
+        """This judge, asked for the `number`-th time, from 1: what it said at another asking is not used."""
+
 
 def _checked(items: Sequence[JudgeItem], task: str) -> None:
     judge_prompt(task)
@@ -64,6 +71,7 @@ class ChatJudge:
 
     prompt: "corrected", or "published" (see `judge_prompts`, which says what is wrong with those)
     workers: requests under way at a time; more than 1 helps with an endpoint only
+    asking: the how-manieth time the items are put to it (`at_asking`); the file keeps each asking's replies apart
     Verdicts are kept only by `for_arm`; its file holds what the model said, so that both modes read the same replies.
     Raises ValueError for an unknown prompt; `verdicts` raises what `chat.reply` raises when no reply can be had, and
     goes on from there when called again on the same arm. A model that refuses one item gives no verdict on it.
@@ -74,11 +82,12 @@ class ChatJudge:
     workers: int = 1
     log: ReplyLog | None = field(default=None, repr=False)
     arm: str = ""
+    asking: int = 1
 
     def __post_init__(self):
         judge_prompt("qa", self.prompt)
-        if self.workers < 1:
-            raise ValueError(f"workers={self.workers}: expected at least 1")
+        if self.workers < 1 or self.asking < 1:
+            raise ValueError(f"workers={self.workers}, asking={self.asking}: expected at least 1 each")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -95,6 +104,19 @@ class ChatJudge:
         whole = hashlib.sha256(json.dumps([arm, self.identity], sort_keys=True).encode()).hexdigest()[:12]
         name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', arm)[:80].lstrip('.')}.{whole}.verdicts.jsonl"
         return replace(self, log=ReplyLog(Path(folder) / name), arm=arm)
+
+    @property
+    def steady(self) -> str:
+        """A model in this process, greedy or with a fixed seed, repeats itself; what an endpoint does is not known."""
+        who = self.chat.identity
+        if "local_model" not in who:
+            return ""
+        if not who["settings"].get("temperature"):
+            return "a model in this process that decodes greedily repeats itself"
+        return "a model in this process with a fixed seed repeats itself" if "seed" in who["settings"] else ""
+
+    def at_asking(self, number: int) -> "ChatJudge":
+        return replace(self, asking=number)
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
         _checked(items, task)
@@ -126,7 +148,10 @@ class ChatJudge:
         named = _Named(self.chat, {**self.identity, "arm": self.arm})
         try:
             messages = prompt.messages(item)
-            said = self.log.reply(named, messages, about=item.id) if self.log is not None else named.reply(messages)
+            if self.log is None:
+                said = named.reply(messages)
+            else:
+                said = self.log.reply(named, messages, attempt=self.asking, about=item.id)
         except RefusedError as error:
             return Verdict(item.id, None, None, str(error), REFUSED)
         return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
@@ -177,6 +202,14 @@ class RuleJudge:
 
     def for_arm(self, folder: Path | str, arm: str) -> "RuleJudge":
         """Itself: a rule has nothing to keep."""
+        return self
+
+    @property
+    def steady(self) -> str:
+        return "a rule gives the same verdict every time"
+
+    def at_asking(self, number: int) -> "RuleJudge":
+        """Itself."""
         return self
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:

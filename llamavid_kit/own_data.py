@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from llamavid_kit.folders import csv_text
 from llamavid_kit.pairs import SPLITS, InstructionPair, multiple_choice_question
 from llamavid_kit.study import GENERIC_TASK
 
@@ -79,7 +80,7 @@ def clips_from_csv(
 def _read_rows(path: Path) -> list[_Row]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a CSV with the columns video and label")
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         reader = csv.DictReader(file, skipinitialspace=True, restval="")
         names = [(name or "").strip() for name in reader.fieldnames or []]
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]

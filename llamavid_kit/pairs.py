@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.folders import read_text
 from llamavid_kit.prompt import IMAGE, human_turn
 
 SPLITS = ("train", "test")
@@ -262,7 +263,7 @@ def _turns_of(record: Any) -> tuple[str, str]:
 def _read(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected instruction pairs (python -m data_prep writes them)")
-    return path.read_text(encoding="utf-8")
+    return read_text(path)
 
 
 def _write(path: str | Path, text: str) -> Path:

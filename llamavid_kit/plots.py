@@ -1,13 +1,13 @@
 """Figures of results: from arrays and DataFrames to matplotlib Figures in one look, for print and for a projector.
 
 Input: tables of counts (`report_tables` makes them from a run), training logs, frames and attention maps. Nothing is
-computed here but heights, shares and positions; intervals and p-values come in with the data. Colours are Okabe and
-Ito's, which colour-blind readers can tell apart: blue is zero-shot, vermilion fine-tuned, darker means more frames a
-second. Every function returns a Figure that pyplot has forgotten, so that a notebook shows it once.
+computed here but heights, shares and positions; intervals and p-values come in with the data. Blue is zero-shot,
+vermilion fine-tuned, darker means more frames a second (`plot_look` has the colours). Every function returns a Figure
+that pyplot has forgotten, so that a notebook shows it once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,34 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
-OTHERS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
-LOOK = {
-    **sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=1.05),
-    "figure.dpi": 110, "figure.constrained_layout.use": True, "axes.titleweight": "bold", "axes.titlesize": 13,
-    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "font.family": "DejaVu Sans",
-}  # fmt: skip
-
-
-def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draws in the house's look, finishes the layout, and takes the figure from pyplot's list."""
-
-    @wraps(draw)
-    def drawn(*args: Any, **kwargs: Any) -> Figure:
-        with plt.rc_context(LOOK):
-            fig = draw(*args, **kwargs)
-            fig.draw_without_rendering()  # ticks are made when first drawn, and must be made in this look
-        plt.close(fig)
-        return fig
-
-    return drawn
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    if ax is not None:
-        return ax.figure, ax
-    fig, ax = plt.subplots(figsize=size)
-    return fig, ax
+from llamavid_kit.plot_look import BLUE, GREEN, GREY, OTHERS, VERMILION, _axes, _figure
 
 
 def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
@@ -128,7 +101,7 @@ def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], l
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
         spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
-        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm])
+        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm], clip_on=False)
         ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, bbox=paper, **beside)
     if line:
         ax.axvline(line[0], color=GREY, ls="--", lw=2)
@@ -256,8 +229,9 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def attention_grid(attention: np.ndarray, n: int | None = None) -> np.ndarray:
-    """attention (T, M, N), softmax over N patches → mean over the M queries as (T, side, side), raster order.
+def attention_grid(attention: np.ndarray) -> np.ndarray:
+    """attention (T, M, N), softmax over N patches → mean over the M queries as (T, side, side), raster order, in
+    multiples of even attention 1/N.
 
     Raises ValueError where N is no square, naming the shape.
     """
@@ -265,27 +239,42 @@ def attention_grid(attention: np.ndarray, n: int | None = None) -> np.ndarray:
     side = round(maps.shape[-1] ** 0.5)
     if maps.ndim != 3 or side * side != maps.shape[-1]:
         raise ValueError(f"attention {maps.shape}: expected (frames, queries, patches) with a square number of patches")
-    return maps.mean(1).reshape(len(maps), side, side)
+    return maps.mean(1).reshape(len(maps), side, side) * side**2
+
+
+def attention_top(*attentions: np.ndarray) -> float:
+    """Highest value of all frames of these attentions (T, M, N), as `attention_grid` gives it: the `vmax` with which
+    overlays of several questions can be compared."""
+    return max(float(attention_grid(attention).max()) for attention in attentions)
 
 
 @_figure
 def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: str, timestamps_s: Sequence[float],
-                      n: int = 6, title: str | None = None) -> Figure:  # fmt: skip
+                      n: int = 6, title: str | None = None, reply: str | None = None,
+                      vmax: float | None = None) -> Figure:  # fmt: skip
     """Up to n frames, evenly chosen, above the same frames under their context attention (mean over the queries).
 
     frames: (T, H, W, 3) uint8 RGB, or a sequence of T such arrays; attention: (T, M, N) softmax over patches;
     timestamps_s: (T,) seconds from clip start. The frames must be what the model saw, cropped as it crops: the patch
     grid is laid over the whole picture. One colour scale for all frames, in multiples of even attention 1/N.
+    vmax: its upper end, above 0. Without it the scale ends at this figure's own highest value, so two figures look
+    equally strong whatever their values: give those to be compared the same (`attention_top`).
     Attention says where the context token looked, not how much the frame mattered for the answer.
     """
     maps = attention_grid(attention)
     if not len(frames) == len(maps) == len(timestamps_s):
         raise ValueError(f"{len(frames)} frames, {len(maps)} maps, {len(timestamps_s)} times: expected equally many")
-    maps = maps * maps.shape[1] ** 2  # 1 = even attention
+    if vmax is not None and not 0 < vmax < np.inf:
+        raise ValueError(f"vmax={vmax}: expected a number above 0, in multiples of even attention (see attention_top)")
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
-    top = max(float(maps[chosen].max()), 1.0 + 1e-6)
+    highest = float(maps[chosen].max())
+    top = max(highest, 1.0 + 1e-6) if vmax is None else vmax
+    cut = highest > top * (1 + 1e-6)
     height, width = np.asarray(frames[0]).shape[:2]
-    size = (max(5.0, 2.1 * len(chosen)), 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.7)
+    across = max(5.0, 2.1 * len(chosen))  # inches
+    said = [title or f'Where the context token looks: "{question}"', *([] if reply is None else [f"reply: “{reply}”"])]
+    lines = [part for line in said for part in wrap(line, int(8 * across))] + [f"{len(chosen)} of {len(maps)} frames"]
+    size = (across, 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.5 + 0.25 * len(lines))
     fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
     for (above, below), i in zip(axes.T, chosen, strict=True):
         height, width = np.asarray(frames[i]).shape[:2]
@@ -297,8 +286,10 @@ def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: st
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
-    bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02)
-    bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries (1 = even, one scale for all frames)")
-    shown = "" if len(chosen) == len(frames) else f"\n{len(chosen)} of {len(frames)} frames"
-    fig.suptitle((title or f'Where the context token looks: "{question}"') + shown, fontweight="bold")
+    bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02,
+                       extend="max" if cut else "neither")  # fmt: skip
+    scale = f"one scale for all frames, 0 to {top:.3g}" if vmax is None else f"scale given: 0 to {top:.3g}"
+    scale += f"; here up to {highest:.3g}" if vmax is not None else ""
+    bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries\n(1 = even; {scale})")
+    fig.suptitle("\n".join(lines), fontweight="bold")
     return fig

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.folders import csv_text
 from llamavid_kit.scoring import RULES, ArmTable, collapse, label_of, score
 from llamavid_kit.statistics import compare_arms, wilson
 from llamavid_kit.study import CRIME, NORMAL
@@ -49,7 +50,7 @@ Log = dict[str, Prediction]
 def read_log(path: Path) -> Log:
     """{video: Prediction} of one file. Raises ValueError naming file, line and value for what does not fit."""
     rows: Log = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         reader = csv.DictReader(file)
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):
             raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {reader.fieldnames}")
@@ -86,6 +87,8 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     ValueError where two logs disagree about which videos there are or what is true of them.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; expected the one with the study's prediction files (CSV)")
     found = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
     if not found:
         names = ", ".join(f"{key}.csv" for key in BY_KEY)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llamavid_kit.folders import write_whole
+from llamavid_kit.folders import decoded, read_text, write_whole
+
+BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
 
 def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
@@ -21,7 +23,8 @@ def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = 
     path.parent.mkdir(parents=True, exist_ok=True)
     header = json.dumps({what: head}) + "\n"
     found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
-    whole = [(line + b"\n").decode() for line in found.split(b"\n")[:-1]]
+    text = decoded(found[: found.rfind(b"\n") + 1], path, way_out=BEGIN_AGAIN)
+    whole = [line + "\n" for line in text.split("\n")[:-1]]
     if whole and whole[0] != header:
         differing = _differing(path, whole[0], head, what)
         if len(whole) > 1:
@@ -37,7 +40,7 @@ def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = 
 def _differing(path: Path, line: str, head: dict[str, Any], what: str) -> str:
     """What the first line says otherwise than `head`, in words."""
     there = _parsed(path, 1, line)
-    there = there.get(what) if isinstance(there, dict) else None
+    there = there.get(what)
     if not isinstance(there, dict):
         raise ValueError(f"{path}, line 1: not the head of a {what}; give another output folder")
     asked = json.loads(json.dumps(head))
@@ -46,11 +49,14 @@ def _differing(path: Path, line: str, head: dict[str, Any], what: str) -> str:
     return "; ".join(said) or "the order of its settings"
 
 
-def _parsed(path: Path, number: int, line: str) -> Any:
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        return json.loads(line)
-    except ValueError:
-        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; delete the file, or begin anew") from None
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; {BEGIN_AGAIN}")
+    return found
 
 
 def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
@@ -62,8 +68,19 @@ def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
         os.fsync(file.fileno())
 
 
+def read_head(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], int]:
+    """A file's head and how many whole lines follow it. Raises ValueError where its first line is no such head."""
+    first, _, rest = path.read_bytes().partition(b"\n")
+    head = _parsed(path, 1, first.decode("utf-8", "replace"))
+    if not isinstance(head, dict) or not isinstance(head.get(what), dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
+    return head[what], rest.count(b"\n")
+
+
 def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON."""
-    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # replies may hold U+2028
+    """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON object, or no UTF-8."""
+    lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
     head, *replies = (_parsed(path, number, line) for number, line in enumerate(lines, 1))
+    if not isinstance(head.get(what), dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
     return head[what], replies

@@ -176,6 +176,41 @@ def clustered_mean(outcomes: Sequence[float], clusters: Sequence[Hashable]) -> C
     return Clustered(float(values.mean()), len(values), len(names), float(fit.bse[0]), naive, (float(low), float(high)))
 
 
+def clustered_mean_of_means(
+    outcomes: Sequence[float], clusters: Sequence[Hashable], parts: Sequence[Hashable]
+) -> Clustered:
+    """Mean of the P parts' means, each part counting alike however many outcomes it has; clustered by video.
+
+    The parts are dependent where they ask about the same videos. A video g moves the value by
+
+        u_g = 1/P * sum over parts a of (sum of g's outcomes in a, less a's mean each) / n_a,
+
+    so its variance is the sum of u_g squared: the sandwich of Liang and Zeger (Biometrika 73, 1986) for an OLS on one
+    indicator a part and the contrast 1/P, which squares a video's sum over all parts and so holds their covariances.
+    It is statsmodels' with cov_type="cluster", for G videos and N outcomes with its factor
+    G / (G - 1) * (N - 1) / (N - P), and a t interval with G - 1 degrees of freedom. One part: `clustered_mean`.
+    Raises ValueError for unequal lengths, values that are not finite, and a part of fewer than two videos.
+    """
+    table = pd.DataFrame({"value": pd.Series(outcomes, dtype=float), "video": pd.Series(list(clusters), dtype=object),
+                          "part": pd.Series(list(parts), dtype=object)})  # fmt: skip
+    n_videos = table.groupby("part")["video"].nunique()
+    if not np.isfinite(table["value"]).all() or table.isna().any(axis=None) or n_videos.min() < 2 or table.empty:
+        raise ValueError(
+            f"{len(outcomes)} outcomes, {len(clusters)} videos and {len(parts)} parts named; videos by part: "
+            f"{n_videos.to_dict()}; expected a finite number, a video and a part each, and two videos or more in each "
+            "part: of one video nothing can be said about others"
+        )
+    codes, names = pd.factorize(table["part"])
+    model = sm.OLS(table["value"].to_numpy(), np.eye(len(names))[codes])
+    evenly = np.full((1, len(names)), 1 / len(names))
+    groups = pd.factorize(table["video"])[0]
+    found = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True).t_test(evenly)
+    naive = float(model.fit(cov_type="HC1").t_test(evenly).sd.item())
+    low, high = found.conf_int(0.05)[0]
+    value, n_clusters = float(found.effect.item()), int(groups.max()) + 1
+    return Clustered(value, len(table), n_clusters, float(found.sd.item()), naive, (float(low), float(high)))
+
+
 def nested_bootstrap(
     a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, level: float = 0.95, seed: int = 0
 ) -> Estimate:

@@ -68,7 +68,9 @@ def evidence(predictions: str | Path | None = None, annotation: str | Path | Non
     """
     if predictions is None:
         if annotation is not None:
-            raise ValueError(f"annotation={annotation} without predictions: give the folder of prediction files, too")
+            raise ValueError(
+                f"annotation={annotation} without predictions: give the folder of prediction files, too (--predictions)"
+            )
         counts = (study_results.BY_RULE, study_results.PAIRED_BY_RULE)
         return Evidence(shipped_outcomes(), *counts, *_shipped_events(), SHIPPED, SHIPPED)
     logs = prediction_logs.read_logs(predictions)

@@ -4,13 +4,13 @@ Knows the files config.json, clips.json, summary.json, arms/*.jsonl and finetune
 agree. Tables are made of it in `report_tables`, sentences in `findings`, the report in `report`.
 """
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from llamavid_kit.folders import read_json
 from llamavid_kit.reply_file import read_replies
 from llamavid_kit.wordings import STUDY
 
@@ -53,7 +53,7 @@ class Run:
             raise FileNotFoundError(
                 f"{path} is not there: expected the folder of a finished ablation (python -m llamavid_kit ablate)"
             )
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, way_out="run ablate again into another folder")
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -84,8 +84,8 @@ class Run:
             path = self.folder / "arms" / f"{arm['name']}.jsonl"
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is not there, but summary.json lists the arm; run ablate again")
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-            frames.append(pd.DataFrame(lines[1:]).assign(
+            _, lines = read_replies(path)
+            frames.append(pd.DataFrame(lines).assign(
                 arm=self.shown(arm), key=arm["name"], fps=float(arm["fps"]), fine_tuned=bool(arm["finetune"]),
                 seed=(arm["finetune"] or {}).get("seed"), answering=arm["answering"],
             ))  # fmt: skip

@@ -16,6 +16,8 @@ import numpy as np
 from webvtt import WebVTT
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
+from llamavid_kit.folders import read_text
+
 log = logging.getLogger(__name__)
 
 CueRule = Literal["time", "original"]
@@ -47,10 +49,8 @@ def read_subtitles(path: str | Path) -> list[Cue]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected subtitles (.srt or .vtt)")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, encoding="utf-8-sig", way_out="convert it, for example with iconv -t UTF-8")
         captions = WebVTT.from_buffer(io.StringIO(text), format=path.suffix.lower()[1:]).captions
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error}); convert it, for example with iconv -t UTF-8") from None
     except (MalformedFileError, MalformedCaptionError) as error:
         raise ValueError(
             f"{path} could not be read as {path.suffix} ({error}); expected {FORMS[path.suffix.lower()]}"

@@ -4,12 +4,13 @@ Knows how tokenizer files on disk become tokenizers that give the ids of the ori
 image slots are `prompt.py`.
 """
 
-import json
 import re
 from pathlib import Path
 
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+from llamavid_kit.folders import read_json, read_text
 
 PIECE_SPACE = "▁"
 
@@ -63,7 +64,7 @@ def load_llm_tokenizer(folder: Path | str):
     folder = Path(folder)
     if (folder / "tokenizer.model").is_file():
         added = folder / "added_tokens.json"
-        ids = json.loads(added.read_text(encoding="utf-8")) if added.is_file() else {}
+        ids = read_json(added, way_out="copy the folder again from where it came") if added.is_file() else {}
         marks = {"marks": sorted(ids, key=ids.get)} if ids else {}
         tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right", **marks)
         if tokenizer.pad_token is None:
@@ -84,7 +85,7 @@ def load_question_tokenizer(folder: Path | str):
         raise FileNotFoundError(
             f"{folder} holds no vocab.txt or tokenizer.json: name the folder of bert-base-uncased with --bert-tokenizer"
         )
-    words = vocabulary.read_text(encoding="utf-8").splitlines()
+    words = read_text(vocabulary, way_out="copy it again from bert-base-uncased").splitlines()
     tokenizer = BertTokenizer(
         vocab={word: i for i, word in enumerate(words)},
         do_lower_case=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from llamavid_kit.folders import csv_text
 from llamavid_kit.sampling import check_fps, sample_indices
 from llamavid_kit.statistics import n_samples_in, wilson
 
@@ -51,7 +52,7 @@ def read_events(path: str | Path) -> dict[str, list[tuple[float, float]]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a CSV with the columns {', '.join(COLUMNS)}")
     events: dict[str, list[tuple[float, float]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text(path) as file:
         rows = csv.DictReader(file)
         columns = next((c for c in (COLUMNS, FRAME_COLUMNS) if set(c) <= set(rows.fieldnames or ())), None)
         if columns is None:

@@ -12,6 +12,7 @@ import papermill
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+IN_BROWSER = ("06_attention_maps", "09_fps_ablation")  # where there is one, its tests run these as a reader does
 PATIENCE_S = 600  # for one cell: a stuck kernel ends, a slow hour of a machine does not fail
 
 

@@ -1,4 +1,6 @@
-"""Where the reference folders lie. Only this file knows; a test asks for the fixtures of `conftest.py`.
+"""What tests use that lies outside the checkout: the reference folders, and a browser. Only this file knows where.
+
+A test asks for the fixtures of `conftest.py` and of `browser/conftest.py`.
 
 `LLAMAVID_REFERENCE` and `LLAMAVID_REAL` name folders of reference tensors and of real files. Without the
 variable the folders beside the checkout are tried, and a test that finds none skips with the reason. Where a
@@ -6,6 +8,8 @@ variable is set, a skipped test is a failed test: whoever names the folder wants
 """
 
 import os
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,3 +27,9 @@ def outside_folder(variable: str) -> Path | None:
         return path
     beside = ROOT.parent / "shared" / FOLDERS[variable]
     return beside if beside.is_dir() else None
+
+
+def chromium() -> str | None:
+    """The system's Chromium, or None where there is none or no playwright to drive it."""
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return next(found, None) if find_spec("playwright") else None

@@ -158,6 +158,8 @@ def test_two_questions_share_one_colour_scale(explorer):
     assert explorer.panels.figure.layout.annotations[1].text == "“How many people are there?”"
     heat = [ax.images[1] for ax in explorer.figure().axes if len(ax.images) == 2]
     assert [image.get_clim() for image in heat] == [(0, pytest.approx(top))] * 2
+    scale = f"attention, 1 = even; one scale, 0 to {top:.3g}"
+    assert explorer.panels.figure.data[1].colorbar.title.text == scale and scale in words(explorer.figure())
     explorer.question.value, explorer.second.value = explorer.second.value, explorer.question.value
     assert (
         explorer.panels.figure.data[1].zmax == explorer.panels.figure.data[3].zmax == pytest.approx(top)

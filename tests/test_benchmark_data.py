@@ -52,7 +52,7 @@ BROKEN = {
     "gqa, no picture": ("gqa", lambda f: (f / "images" / "n0.png").unlink(), "n0.png is not there"),
     "gqa, no JSON": ("gqa", lambda f: (f / GQA).write_text("{"), "line 1 is not JSON"),
     "gqa, no text": ("gqa", lambda f: _rewrite(f / GQA, lambda r: r[1].pop("text")), "row 2: 'text' is None"),
-    "gqa, no UTF-8": ("gqa", lambda f: (f / GQA).write_bytes(b"\xff"), r"llava_gqa_\S+ is no UTF-8 text"),
+    "gqa, no UTF-8": ("gqa", lambda f: (f / GQA).write_bytes(b"\xff"), r"llava_gqa_\S+, line 1 is not UTF-8"),
     "gqa, nested": ("gqa", lambda f: (f / GQA).write_text("[" * 100_000), r"llava_gqa_\S+ is not JSON"),
     "gqa, types that are none": (
         "gqa", lambda f: _rewrite_json(f / "testdev_balanced_questions.json", lambda c: c["200"].update(types="x")),

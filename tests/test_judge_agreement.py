@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 import pytest
-from fake_endpoint import serve
+from fake_endpoint import Fault, completion, serve
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
-from test_judge import CAT, DOG, NO, YES, endpoint
+from test_judge import NO, YES, endpoint
 
+from llamavid_kit.chat import Endpoint
 from llamavid_kit.judge import ChatJudge, RuleJudge
 from llamavid_kit.judge_agreement import agreement, kappa_of, repeatability
 from llamavid_kit.judge_prompts import JudgeItem
@@ -98,27 +99,109 @@ def test_what_an_agreement_refuses():
         agreement(one, one, videos=["v"])
 
 
-def test_a_judge_is_asked_twice_for_its_repeatability(tmp_path):
-    """Whatever its file holds: a kept reply would agree with itself."""
+def askings_of(*columns) -> list[list[Verdict]]:
+    return [verdicts_of(column) for column in columns]
+
+
+def test_repeatability_by_hand():
+    """Five items, three askings; the fourth has once no verdict, the fifth never one."""
+    said = [
+        [(True, 5), (False, 1), (True, 4), (True, 3), (1, None)],
+        [(True, 5), (False, 0), (False, 2), (1, None), (1, None)],
+        [(True, 5), (False, 1), (True, 4), (True, 3), (1, None)],
+    ]
+    found = repeatability(askings_of(*said))
+    assert (found.n, found.n_askings, found.n_always, found.n_sometimes, found.n_groups) == (5, 3, 3, 1, 3)
+    assert found.no_verdict == (1, 2, 1)
+    assert found.same == pytest.approx(2 / 3) and found.same_score == pytest.approx(1 / 3)
+    assert found.score_range == pytest.approx((0 + 1 + 2) / 3)
+    assert found.accuracies == pytest.approx((3 / 4, 1 / 3, 3 / 4))  # of the asking's own verdicts, as a row says it
+    assert found.scores == pytest.approx((13 / 4, 7 / 3, 13 / 4))
+    one, two = [1, 0, 1], [1, 0, 0]  # the third asking is as the first
+    assert found.kappa.value == pytest.approx((2 * cohen_kappa_score(one, two) + 1) / 3)
+    weighted = cohen_kappa_score([5, 1, 4], [5, 0, 2], labels=range(6), weights="quadratic")
+    assert found.score_kappa.value == pytest.approx((2 * weighted + 1) / 3)
+
+
+def test_two_askings_are_an_agreement_and_more_have_an_interval_of_their_own():
+    rng = np.random.default_rng(5)
+    first = rng.integers(0, 2, 60)
+    columns = [[(bool(x), 5 * int(x)) for x in np.where(rng.random(60) < 0.2, 1 - first, first)] for _ in range(3)]
+    videos = [str(k // 2) for k in range(60)]
+    one, two, three = askings_of(*columns)
+    pair, twice = agreement(one, two, videos=videos), repeatability([one, two[::-1]], videos=videos)
+    for name in ("same", "same95", "kappa", "same_score", "same_score95", "score_kappa", "n_groups"):
+        assert getattr(pair, name) == getattr(twice, name)
+    thrice = repeatability([one, two, three], videos=videos).kappa
+    pairs = [agreement(*both).kappa.value for both in ((one, two), (one, three), (two, three))]
+    assert thrice.value == pytest.approx(np.mean(pairs)) and thrice.interval95[0] < thrice.value < thrice.interval95[1]
+    yes = np.array([[a for a, _ in column] for column in columns]).astype(int)
+    resampled = []
+    for _ in range(1500):
+        at = (2 * rng.integers(0, 30, 30)[:, None] + np.arange(2)).ravel()
+        resampled.append(np.mean([cohen_kappa_score(yes[a, at], yes[b, at]) for a, b in ((0, 1), (0, 2), (1, 2))]))
+    assert thrice.interval95 == pytest.approx(np.quantile(resampled, (0.025, 0.975)), abs=0.04)
+
+
+def test_repeatability_of_what_says_nothing_or_always_the_same():
+    silent = repeatability(askings_of([(1, None)], [(True, 5)]))
+    assert (silent.n_always, silent.n_sometimes, silent.same, silent.kappa) == (0, 1, None, None)
+    assert silent.accuracies == (None, 1.0) and silent.scores == (None, 5)
+    same = repeatability(askings_of(*[[(True, 5)] * 4] * 3))
+    assert same.same == 1 and same.kappa.value is None and same.kappa.interval95 is None and same.score_range == 0
+    axis = repeatability(
+        [[Verdict("a", None, 5), Verdict("b", None, 1)], [Verdict("a", None, 4), Verdict("b", None, 1)]]
+    )
+    assert axis.same is None and axis.accuracies == (None, None) and axis.same_score == 0.5
+    with pytest.raises(ValueError, match="at least two"):
+        repeatability(askings_of([(True, 5)]))
+    with pytest.raises(ValueError, match=r"the same items.*\['q1'\]"):
+        repeatability(askings_of([(True, 5)] * 2, [(True, 5)] * 2, [(True, 5)]))
+
+
+def test_each_asking_is_kept_apart(tmp_path):
+    """A kept reply would agree with itself; what is kept of an asking serves that asking alone."""
     items = [JudgeItem(f"q{k}", "What?", "a dog", f"reply {k}", video=f"v{k // 2}") for k in range(8)]
     seen = {}
 
     def moody(body, number):
         key = hashlib.sha256(body["messages"][1]["content"].encode()).hexdigest()
         seen[key] = seen.get(key, 0) + 1
-        return YES if (seen[key] == 3) ^ (int(key, 16) % 2 == 0) else NO
+        return YES if (seen[key] == 2) ^ (int(key, 16) % 2 == 0) else NO
 
     with serve(moody) as fake:
         judge = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm")
-        judge.verdicts(items)
-        kept = judge.log.path.read_bytes()
-        found = repeatability(judge, items)
-        assert len(fake.bodies) == 24 and judge.log.path.read_bytes() == kept
-    assert found.same == 0 and found.n_groups == 4  # the third time it says the opposite of the second
-    steady = repeatability(RuleJudge(), [DOG, CAT])
-    assert steady.same == 1 and steady.kappa.value == 1
-    axes = repeatability(RuleJudge("words"), [DOG, CAT], task="detail")
-    assert axes.same is None and axes.kappa is None and axes.score_change == 0
+        said = [judge.at_asking(k).verdicts(items) for k in (1, 2, 3)]
+        assert len(fake.bodies) == 24
+        again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm")
+        assert [again.at_asking(k).verdicts(items) for k in (3, 1, 2)] == [said[2], said[0], said[1]]
+        assert again.verdicts(items) == said[0] and len(fake.bodies) == 24
+    found = repeatability(said[:2], videos=[item.video for item in items])
+    assert found.same == 0 and found.n_groups == 4  # the second time it says the opposite of the first
+    assert repeatability([said[0], said[2]]).same == 1
+    with pytest.raises(ValueError, match="asking=0"):
+        judge.at_asking(0)
+
+
+def test_the_same_asked_twice_at_a_time_has_one_reply(tmp_path):
+    """Both threads would ask before either is written down; a sampled judge would answer them differently."""
+    items = [JudgeItem(f"q{k}", "What?", "a dog", "the same") for k in range(2)]
+    with serve(lambda body, n: Fault(wait_s=0.3, body=completion(YES if n else NO))) as fake:
+        found = ChatJudge(endpoint(fake), workers=2).for_arm(tmp_path, "arm").verdicts(items)
+        assert len(fake.bodies) == 2 and found[0].reply == found[1].reply
+        again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm").verdicts(items)
+    assert again == found and len(fake.bodies) == 2
+
+
+def test_who_must_repeat_itself():
+    class Here:
+        def __init__(self, **settings):
+            self.identity = {"local_model": "m", "weights": "0", "settings": settings}
+
+    assert RuleJudge().steady and RuleJudge().at_asking(7) == RuleJudge()
+    assert "greedily" in ChatJudge(Here(temperature=0)).steady and ChatJudge(Here()).steady
+    assert not ChatJudge(Here(temperature=0.6)).steady and "seed" in ChatJudge(Here(temperature=0.6, seed=1)).steady
+    assert not ChatJudge(Endpoint("http://127.0.0.1:1/v1", "m", settings={"temperature": 0, "seed": 1})).steady
 
 
 def test_an_axis_is_compared_by_its_scores_alone():

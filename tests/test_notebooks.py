@@ -8,6 +8,7 @@ import pytest
 from lessons import BOOKS, LESSONS, PATHS, REPORTS, ROOT, code_cells
 
 WORDS_A_LINE, LONGEST_CELL, MEDIAN_CELL, CELLS_TO_A_PICTURE = 4, 25, 6, 5
+WIDEST_LINE = 100  # characters: what JupyterLab shows uncut in a window of 1,280 pixels
 
 
 def prose(name: str) -> list[str]:
@@ -41,6 +42,12 @@ def test_a_lesson_keeps_its_pace(name):
     shown = [any({"image/png", "image/jpeg"} & set(o.get("data", ())) for o in c.outputs) for c in code_cells(name)]
     for start in range(len(shown) - CELLS_TO_A_PICTURE + 1):
         assert any(shown[start : start + CELLS_TO_A_PICTURE]), code_cells(name)[start].source
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_code_is_not_cut_off_on_a_small_screen(name):
+    lines = [line for cell in code_cells(name) for line in cell.source.splitlines()]
+    assert not [line for line in lines if len(line) > WIDEST_LINE]
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -52,6 +52,7 @@ def test_the_sampler_moves_with_budget_event_and_rule(clip):
     assert "expected 0 <= start_s < end_s" in sampler.message
     sampler.end_s.value = 2.0  # no event
     assert sampler.message == "" and "in the event" not in "".join(sampler.chart.figure.layout.yaxis.ticktext)
+    assert FrameSampler(clip, [(0.9, 46 / 30)]).end_s.value == 1.533  # as much as there is room for
     assert "no such file" in FrameSampler(clip.with_name("none.mp4")).message
 
 

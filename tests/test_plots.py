@@ -40,6 +40,7 @@ def test_accuracy_forest_has_points_intervals_counts_and_the_baseline():
     fig = plots.accuracy_forest(ARMS, baseline={"label": "Normal", "correct": 10, "n": 50}, title="tiny on toy")
     ax = fig.axes[0]
     assert [float(c.lines[0].get_xdata()[0]) for c in ax.containers] == [0.1, 0.8]
+    assert not ax.containers[0].lines[0].get_clip_on()  # an arm at 0 is a whole point
     (segment,) = ax.containers[1].lines[2][0].get_segments()
     assert segment[:, 0] == pytest.approx([0.67, 0.89])
     said = texts(fig)
@@ -102,8 +103,50 @@ def test_attention_overlay_puts_the_heat_where_the_attention_is():
     assert np.unravel_index(heat[0].get_array().argmax(), (4, 4)) == (1, 3)
     assert heat[0].get_array().mean() == pytest.approx(1)  # in multiples of even attention
     assert heat[0].get_extent() == [-0.5, 59.5, 39.5, -0.5]
-    said = texts(fig)
-    assert "Where is the dog?" in said and "1.00 s" in said and "mean over 2 queries" in said and "one scale" in said
+    said = " ".join(texts(fig).split())  # titles are broken to the figure's width
+    assert "Where is the dog?" in said and "1.00 s" in said and "mean over 2 queries" in said
+    assert "one scale for all frames, 0 to 11.2" in said and "3 of 5 frames" in said and "reply" not in said
+    assert heat[0].get_clim() == (0, pytest.approx(0.7 * 16))
+
+
+def test_overlays_of_two_questions_share_a_scale_when_it_is_given():
+    """On a scale of its own a faint map is as bright as a strong one; on a shared one it is not, and both say so."""
+    frames, times = np.zeros((4, 40, 60, 3), np.uint8), [0.0, 0.5, 1.0, 1.5]
+    strong, faint = (np.full((4, 1, 16), (1 - peak) / 15) for peak in (0.5, 0.1))
+    strong[3, :, 5], faint[:, :, 5] = 0.5, 0.1  # the highest value is in a frame that n=2 leaves in
+    top = plots.attention_top(faint, strong)
+    assert top == pytest.approx(8) == plots.attention_top(strong, faint)
+    shared, own = (
+        [plots.attention_overlay(frames, a, question="?", timestamps_s=times, n=2, reply="a dog", **scale)
+         for a in (strong, faint)]
+        for scale in ({"vmax": top}, {})
+    )  # fmt: skip
+    assert [limits(fig) for fig in shared] == [(0, pytest.approx(8))] * 2
+    assert [limits(fig) for fig in own] == [(0, pytest.approx(8)), (0, pytest.approx(1.6))]
+    assert "scale given: 0 to 8; here up to 8)" in texts(shared[0])
+    assert "scale given: 0 to 8; here up to 1.6)" in texts(shared[1]) and "0 to 1.6)" in texts(own[1])
+    assert "reply: “a dog”\n2 of 4 frames" in texts(shared[1])
+
+
+def limits(fig) -> tuple[float, float]:
+    (found,) = {ax.images[1].get_clim() for ax in fig.axes if len(ax.images) == 2}
+    return found
+
+
+def test_an_overlay_above_its_scale_says_how_far():
+    given = {"question": "?", "timestamps_s": [0.0]}
+    attention = np.eye(16)[None, [5]]
+    fig = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, vmax=4.0, **given)
+    assert limits(fig) == (0, 4) and "0 to 4; here up to 16)" in texts(fig) and "1 of 1 frames" in texts(fig)
+    long = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, reply="a dog barks " * 9, **given)
+    assert long.get_suptitle().count("barks") == 9 and max(map(len, long.get_suptitle().splitlines())) <= 40
+    (bar,) = [image.colorbar for ax in fig.axes for image in ax.images if image.colorbar]
+    assert bar.extend == "max"
+    fits = plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, vmax=16.0, **given)
+    assert [image.colorbar.extend for ax in fits.axes for image in ax.images if image.colorbar] == ["neither"]
+    for wrong in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"vmax={wrong}: expected a number above 0"):
+            plots.attention_overlay(np.zeros((1, 8, 8, 3), np.uint8), attention, vmax=wrong, **given)
 
 
 def test_attention_that_is_no_square_grid_or_no_match_is_refused():

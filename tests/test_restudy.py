@@ -246,8 +246,11 @@ def test_files_that_are_refused(tmp_path, logs):
     (tmp_path / "short.csv").write_text(",".join(prediction_logs.COLUMNS) + "\na.mp4,900\n")
     with pytest.raises(ValueError, match="line 2: 2 fields"):
         prediction_logs.read_log(tmp_path / "short.csv")
-    with pytest.raises(FileNotFoundError, match="holds none of zero_shot_fps1.csv"):
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder; expected the one with"):
         prediction_logs.read_logs(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds none of zero_shot_fps1.csv"):
+        prediction_logs.read_logs(tmp_path / "empty")
     write(logs / "finetuned_fps6.csv", rows_of("finetuned_fps6")[1:])
     with pytest.raises(ValueError, match="disagree about 1 videos, such as Arson001_x264.mp4"):
         prediction_logs.read_logs(logs)

@@ -58,7 +58,7 @@ def test_a_run_asks_every_question_about_its_clip(made_up, tmp_path):
     name, folder = made_up
     model, result = run(name, folder, tmp_path / "run", RuleJudge("words"))
     items = benchmark(name).load(folder)
-    assert model.asked == [(i.media.name, i.prompt, 2) for i in items]
+    assert sorted(model.asked) == sorted((i.media.name, i.prompt, 2) for i in items)
     rows = pd.read_csv(tmp_path / "run" / "outcomes.csv")
     assert rows["id"].astype(str).tolist() == [i.id for i in items] and rows["reply"].tolist() == [
         i.prompt for i in items
@@ -171,7 +171,7 @@ def test_tiny_and_an_endpoint_end_to_end(made_up, tmp_path, capsys, monkeypatch)
     ("options", "message"),
     [
         (("--model", "no/such/model"), "is scored by a judge: name one with --judge-rule or --judge-model"),
-        (("--judge-rule", "words", "--judge-model", "m"), "expected one judge"),
+        (("--judge-rule", "words", "--judge-rule", "words"), "a judge is named twice"),
         (("--judge-endpoint", "http://127.0.0.1:1/v1"), "--judge-model is missing"),
         (("--judge-model", "m", "--judge-endpoint", "http://127.0.0.1:1/v1", "--judge-set", "seed=x"), "NAME=JSON"),
         (("--judge-model", "m", "--judge-endpoint", "http://127.0.0.1:1/v1", "--judge-key-env", "NO_SUCH"), "not set"),

@@ -30,6 +30,30 @@ def test_questions_of_msvd_and_msrvtt(name, data):
     assert [i.media.name for i in items] == [first, first, "1302.avi"] == [i.group for i in items]
 
 
+def test_clips_of_msvd_with_their_youtube_names(data):
+    """youtube_mapping.txt counts from 1 and says which clip a number is: rows in any order, a name may begin with -."""
+    folder = data("msvd")
+    (folder / "video" / "vid1301.mp4").rename(folder / "video" / "-4wsuPCjDBc_5_15.avi")
+    (folder / "video" / "1302.avi").rename(folder / "video" / "zzit5b_-ukg_5_20.avi")
+    clip(folder / "video", "-7KMZQEsJW4_205_208.avi")
+    lines = ["zzit5b_-ukg_5_20 vid1302", "-7KMZQEsJW4_205_208 vid1300", "-4wsuPCjDBc_5_15 vid1301"]
+    (folder / "youtube_mapping.txt").write_text("\n".join(lines) + "\r\n")
+    names = [i.media.name for i in benchmark("msvd").load(folder)]
+    assert names == ["-4wsuPCjDBc_5_15.avi"] * 2 + ["zzit5b_-ukg_5_20.avi"]
+    change(folder / "test_qa.json", 0, video_id="vid1300")
+    assert benchmark("msvd").load(folder)[0].media.name == "-7KMZQEsJW4_205_208.avi"
+    clip(folder / "video", "vid1301.avi")
+    with pytest.raises(ValueError, match="id 41: 2 clips fit"):
+        benchmark("msvd").load(folder)
+
+
+def test_a_clip_without_a_name_in_the_mapping_is_found_by_its_number(data):
+    folder = data("msvd")
+    items = benchmark("msvd").load(folder)
+    (folder / "youtube_mapping.txt").write_text("-4wsuPCjDBc_5_15 vid1\n\n")
+    assert benchmark("msvd").load(folder) == items
+
+
 def test_questions_of_activitynet_take_their_answers_by_id(data):
     folder = data("activitynet")
     items = benchmark("activitynet").load(folder)
@@ -84,6 +108,19 @@ BAD = {
         "msvd", lambda d: (d / "video" / "1302.avi").unlink(), "id 42: no clip '1302' or 'vid1302'",
     ),
     "a clip twice": ("msvd", lambda d: clip(d / "video", "1301.mkv"), "id 40: 2 clips fit (1301.mkv, vid1301.mp4)"),
+    "a mapping of other words": (
+        "msvd", lambda d: (d / "youtube_mapping.txt").write_text("a vid1\nb vid2 c\n"), "line 2: 'b vid2 c'",
+    ),
+    "a mapping the wrong way round": (
+        "msvd", lambda d: (d / "youtube_mapping.txt").write_text("vid1 -4wsuPCjDBc_5_15\n"), "expected a clip's name",
+    ),
+    "a mapping with a number twice": (
+        "msvd", lambda d: (d / "youtube_mapping.txt").write_text("a vid1\nb vid1\n"), "line 2: vid1 stands there more",
+    ),
+    "a mapping to elsewhere": (
+        "msvd", lambda d: ((d / "youtube_mapping.txt").write_text("../1302 vid1302\n"),
+                           (d / "video" / "1302.avi").rename(d / "1302.avi")), "no clip '1302' or 'vid1302'",
+    ),
     "a link outside": (
         "msvd", lambda d: ((d / "video" / "1302.avi").rename(d.parent / "x.avi"),
                            (d / "video" / "1302.avi").symlink_to(d.parent / "x.avi")), "no file name below",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llamavid_kit.folders import write_whole
+from llamavid_kit.folders import read_json, write_whole
 
 from .clip import CRIME_KINDS, NORMAL, ClipPlan, plan_clip
 from .timing import FPS, SECONDS
@@ -135,10 +135,7 @@ def check_folder(out: Path, config):
     path = out / CONFIGURATION
     wanted = json.loads(json.dumps(asdict(config)))
     if path.exists():
-        try:
-            there = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not readable ({error}); delete the folder or choose another --out") from None
+        there = read_json(path, way_out="delete the folder or choose another --out")
         if there != wanted:
             keys = [k for k in wanted if not isinstance(there, dict) or there.get(k) != wanted[k]]
             differ = ", ".join(f"{k}={there.get(k) if isinstance(there, dict) else '?'} there, {wanted[k]} asked"

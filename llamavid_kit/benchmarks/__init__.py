@@ -16,7 +16,7 @@ FILES = {
         "llava_vqav2_mscoco_test-dev2015.jsonl, llava_vqav2_mscoco_test2015.jsonl and test2015/ (for the server), or "
         "v2_OpenEnded_mscoco_val2014_questions.json, v2_mscoco_val2014_annotations.json and val2014/"
     ),
-    "msvd": "test_qa.json and video/",
+    "msvd": "test_qa.json and video/ (and youtube_mapping.txt where the clips have their YouTube names)",
     "msrvtt": "test_qa.json and video/",
     "activitynet": "test_q.json, test_a.json and all_test/",
     "video_chatgpt": "generic_qa.json, temporal_qa.json, consistency_qa.json and Test_Videos/",

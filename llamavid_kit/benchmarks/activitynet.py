@@ -1,7 +1,9 @@
 """ActivityNet-QA (Yu et al. 2019): 8,000 questions of nine types about long videos, by a judge or the official rule.
 
 Data folder: test_q.json, test_a.json (the authors'), all_test/. The published numbers of video LLMs are a judge's; the
-authors' own scorer asks for the same characters, which a model that answers in sentences hardly ever writes.
+authors' own scorer asks for the same characters, which a model that answers in sentences hardly ever writes. Sources:
+MILVLG/activitynet-qa (`dataset/`, `evaluation/eval.py`); dvlab-research/LLaMA-VID, `model_activitynet_qa.py` of its
+`llamavid/eval/`.
 """
 
 from collections import Counter

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from llamavid_kit.folders import read_text
 from llamavid_kit.resampling import clustered_mean
 from llamavid_kit.statistics import wilson
 
@@ -214,14 +215,7 @@ def inside(folder: Path, name: Any, *, where: str) -> Path:
 
 def read_json(path: Path) -> Any:
     """A JSON file; ValueError names it where it is none."""
-    return _parsed(_text(path), str(path))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text ({error}); download it again") from error
+    return _parsed(read_text(path, way_out="download it again"), str(path))
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -233,7 +227,7 @@ def _parsed(text: str, where: str) -> Any:
 
 def read_rows(path: Path, keys: Mapping[str, type | tuple[type, ...]]) -> list[dict[str, Any]]:
     """A JSONL file, or a JSON list, of objects that hold `keys` with these types. ValueError names file and row."""
-    text = _text(path)
+    text = read_text(path, way_out="download it again")
     if text.lstrip().startswith("["):
         rows = _parsed(text, str(path))
     else:

@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from llamavid_kit.answering import ImageModel, Reply, VideoModel
+from llamavid_kit.answering import ClipModel, ImageModel, VideoModel
 from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, clustered_interval, joined, wilson_interval
+from llamavid_kit.benchmarks.clips import clip_by_clip
+from llamavid_kit.benchmarks.judges import Judging, check_judges, judge_run, score_record
 from llamavid_kit.folders import write_whole
-from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.reply_file import append, read_head, read_replies, resume
+from llamavid_kit.sampling import check_fps
 from llamavid_kit.verdicts import TOP_SCORE
-from llamavid_kit.video import Video
 
-REPLIES, RESULT, OUTCOMES = "replies.jsonl", "result.json", "outcomes.csv"
+REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Result:
     "" is all items together
     note: what a reader of the intervals must know
     fps: frames a second that a video benchmark was asked with, None for pictures
+    judging: of a judged benchmark, what each judge says and how far they agree; `scores` are the first one's
     """
 
     benchmark: Benchmark
@@ -45,59 +49,87 @@ class Result:
     submission: Path | None
     note: str = ""
     fps: float | None = None
+    judging: Judging | None = None
 
 
 def evaluate(
-    benchmark: Benchmark, model: ImageModel | VideoModel, *, data: Path, out: Path, name: str,
-    settings: dict[str, Any] | None = None, batch: int = 16, fps: float = 1.0, judge: Any = None,
-    interval: Interval = clustered_interval,
+    benchmark: Benchmark, model: ImageModel | VideoModel | ClipModel, *, data: Path, out: Path, name: str,
+    settings: dict[str, Any] | None = None, batch: int | None = None, fps: float | None = None, judge: Any = None,
+    more_judges: Sequence[Any] = (), again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Answer what is not answered yet, score, and write the result.
 
     Args:
-        model: a picture benchmark asks `ImageModel.look`, a video benchmark `VideoModel.generate`.
+        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where the model has
+            none `VideoModel.generate`; see `clip_by_clip`.
         data, out: the benchmark's folder; the run's own folder.
         name: the model's, in the tables.
         settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
-        batch: items answered at once; part of the run's configuration, for it decides the last digits.
-        fps: of a video benchmark.
+        batch: pictures answered at once, 16 by default; part of the run's configuration, for it decides the last
+            digits. Not for a video benchmark, whose questions are answered one at a time.
+        fps: frames a second, 1 by default; of a video benchmark alone.
         judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
             `out`, for this run alone.
+        more_judges, again: compared with it, and how often each is asked once more; see `judges.judge_run`.
         interval: how sure a mean is; by default clustered where several items share a picture or clip, else Wilson's.
 
-    Raises ValueError where the data are not as expected, `out` belongs to another run, or replies and items differ.
+    Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
+    `out` belongs to another run, or replies and items differ.
     """
     if benchmark.judged and judge is None:
         raise ValueError(f"{benchmark.title} is scored by a judge: name one")
+    if benchmark.judged:
+        check_judges([judge, *more_judges], again)
     items = benchmark.load(Path(data))
     path = answer(benchmark, items, model, Path(out), name=name, settings=settings or {}, batch=batch, fps=fps)
-    return score_run(benchmark, items, path, judge=judge, interval=interval)
+    return score_run(
+        benchmark, items, path, judge=judge, more_judges=more_judges, again=again, interval=interval
+    )  # fmt: skip
+
+
+def asked_with(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
+    """What decides the replies beside model and items, for the run's head. ValueError for what does not apply.
+
+    batch, fps: None for the default, 16 pictures at once or 1 frame a second.
+    """
+    if benchmark.media == "image":
+        if fps is not None:
+            raise ValueError(f"fps={fps} for {benchmark.title}: pictures have no rate; leave --fps out")
+        if batch is not None and batch < 1:
+            raise ValueError(f"batch={batch}: expected at least 1 (--batch)")
+        return {"batch": 16 if batch is None else batch, "pad": benchmark.pad}
+    if batch is not None:
+        raise ValueError(
+            f"batch={batch} for {benchmark.title}: questions about clips are answered one at a time; leave --batch out"
+        )
+    return {"fps": 1.0 if fps is None else check_fps(fps)}
 
 
 def answer(
-    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel, out: Path, *, name: str,
-    settings: dict[str, Any], batch: int, fps: float,
+    benchmark: Benchmark, items: Sequence[Item], model: ImageModel | VideoModel | ClipModel, out: Path, *, name: str,
+    settings: dict[str, Any], batch: int | None = None, fps: float | None = None,
 ) -> Path:  # fmt: skip
     """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
+    asked = asked_with(benchmark, batch=batch, fps=fps)
     path = out / REPLIES
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
     head = {
         "benchmark": benchmark.name, "model": name, **settings, "items": _items_key(items), "n": len(items),
-        "batch": batch,
-        **({"pad": benchmark.pad} if benchmark.media == "image" else {"fps": fps}),
+        **asked,
     }  # fmt: skip
+    if benchmark.media == "video":
+        clip_by_clip(items, model, path, head=head, fps=asked["fps"])
+        return path
+    batch = asked["batch"]
     done = resume(path, head, n=len(items), batch=batch, what="run")
     starts = range(done, len(items), batch)
     for at in tqdm(starts, desc=benchmark.name, unit="batch", disable=not len(starts)):
-        asked = items[at : at + batch]
-        if benchmark.media == "image":
-            pictures = [_picture(item) for item in asked]
-            prompts, queries = [i.prompt for i in asked], [i.question for i in asked]
-            replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
-        else:
-            replies = [_watch(model, item, fps) for item in asked]
-        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(asked, replies, strict=True)])
+        shown = items[at : at + batch]
+        pictures = [_picture(item) for item in shown]
+        prompts, queries = [i.prompt for i in shown], [i.question for i in shown]
+        replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
+        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(shown, replies, strict=True)])
     return path
 
 
@@ -111,10 +143,6 @@ def _picture(item: Item) -> Path | np.ndarray:
         raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
 
 
-def _watch(model: VideoModel, item: Item, fps: float) -> Reply:
-    return model.generate([Video(item.media)], item.prompt, fps=fps)[0]
-
-
 def _items_key(items: Sequence[Item]) -> str:
     """Hash of all that the replies depend on: ids, prompts, and which files are shown. Labels are not in it."""
     digest = hashlib.sha256()
@@ -125,18 +153,25 @@ def _items_key(items: Sequence[Item]) -> str:
 
 
 def score_run(
-    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None,
-    interval: Interval = clustered_interval,
+    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judge: Any = None, more_judges: Sequence[Any] = (),
+    again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
     head, lines = read_replies(path, what="run")
     replies = joined(items, [(line["id"], line["reply"]) for line in lines])
-    given = {"judge": judge.for_arm(path.parent, _arm(head))} if benchmark.judged else {}
-    scores = {mode: benchmark.score(items, replies, mode=mode, **given) for mode in benchmark.modes}
-    intervals = {mode: _intervals(benchmark, items, score, interval) for mode, score in scores.items()}
+    between, judging = partial(_intervals, benchmark, items, interval=interval), None
+    if benchmark.judged:
+        judges = [one.for_arm(path.parent, _arm(head)) for one in (judge, *more_judges)]
+        judging = judge_run(benchmark.score, benchmark.modes, items, replies, judges, between=between, again=again)
+        scores, intervals = judging.judges[0].scores, judging.judges[0].intervals
+    else:
+        scores = {mode: benchmark.score(items, replies, mode=mode) for mode in benchmark.modes}
+        intervals = {mode: between(score) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
     note = _note(items, scores[benchmark.modes[0]], interval)
-    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"))
+    result = Result(
+        benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"), judging
+    )  # fmt: skip
     _write(result, head, items, replies, path.parent)
     return result
 
@@ -184,15 +219,52 @@ def _write(
         for i in items
     ])  # fmt: skip
     rows.to_csv(out / OUTCOMES, index=False)
-    scores = {
-        mode: {k: v for k, v in asdict(score).items() if k not in ("outcomes", "axes")}
-        | {"intervals95": result.intervals[mode]}
-        for mode, score in result.scores.items()
-    }
-    benchmark = result.benchmark
+    scores, benchmark, judged = score_record(result.scores, result.intervals), result.benchmark, {}
+    if result.judging is not None:
+        result.judging.verdicts.to_csv(out / VERDICTS, index=False)
+        judged = {"judging": result.judging.record()}
     record = {
         "benchmark": benchmark.name, "model": result.model, "n": result.n, "size": benchmark.size,
         "unit": benchmark.unit, "metric": benchmark.metric, "note": result.note, "scores": scores,
         "submission": result.submission and result.submission.name, "run": head,
+        **judged,
     }  # fmt: skip
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+# --- a finished run, scored again
+
+
+def rescore(
+    benchmark: Benchmark, *, data: Path, out: Path, judges: Sequence[Any] = (), again: int = 0,
+    given: dict[str, Any] | None = None, interval: Interval = clustered_interval,
+) -> tuple[Result, dict[str, Any]]:  # fmt: skip
+    """Score the finished run in `out` again, by any judges; gives the result and the run's configuration.
+
+    No model is loaded and no clip is opened: of the media only names and sizes are looked at, to know that the items
+    are those that were asked. given: settings that the run must have had, such as {"fps": 1.0}.
+
+    Raises FileNotFoundError where there is no run; ValueError where it is not finished, is of another benchmark or
+    other settings, or was asked other items than `data` holds now; and as `evaluate`.
+    """
+    path = Path(out) / REPLIES
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: expected the folder of a finished run of `evaluate`")
+    head, n_lines = read_head(path, what="run")
+    if head.get("benchmark") != benchmark.name:
+        raise ValueError(f"{path} is a run of {head.get('benchmark')!r}, not of {benchmark.name!r}: name that one")
+    if odd := [name for name, value in (given or {}).items() if name in head and head[name] != value]:
+        said = "; ".join(f"{name} {head[name]!r}, not {given[name]!r}" for name in odd)
+        raise ValueError(f"{path} was made with {said}: leave that out, or give another output folder")
+    items = benchmark.load(Path(data))
+    if head.get("items") != _items_key(items):
+        raise ValueError(
+            f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
+            "questions or media were changed since; put them back as they were, or answer anew in another output folder"
+        )
+    if n_lines < len(items):
+        text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first, it goes on where it stopped"
+        raise ValueError(text)
+    first, *more = judges or (None,)
+    result = score_run(benchmark, items, path, judge=first, more_judges=more, again=again, interval=interval)
+    return result, head

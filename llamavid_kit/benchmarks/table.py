@@ -3,9 +3,12 @@
 Takes a `Result` and the model's resolution, gives lines; nothing is computed here.
 """
 
+from dataclasses import replace
+
 from llamavid_kit.benchmarks.base import Score
+from llamavid_kit.benchmarks.judges_table import judging_lines, who
 from llamavid_kit.benchmarks.run import Result
-from llamavid_kit.published import published
+from llamavid_kit.published import NO_PAPER, published
 
 
 def table(result: Result, *, image_size: int | None) -> str:
@@ -14,14 +17,25 @@ def table(result: Result, *, image_size: int | None) -> str:
     size = f"{image_size} px" if image_size else "resolution unknown"
     rate = "" if result.fps is None else f", {result.fps:g} fps"
     lines = [f"{benchmark.title}, {result.n} items, {result.model} at {size}{rate}"]
-    lines += _judge(result.scores[benchmark.modes[0]])
+    judges = result.judging.judges if result.judging else ()
+    lines += _rows(result, name=judges[0].name if len(judges) > 1 else "")
+    for one in judges[1:]:
+        lines += _rows(replace(result, scores=one.scores, intervals=one.intervals), name=one.name)
+    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
+    lines += [*_published(result, image_size), *judging_lines(result.judging, unit=benchmark.unit)]
+    return "\n".join([*lines, *(f"  {note}" for note in notes if note)])
+
+
+def _rows(result: Result, *, name: str) -> list[str]:
+    """Of one judge, or of a benchmark without. name: the judge's among several."""
+    first = result.benchmark.modes[0]
+    lines = _judge(result.scores[first], name)
     for mode, score in result.scores.items():
-        lines += _run(result, mode, with_parts=mode == benchmark.modes[0])
+        lines += _run(result, mode, with_parts=mode == first)
         if score.no_answer:
             lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
         lines += _verdicts(score)
-    notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
-    return "\n".join([*lines, *_published(result, image_size), *(f"  {note}" for note in notes if note)])
+    return lines
 
 
 def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
@@ -32,7 +46,8 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     values = list(score.outcomes.values())
     right = int(sum(values)) if set(values) <= {0, 1} else None
     sure = _sure(right, len(values), intervals.get("")) if values else ""
-    value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95)}"
+    digits = 1 if benchmark.unit == "%" else 2
+    value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95, digits=digits)}"
     lines = [f"  {'this run':10s} {value}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
         interval = _spread(score.more[name]["score95"]) if name in score.axes else intervals.get(name)
@@ -42,14 +57,11 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
     return lines
 
 
-def _judge(score: Score) -> list[str]:
+def _judge(score: Score, name: str) -> list[str]:
     """Who judged."""
     if "judge" not in score.more:
         return []
-    who = score.more["judge"]
-    if who["judge"] == "rule":
-        return [f"  judge: the rule {who['rule']!r}, which knows no synonym: not comparable with a model's verdicts"]
-    return [f"  judge: {who.get('endpoint_model') or who.get('local_model')}, {who['prompt']} prompt"]
+    return [f"  judge{name and ' '}{name}: {who(score.more['judge'], settings=bool(name))}"]
 
 
 def _verdicts(score: Score) -> list[str]:
@@ -91,13 +103,15 @@ def _number(value: float, unit: str) -> str:
 
 def _published(result: Result, image_size: int | None) -> list[str]:
     benchmark = result.benchmark
-    lines = []
+    lines, who = [], set()
     for part, column in benchmark.columns.items():
         for row in published(column, image_size=image_size or 0):
             value = _number(row.values[column], benchmark.unit)
             lines.append(f"  {row.who:10s} {value}  {part or column}, {row.llm}, {row.image_size} px: {row.source}")
+            who.add(row.who)
     if not lines:
-        lines.append("  nothing was published at this resolution")
-    elif result.n != benchmark.size:
+        return ["  nothing was published at this resolution"]
+    lines += [f"  {NO_PAPER}"] if "paper" not in who else []
+    if result.n != benchmark.size:
         lines.append(f"  not comparable: the published numbers are of {benchmark.size} items, this run has {result.n}")
     return lines

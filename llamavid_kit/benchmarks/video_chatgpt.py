@@ -2,6 +2,9 @@
 
 Data folder: generic_qa.json, temporal_qa.json, consistency_qa.json, Test_Videos/. A generic answer is judged three
 times (correctness, detail, context), a temporal one once; a row of consistency has two questions and one verdict.
+Sources: mbzuai-oryx/Video-ChatGPT, `quantitative_evaluation/`; dvlab-research/LLaMA-VID, `llamavid/eval/`
+`model_video_chatgpt_{general,consistency}.py` and `evaluate_benchmark_*.py`. How many there are: the data set card of
+lmms-lab/VideoChatGPT, 1,996 generic and 499 temporal rows and 998 of consistency, which are 499 with two questions.
 """
 
 import hashlib
@@ -16,7 +19,8 @@ from llamavid_kit.benchmarks.base import Benchmark, Item, Part, Score, needed, r
 from llamavid_kit.benchmarks.video_qa import MAX_NEW_TOKENS, MODES, Clips, judged, words
 from llamavid_kit.judge import Judge
 from llamavid_kit.judge_prompts import AXES, JudgeItem
-from llamavid_kit.verdicts import Verdict, table
+from llamavid_kit.resampling import clustered_mean_of_means
+from llamavid_kit.verdicts import TOP_SCORE, Verdict, table
 
 FILES = ALL_FILES["video_chatgpt"]
 QUESTIONS = {"generic": ("Q",), "temporal": ("Q",), "consistency": ("Q1", "Q2")}
@@ -83,17 +87,37 @@ def verdicts(
 def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Judge | None = None) -> Score:
     """The mean score of each axis, of the items with a verdict; the value is the mean of the five axes.
 
-    value None: an axis has no verdict at all. `axes`: the scores item by item.
+    value None: an axis has no verdict at all. `axes`: the scores item by item. `_between` gives the value's interval.
     """
-    parts, axes, more = {}, {}, {}
+    parts, axes, more, given = {}, {}, {}, []
     for axis, (said, videos) in verdicts(items, replies, judge, mode=mode).items():
         whole, title = table(said, videos=videos), axis.capitalize()
         more[title] = _numbers(whole)
         if whole.score is not None:
             parts[title] = Part(whole.n_verdicts, whole.score)
             axes[title] = {v.item: float(v.score) for v in said if not v.problem}
+            given += [(float(v.score), video, title) for v, video in zip(said, videos, strict=True) if not v.problem]
     value = sum(p.value for p in parts.values()) / len(AXES) if len(parts) == len(AXES) else None
-    return Score(mode, value, parts, axes=axes, more={"judge": judge.identity, **more})
+    between = None if value is None else _between(given)
+    return Score(mode, value, parts, axes=axes, more={"judge": judge.identity, **more}, interval95=between)
+
+
+def _between(given: Sequence[tuple[float, str, str]]) -> tuple[float, float] | None:
+    """95% interval of the mean over the axes, of (score, video, axis): `resampling.clustered_mean_of_means`.
+
+    All axes are asked about the same videos, three of them about the same replies, so a video is one observation. None
+    where an axis has scores of one video alone, or where all scores of each axis are alike: no spread is not certainty.
+    """
+    seen: dict[str, tuple[set, set]] = {}
+    for score, video, axis in given:
+        scores, videos = seen.setdefault(axis, (set(), set()))
+        scores.add(score)
+        videos.add(video)
+    if min(len(videos) for _, videos in seen.values()) < 2 or max(len(scores) for scores, _ in seen.values()) < 2:
+        return None
+    found = clustered_mean_of_means(*zip(*given, strict=True))
+    low, high = found.interval95
+    return max(min(0.0, found.mean), low), min(max(float(TOP_SCORE), found.mean), high)
 
 
 def _numbers(whole: Any) -> dict[str, Any]:

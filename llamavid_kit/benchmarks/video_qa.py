@@ -1,9 +1,12 @@
 """What the video benchmarks share: finding a clip, reading question files, and scores that a judge gives.
 
 Whether an item has a verdict is the judge's matter, not the model's: an item without one is left out of accuracy and
-mean score, counted with its reason, and the two ends between which the accuracy must lie are said.
+mean score, counted with its reason, and the two ends between which the accuracy must lie are said. One departure from
+LLaMA-VID's scripts: those sample replies at temperature 0.2, so that a second run gives other numbers; here the
+likeliest token is taken.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +18,7 @@ from llamavid_kit.judge_prompts import JudgeItem
 from llamavid_kit.verdicts import Verdict, table
 
 VIDEO_FORMATS = (".mp4", ".avi", ".mov", ".mkv", ".webm")  # the original's scripts know the first four
+MAPPING = "youtube_mapping.txt"
 MAX_NEW_TOKENS = 1024  # of every video script of the original
 MODES = ("strict", "original")  # how a judge's words are read, see `verdicts`
 
@@ -50,12 +54,34 @@ def words(row: Mapping[str, Any], *keys: str, where: str) -> None:
             raise ValueError(f"{where}: {key!r} is empty; download the file again")
 
 
+def clip_names(path: Path) -> dict[str, str]:
+    """MSVD's youtube_mapping.txt, lines such as "-4wsuPCjDBc_5_15 vid1": "vid1" → the clip's name in YouTubeClips.
+
+    ValueError names a line that is no such pair, and a number that stands there twice.
+    """
+    names: dict[str, str] = {}
+    for k, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+        found = re.fullmatch(r"\s*(\S+)\s+(vid[0-9]+)\s*", line)
+        if line.strip() and not found:
+            raise ValueError(f"{path}, line {k}: {line!r:.80}; expected a clip's name and vid with its number")
+        if found and found[2] in names:
+            raise ValueError(f"{path}, line {k}: {found[2]} stands there more than once; download it again")
+        if found:
+            names[found[2]] = found[1]
+    return names
+
+
 def load_qa(data: Path, *, prefix: str, files: str) -> list[Item]:
     """MSVD-QA and MSRVTT-QA: test_qa.json, a list of {id, video_id or video, question, answer}; clips in video/.
 
-    A clip is called as its `video_id` says or, as the data sets' authors name the files, `prefix` and that number.
+    A clip is called as its `video_id` says (LLaMA-VID's `model_msvd_qa.py`); or `prefix` and that number, as the data
+    sets' authors name it (`preprocess_msvdqa.py`: vid1.avi to vid1970.avi, `preprocess_msrvttqa.py`: video0.mp4 to
+    video9999.mp4, both of xudejing/video-question-answering); or, where the folder holds youtube_mapping.txt, as that
+    says, which is how MSVD's own clips are called (`preprocess/datautils/msvd_qa.py` of thaolmk54/hcrn-videoqa).
     """
     path, clips = needed(data, "test_qa.json", files=files), Clips(needed(data, "video", files=files))
+    mapping = Path(data) / MAPPING
+    names = clip_names(mapping) if mapping.is_file() else {}
     rows = by_id(read_rows(path, {"id": (int, str), "question": str, "answer": str}), "id", where=path)
     items = []
     for name, row in rows.items():
@@ -65,7 +91,8 @@ def load_qa(data: Path, *, prefix: str, files: str) -> list[Item]:
         if isinstance(video, bool) or not isinstance(video, int | str) or video == "":
             raise ValueError(f"{where}: 'video_id' is {video!r}; expected the clip's number or name")
         stem = Path(str(video)).stem if Path(str(video)).suffix.lower() in VIDEO_FORMATS else str(video)
-        media = clips.find((stem, f"{prefix}{stem}"), where=where)
+        named = [names[key] for key in (stem, f"{prefix}{stem}") if key in names]
+        media = clips.find((stem, f"{prefix}{stem}", *named), where=where)
         items.append(Item(name, media, prompt=row["question"], question=row["question"], answers=(row["answer"],)))
     return items
 

@@ -57,9 +57,11 @@ class AttentionExplorer(Explorer):
         )
         self.fps = widgets.BoundedFloatText(fps, min=0.05, max=60, step=1, description="Frames a second", style=WIDE,
                                             layout={"width": "200px"})  # fmt: skip
-        self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "46%"})
-        self.query = widgets.Dropdown(options=[MEAN], description="Query", style=WIDE, layout={"width": "240px"})
-        self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity", layout={"width": "24%"})
+        self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "42%"})
+        self.query = widgets.Dropdown(options=[MEAN], description="Query", style={"description_width": "60px"},
+                                      layout={"width": "190px"})  # fmt: skip
+        self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, description="Opacity",
+                                           style={"description_width": "60px"}, layout={"width": "32%"})  # fmt: skip
         self._words = widgets.HTML()
         self.view = widgets.VBox([
             self.question, widgets.HBox([self.second, self.fps]), self._message, self._words,

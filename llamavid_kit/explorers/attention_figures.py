@@ -50,6 +50,11 @@ class State:
         return max(1.0 + 1e-6, *(float(maps.max()) for maps in self.maps))
 
     @property
+    def scale(self) -> str:
+        """What the colour bar is called."""
+        return f"attention, 1 = even; one scale, 0 to {self.top:.3g}"
+
+    @property
     def query_name(self) -> str:
         n = self.looks[0].attention.shape[1]
         return f"mean over {n} queries" if self.query is None else f"query {self.query + 1} of {n}"
@@ -99,7 +104,7 @@ def _panel_traces(state: State) -> list[go.Image | go.Heatmap]:
             colorscale=HEAT, zsmooth="best", opacity=state.opacity if heated else 0.0,
             showscale=panel == 0, hovertemplate="%{z:.2f} × even<extra></extra>" if heated else None,
             hoverinfo="z" if heated else "skip",
-            colorbar={"title": {"text": "attention, 1 = even", "side": "right"}, "x": 1.0, "thickness": 16},
+            colorbar={"title": {"text": state.scale, "side": "right"}, "x": 1.0, "thickness": 16},
         ))  # fmt: skip
     return traces
 
@@ -142,6 +147,7 @@ def strip(state: State) -> go.Figure:
                   line={"color": "#222222", "width": 2})  # fmt: skip
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
+    fig.update_xaxes(zeroline=False)  # it would cut the first thumbnail
     fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
@@ -163,7 +169,8 @@ def _lines(fig: go.Figure, state: State, *, first_row: int, names=ROWS) -> None:
             fig.add_trace(go.Scatter(
                 x=table["time_s"], y=table[column], mode="lines+markers", name=state.panel_title(k),
                 showlegend=row == first_row, legendgroup=str(k), line={"color": colour, "dash": dash, "width": 2.5},
-                marker={"size": 8, "symbol": symbol}, hovertemplate="%{x:.2f} s: %{y:.3f}<extra></extra>",
+                cliponaxis=False, marker={"size": 8, "symbol": symbol},
+                hovertemplate="%{x:.2f} s: %{y:.3f}<extra></extra>",
             ), row=row, col=1)  # fmt: skip
         top = {"range": [0, 1]} if column == "concentration" else {"range": [1, 0], "tickvals": [0, 0.5, 1]}
         top = top if column != "peak_x" else {"range": [0, 1], "tickvals": [0, 0.5, 1]}
@@ -219,7 +226,7 @@ def picture(state: State, replies: list[str]) -> plt.Figure:
         ax.set_title(state.panel_title(panel), fontsize=13)
         said = f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else ""
         ax.set_xlabel(said, fontsize=13)
-    above.colorbar(heat, ax=axes, shrink=0.85, label="attention, 1 = even")
+    above.colorbar(heat, ax=axes, shrink=0.85, label=state.scale)
     above.suptitle(state.heading, fontsize=12)
     chosen = thumbnails(state)
     for ax, i in zip(film.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):

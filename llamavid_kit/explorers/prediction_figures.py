@@ -94,7 +94,7 @@ def matrix(run: Run, key: str) -> go.Figure:
         hovertemplate="%{y}, answered %{x}: %{text} (%{z:.0%} of the row)<extra></extra>",
         colorbar={"title": {"text": "of the row", "side": "right"}, "tickformat": ".0%"},
     ))  # fmt: skip
-    fig.update_yaxes(autorange="reversed", title="true class")
+    fig.update_yaxes(autorange="reversed", title="true class", ticklabelstandoff=6)
     fig.update_xaxes(title="answered", tickangle=-40)
     fig.update_layout(LAYOUT, title=report_tables.where(run, run.shown(arm)), height=190 + 34 * len(counts),
                       margin={"l": 160, "r": 20, "t": 60, "b": 130})  # fmt: skip

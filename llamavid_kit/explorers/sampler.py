@@ -82,7 +82,8 @@ def rows(table: pd.DataFrame, events: Events, *, duration_s: float, title: str) 
     for start_s, end_s in events:
         fig.add_vrect(x0=start_s, x1=end_s, fillcolor=VERMILION, opacity=0.15, line_width=0)
     labels = [sentence(row, events).replace(": ", "<br>", 1) for _, row in table.iterrows()]
-    fig.update_yaxes(tickvals=list(range(len(table))), ticktext=labels, range=[len(table) - 0.5, -0.5], showgrid=False)
+    fig.update_yaxes(tickvals=list(range(len(table))), ticktext=labels, range=[len(table) - 0.5, -0.5], showgrid=False,
+                     ticklabelstandoff=6)  # fmt: skip
     fig.update_xaxes(range=[-0.02 * duration_s, 1.02 * duration_s], title="seconds from the start of the clip",
                      gridcolor="#dddddd")  # fmt: skip
     fig.update_layout(LAYOUT, title=title, height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60})
@@ -129,7 +130,8 @@ class FrameSampler(Explorer):
     """Which frames 1, 2 and 6 fps or a budget of n frames pick from a clip, against the event's interval.
 
     Args:
-        events: (start_s, end_s) of the event, true or annotated, in seconds from the clip's start.
+        events: (start_s, end_s) of the event, true or annotated, in seconds from the clip's start; the first is taken
+            to the millisecond, which is all that the timestamps of frames are compared to.
     budget, rule, start_s, end_s: the controls; table: what `picks` gave, None where a setting was
     refused; chart: the figure.
     start_s and end_s change the first event; equal values mean that there is none.
@@ -142,7 +144,7 @@ class FrameSampler(Explorer):
         self._given, self._rates, self._more = video, tuple(fps), [tuple(e) for e in events[1:]]
         self.video: Video | None = None
         self.table: pd.DataFrame | None = None
-        first = tuple(events[0]) if len(events) else (0.0, 0.0)
+        first = [round(float(at), 3) for at in events[0]] if len(events) else (0.0, 0.0)
         self.budget = widgets.IntSlider(budget, 1, 64, description="Budget", style=WIDE, layout={"width": "40%"})
         narrow = {"step": 0.1, "style": WIDE, "layout": {"width": "230px"}}
         self.start_s = widgets.FloatText(first[0], description="Event from (s)", **narrow)

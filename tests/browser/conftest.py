@@ -10,6 +10,7 @@ from pathlib import Path
 import lab
 import made_up_runs
 import nbformat
+import outside
 import pytest
 import small
 
@@ -18,9 +19,8 @@ LABELS = ("Red", "Dark Blue", "Nothing")  # one with a blank, which a dropdown s
 
 @pytest.fixture(scope="session")
 def chromium():
-    pytest.importorskip("playwright.sync_api", reason="browser tests need playwright: pip install 'llamavid-kit[test]'")
-    if lab.CHROMIUM is None:
-        pytest.skip("browser tests need Chromium: apt-get install chromium")
+    if outside.chromium() is None:
+        pytest.skip("browser tests need Chromium and playwright: apt-get install chromium, pip install playwright")
     with lab.chromium() as browser:
         yield browser
 

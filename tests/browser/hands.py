@@ -9,7 +9,7 @@ import lab
 import numpy as np
 from PIL import Image
 
-HEAT, FRAME, TITLE = ".heatmaplayer image", ".imagelayer image", ".gtitle"
+CHART, HEAT, FRAME, TITLE = ".js-plotly-plot", ".heatmaplayer image", ".imagelayer image", ".gtitle"
 UPLOADS = ".modebar-btn[data-title*=hare], .modebar-btn[data-title*=loud]"  # plotly: "Share chart...", to its cloud
 
 
@@ -71,6 +71,15 @@ def drag_slider(page, name: str, by_px: int) -> str:
     return readout.inner_text()
 
 
+def retype(page, name: str, text: str) -> None:
+    """Write over what the field with that label holds."""
+    field = page.get_by_label(name, exact=True)
+    field.click()
+    field.press("Control+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
 def save_as(page, name: str, folder: Path) -> Path:
     box = page.get_by_label("Save as")
     box.fill(name)
@@ -99,8 +108,8 @@ def selected(dropdown) -> str:
     return dropdown.locator("option:checked").inner_text().replace("\xa0", " ")
 
 
-def click_matrix(page, *, diagonal: bool) -> None:
-    """A click on a cell chooses it: selections, the frame around it, and the clip's table follow."""
+def click_matrix(page, *, diagonal: bool) -> tuple[str, str]:
+    """Click a cell: the frame around it and the selections follow. Gives (true class, answered)."""
     chart = page.locator(".js-plotly-plot", has=page.locator(HEAT)).first
     chart.scroll_into_view_if_needed()
     truth, answered, place = matrix_cell(page, chart, diagonal=diagonal)
@@ -108,5 +117,12 @@ def click_matrix(page, *, diagonal: bool) -> None:
         chart.click(position=place)
     chosen = [page.get_by_label(name, exact=True) for name in ("True class", "Answered")]
     until(page, lambda: [selected(c) for c in chosen] == [truth, answered], "selections")
-    clip = until(page, lambda: selected(page.get_by_label("Clip", exact=True)), "a clip")
-    page.locator(".widget-html", has_text=f"{clip} true class: {truth}").wait_for()
+    return truth, answered
+
+
+def cell_shown(browser) -> tuple[list[str], list[list[str]], list[list[float]]]:
+    """What a PredictionBrowser shows of a cell: its clips, the rows of one's replies, its probabilities arm by arm."""
+    clips = browser.get_by_label("Clip", exact=True).locator("option").all_text_contents()
+    said = "table => [...table.rows].slice(1).map(row => [...row.cells].map(cell => cell.textContent))"
+    bars = browser.locator(CHART).nth(1).evaluate("gd => (gd._fullData || []).map(bar => [...bar.y])")
+    return clips, browser.locator(".widget-html table").evaluate(said), bars

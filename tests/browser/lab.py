@@ -6,7 +6,6 @@ in a temporary folder, and the server itself says which port it found free.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
+import outside
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 # said where a widget's code took over two seconds; the kit's figures do not depend on it, and tests look at them
@@ -83,7 +82,7 @@ def chromium() -> Iterator:
 
     flags = [*FLAGS, *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = playwright.chromium.launch(executable_path=outside.chromium(), args=flags)
         yield browser
         browser.close()
 
@@ -133,6 +132,18 @@ def open_and_run(page, address: str, name: str, *, patience_s: float = 300) -> N
         const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
         const done = cells.every(c => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
         return done || document.querySelector('.jp-OutputArea-output[data-mime-type*="stderr"]');
-    }""", timeout=1000 * patience_s)  # fmt: skip
+    }""", polling=500, timeout=1000 * patience_s)  # fmt: skip
     failed = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert not failed.count(), failed.first.inner_text()
+
+
+def saved(page, path: Path) -> list:
+    """Save the open notebook, all of which was run; its code cells as they then lie on the disk."""
+    page.locator("[data-command='docmanager:save']").first.click()
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        if [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)):
+            return cells
+        assert time.monotonic() < end, f"{path.name} is not on the disk as it was run"
+        page.wait_for_timeout(200)

@@ -3,23 +3,56 @@
 from pathlib import Path
 
 import lab
-import nbformat
+import pytest
 import small
-from hands import FRAME, HEAT, TITLE, UPLOADS, changes, click_matrix, drag_slider, href, save_as, slider, until
+from hands import (
+    CHART,
+    FRAME,
+    HEAT,
+    TITLE,
+    UPLOADS,
+    cell_shown,
+    changes,
+    click_matrix,
+    drag_slider,
+    href,
+    retype,
+    save_as,
+    slider,
+    until,
+)
+from lessons import IN_BROWSER, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+from llamavid_kit.explorers.prediction_figures import cell_clips, probabilities, replies
+from llamavid_kit.run_folder import Run
+
+ATTENTION, ABLATION = IN_BROWSER
 
 
-def test_notebook_06_in_jupyterlab(page, server, tmp_path):
-    folder, address = server
-    lab.bare(ROOT / "notebooks" / "06_attention_maps.ipynb", folder / "06.ipynb")
-    lab.open_and_run(page, address, "06.ipynb")
+@pytest.fixture
+def run_whole(page, server):
+    """Runs a lesson's every cell, as it is and with nothing beside it; gives the folder that it ran in."""
+
+    def run(name: str) -> Path:
+        folder, address = server[0] / name, server[1]
+        folder.mkdir()
+        path = lab.bare(ROOT / "notebooks" / f"{name}.ipynb", folder / f"{name}.ipynb")
+        lab.open_and_run(page, address, f"{name}/{path.name}", patience_s=1800)
+        outputs = [output for cell in lab.saved(page, path) for output in cell.outputs]
+        assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+        return folder
+
+    return run
+
+
+def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
+    folder = run_whole(ATTENTION)
     heat, frame = page.locator(HEAT).first, page.locator(FRAME).first
-    heading = page.locator(TITLE).first
+    strip, heading = page.locator(CHART).nth(1), page.locator(TITLE).first
     heat.scroll_into_view_if_needed()
     page.screenshot(path=tmp_path / "06-before.png")
 
-    line = page.locator(".js-plotly-plot").nth(1).locator(".shapelayer path")
+    line = strip.locator(".shapelayer path")
     was = line.get_attribute("d")
     with changes(page, heat, href, "the heat"), changes(page, frame, href, "the frame under it"):
         at = drag_slider(page, "Frame", 70)
@@ -31,18 +64,20 @@ def test_notebook_06_in_jupyterlab(page, server, tmp_path):
     with changes(page, heat, href, "one query's heat"):
         page.get_by_label("Query").select_option("query 1")
 
-    asked = "How many people are there?"
+    asked, beside = "How many people are there?", "Is it night?"
     with changes(page, heat, href, "the heat of another question"):
-        box = page.get_by_label("Question")
-        box.click()
-        box.press("Control+a")
-        page.keyboard.type(asked)
-        page.keyboard.press("Enter")
-    assert page.locator(".annotation-text").first.text_content() == f"“{asked}”"
-    page.locator(".widget-html", has_text=f"“{asked}” →").wait_for()
+        retype(page, "Question", asked)
+    with changes(page, page.locator(HEAT).nth(1), href, "the heat of another second question"):
+        retype(page, "Compare with", beside)
+    assert page.locator(".annotation-text").all_text_contents()[:2] == [f"“{asked}”", f"“{beside}”"]
+    for question in (asked, beside):
+        page.locator(".widget-html", has_text=f"“{question}” →").wait_for()
+
+    with changes(page, strip, lambda s: s.locator(".point").count(), "the timeline at another rate"):
+        retype(page, "Frames a second", "2")
+    until(page, lambda: " 2 fps: frame" in heading.text_content(), "the heading names the rate")
 
     with changes(page, frame, href, "the frame of a thumbnail"):
-        strip = page.locator(".js-plotly-plot").nth(1)
         strip.locator(".scatterlayer .points path").first.click(force=True)
     until(page, lambda: slider(page, "Frame")[1].inner_text() == "0", "the first thumbnail is the first frame")
     assert page.locator(".modebar-btn").count() and not page.locator(UPLOADS).count()
@@ -52,26 +87,34 @@ def test_notebook_06_in_jupyterlab(page, server, tmp_path):
     page.screenshot(path=tmp_path / "06-after.png")
 
 
-def test_the_matrix_of_notebook_09_is_clicked(page, opened, made_up_run, tmp_path):
-    """Its imports and its browser, over a made-up run instead of minutes of training."""
-    book = nbformat.read(ROOT / "notebooks" / "09_fps_ablation.ipynb", as_version=4)
-    code = [cell.source for cell in book.cells if cell.cell_type == "code"]
-    imports = next(source for source in code if "import llamavid_kit as lvk" in source)
-    browser = next(source for source in code if "lvk.PredictionBrowser(" in source)
-    made = f"run, clips, slow = Run({str(made_up_run)!r}), {str(tmp_path)!r}, 'lora-1fps-seed0-generation'"
-    opened(imports, made, browser)
-    click_matrix(page, diagonal=True)
-    until(page, lambda: page.locator(".widget-html img").count() == 8, "the clip's frames")
-    page.screenshot(path=tmp_path / "cell.png")
-    click_matrix(page, diagonal=False)
-    with changes(page, page.locator(HEAT).first, href, "another arm's matrix"):
+def of_the_cell(run: Run, arm: str, truth: str, answered: str) -> tuple[list, list, list]:
+    """What `cell_shown` must find there, from the run's files."""
+    clips = cell_clips(run, arm, truth, answered)["clip"].tolist()
+    said = replies(run, clips[0])
+    said["right"] = said["right"].map({True: "right", False: "wrong"})
+    return clips, said.astype(str).to_numpy().tolist(), probabilities(run, clips[0]).T.to_numpy().tolist()
+
+
+def test_notebook_09_in_jupyterlab(page, run_whole, tmp_path):
+    """Trainings and all; the notebook's last words on the browser choose the fullest wrong cell of this arm."""
+    run, arm = Run(run_whole(ABLATION) / "runs" / "fps-lesson" / "run-tiny"), "lora-1fps-seed0-generation"
+    browser = page.locator(".jp-OutputArea-output", has=page.locator(HEAT))
+    bars, heat = browser.locator(CHART).nth(1), browser.locator(HEAT)
+    for diagonal in (True, False):
+        with changes(page, bars, lambda _: cell_shown(browser), "what the cell shows"):
+            cell = click_matrix(page, diagonal=diagonal)
+        until(page, lambda cell=cell: cell_shown(browser) == of_the_cell(run, arm, *cell), f"clips of {cell}")
+        until(page, lambda: browser.locator(".widget-html img").count() == 6, "six seconds at 1 fps")
+        heat.scroll_into_view_if_needed()
+        page.screenshot(path=tmp_path / f"09-{'right' if diagonal else 'wrong'}.png")
+    with changes(page, heat, href, "another arm's matrix"):
         page.get_by_label("Arm", exact=True).select_option(index=2)
 
 
 def test_the_sampler_is_dragged(page, opened, tmp_path):
     clip = small.write_clip(tmp_path / "red.mp4", seconds=3, fps=12)
     opened(f"import llamavid_kit as lvk\nlvk.FrameSampler({str(clip)!r}, [(0.9, 1.6)]).view")
-    chart = page.locator(".js-plotly-plot")
+    chart = page.locator(CHART)
     with changes(page, chart, lambda c: c.locator(".scatterlayer path.point").count(), "the budget's frames"):
         budget = drag_slider(page, "Budget", 40)
     until(page, lambda: f"budget of {budget}" in chart.locator(".ytick").last.text_content(), "the rule's name")
@@ -81,7 +124,7 @@ def test_the_sampler_is_dragged(page, opened, tmp_path):
 
 def test_the_budget_is_dragged(page, opened):
     opened("import llamavid_kit as lvk\nlvk.TokenBudget(duration_s=600).view")
-    chart = page.locator(".js-plotly-plot")
+    chart = page.locator(CHART)
     with changes(page, chart, lambda c: c.locator(".barlayer .point path").first.get_attribute("d"), "the first bar"):
         fps = drag_slider(page, "Frames a second", 250)
     until(page, lambda: f"600 s at {float(fps):g} fps" in page.locator(TITLE).text_content(), "the title")
@@ -94,5 +137,5 @@ def test_a_page_too_slow_for_anywidget_shows_and_moves_its_figure(page, opened):
     opened("import llamavid_kit as lvk\nbudget = lvk.TokenBudget(duration_s=600)\nbudget.fps.value = 2\nbudget")
     title = page.locator(TITLE)
     until(page, lambda: "600 s at 2 fps" in title.text_content(), "the state when the cell ran")
-    with changes(page, page.locator(".js-plotly-plot"), lambda _: title.text_content(), "the figure"):
+    with changes(page, page.locator(CHART), lambda _: title.text_content(), "the figure"):
         drag_slider(page, "Frames a second", 150)

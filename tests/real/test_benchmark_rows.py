@@ -8,7 +8,7 @@ import pytest
 from made_up_benchmarks import picture, write_jsonl
 
 from llamavid_kit.benchmarks import benchmark, gqa, mmbench, pope, scienceqa, vizwiz
-from llamavid_kit.published import IMAGE, ROWS, VIDEO, published
+from llamavid_kit.published import BLOG, IMAGE, README, ROWS, VIDEO, published
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,8 @@ def test_published_numbers(real):
     assert {k: v for row in ours for k, v in row.values.items()} == study
     assert {row.image_size for row in ours if "GQA" in row.values} == {336}
     assert sum(len(row.values) for row in ROWS) == n + len(study)
+    assert {(row.who, row.source) for row in ROWS} == {("authors", README), ("study", BLOG)}  # as the record's sources
+    assert record["sources"] == "the README of dvlab-research/LLaMA-VID; the study's blog post"
     print(f"\npublished.json: {n + len(study)} benchmark results agree")
     for name in ("gqa", "pope", "scienceqa", "mmbench", "vizwiz", "vqav2"):
         for column in benchmark(name).columns.values():

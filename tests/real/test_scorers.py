@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from test_verdicts import STRICT as STRICT_READINGS
 
+from llamavid_kit import verdicts
 from llamavid_kit.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
 from llamavid_kit.benchmarks.base import Item
 from llamavid_kit.benchmarks.choice_letters import strict_letter
@@ -224,6 +225,10 @@ def test_every_record_of(real, name):
 
 
 FAULTS = {
+    "free from the second on": ("activitynetqa_official.json", activitynet, "FREE", range(2, 9)),
+    "the whole word": ("judge_reply_parsing.json", verdicts, "_original_verdict",
+                       lambda saved: "yes" if saved["pred"].lower() == "yes" else "no"),
+    "no score beyond five": ("judge_reply_parsing.json", verdicts, "MAX_SCORE", 5),
     "articles stay": ("evalai_processor_edge_cases.json", vqa_answers, "ARTICLES", ()),
     "numbers stay words": ("evalai_processor_edge_cases.json", vqa_answers, "NUMBERS", {}),
     "a hyphen stays": ("evalai_processor_edge_cases.json", vqa_answers, "PUNCTUATION", ';/[]"{}()=+\\_><@`,?!'),
@@ -252,3 +257,7 @@ def test_a_planted_fault_is_caught(real, monkeypatch, fault):
     monkeypatch.setattr(module, attribute, faulty)
     with pytest.raises((AssertionError, ValueError)):
         CHECKS[name][0](read(real / "scorers" / name))
+
+
+def test_every_file_catches_a_fault():
+    assert {name for name, *_ in FAULTS.values()} == CHECKS.keys()

@@ -1,0 +1,61 @@
+"""A video benchmark's questions, answered clip by clip: each clip is decoded and encoded once a run.
+
+Items and model in, `replies.jsonl` in the items' order out. The questions about a clip need not lie side by side in the
+benchmark's files (Video-ChatGPT asks about a clip in three of them): what is answered before its turn waits as text in
+`replies.ahead.jsonl`, which goes when the run is done. Frame tokens are never kept. On disk they would take 5.6 KB a
+frame and question (7B: 1,408 numbers of context and 1,408 of content, two bytes each), 0.7 GB for 13,157 questions
+about 10 frames each; in memory they are one clip's, 1.4 MB for 25 questions about 10 frames (181 MB if content="all").
+"""
+
+from collections.abc import Sequence
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from llamavid_kit.answering import ClipModel, Reply, VideoModel
+from llamavid_kit.benchmarks.base import Item
+from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.video import Video
+
+AHEAD = ".ahead.jsonl"
+
+
+def clip_by_clip(
+    items: Sequence[Item], model: ClipModel | VideoModel, path: Path, *, head: dict[str, Any], fps: float
+) -> None:
+    """Answers what `path` does not hold yet; of a run that is killed at most one clip is asked about again.
+
+    Raises ValueError where `path` was begun with another `head`, and VideoError for a clip that cannot be read.
+    """
+    done, ahead = resume(path, head, n=len(items), batch=1, what="run"), path.with_suffix(AHEAD)
+    resume(ahead, head, n=len(items), batch=1, what="run")
+    said = {line["id"]: line["reply"] for line in read_replies(ahead, what="run")[1]}
+    clips: dict[Path, list[Item]] = {}
+    for item in items[done:]:
+        if item.id not in said:
+            clips.setdefault(item.media, []).append(item)
+    for media, asked in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
+        replies = watch(model, Video(media), [item.prompt for item in asked], fps=fps)
+        lines = [{"id": i.id, "reply": r.text} for i, r in zip(asked, replies, strict=True)]
+        append(ahead, lines)
+        said |= {line["id"]: line["reply"] for line in lines}
+        done += _in_turn(items, done, said, path)
+    _in_turn(items, done, said, path)  # a run killed between the two files
+    ahead.unlink()
+
+
+def watch(model: ClipModel | VideoModel, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+    """A reply to each question about one clip; a model that cannot look once for all of them looks for each."""
+    if isinstance(model, ClipModel):
+        return model.watch(clip, questions, fps=fps)
+    return [model.generate([clip], question, fps=fps)[0] for question in questions]
+
+
+def _in_turn(items: Sequence[Item], done: int, said: dict[str, str], path: Path) -> int:
+    """Appends the replies whose turn has come; how many."""
+    ready = list(takewhile(lambda item: item.id in said, islice(items, done, None)))
+    if ready:
+        append(path, [{"id": item.id, "reply": said[item.id]} for item in ready])
+    return len(ready)
