@@ -92,7 +92,10 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     found = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
     if not found:
         names = ", ".join(f"{key}.csv" for key in BY_KEY)
-        raise FileNotFoundError(f"{folder} holds none of {names}; each has the columns {', '.join(COLUMNS)}")
+        raise FileNotFoundError(
+            f"{folder} holds none of {names}; each has the columns {', '.join(COLUMNS)}. Without a folder of "
+            "predictions the counts that ship with the kit are read"
+        )
     for path in sorted(folder.glob("*.csv")):
         if path not in found.values():
             log.warning("%s is not read: no setting of the study has this name", path)

@@ -80,7 +80,8 @@ def evidence(predictions: str | Path | None = None, annotation: str | Path | Non
     for row in prediction_logs.pair_records(logs):
         pairs.setdefault((row["a"], row["b"]), {})[row["rule"]] = (row["n_common"], row["only_a"], row["only_b"])
     counts = (outcomes_of(logs), by_rule, pairs)
-    source = f"the predictions of {len(logs)} settings"
+    absent = [f"{s.key}.csv" for s in SETTINGS if s.key not in logs]
+    source = f"the predictions of {len(logs)} settings" + (f" (no file {', '.join(absent)})" if absent else "")
     if annotation is None:
         return Evidence(*counts, *_shipped_events(), source, SHIPPED)
     return Evidence(*counts, *_events(logs, events_of(Path(annotation))), source, Path(annotation).name)

@@ -35,7 +35,7 @@ def anomaly_or_not(found: Evidence, *settings: str) -> Figure:
     panels = {}
     for key in settings:
         table = restudy.arm(with_road(found.answered(key)), key, binary=True)
-        panels[f"{BY_KEY[key].name}, n = {table.n}"] = (table.confusion, table.labels, table.columns)
+        panels[f"{BY_KEY[key].name}\nn = {table.n} videos"] = (table.confusion, table.labels, table.columns)
     return plots.confusion_row(panels, title="Anomaly or not, UCF-Crime")
 
 
@@ -87,7 +87,7 @@ def figure_6(found: Evidence) -> Figure:
         else:
             ax.annotate("no log: published numbers only", (0.01, 0.86), xycoords="axes fraction", color=GREY)
         ax.plot(at, rows["published"] / 100, "D", ms=7, mfc="white", mec="black", mew=1.5, label="published", zorder=5)
-        ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.5, 1], ylabel="right")
+        ax.set(ylim=(-0.04, 1.06), yticks=[0, 0.5, 1], ylabel="answered right")
         ax.set_title(setting.name, fontsize=12)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.grid(axis="x", visible=False)
@@ -138,7 +138,7 @@ def power(only_a: float, only_b: float, *, marks: dict[str, int], most: int = 10
             f"{name}: n = {k}, {value:.0%}", (k, value), xytext=(9, -15), textcoords="offset points", fontsize=11
         )
     ax.set(ylim=(0, 1.02), xlim=(0, most), xlabel="clips that both arms answer", ylabel="chance to show it (p < 0.05)",
-           title=f"Power, if {only_a:.1%} and {only_b:.1%} of the clips are discordant")  # fmt: skip
+           title=f"Power, if {only_a:.1%} of clips are right in one arm only, {only_b:.1%} in the other")  # fmt: skip
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     return fig
 

@@ -2,7 +2,8 @@
 
 Each function takes the evidence and gives one `Finding`: the claim, a verdict, and the numbers that it rests on. The
 study is a course project that published its code and logs, which is what makes this reading possible at all; what is
-said here is about numbers, and where the logs support a claim it says so as plainly as where they do not.
+said here is about numbers, and where the logs support a claim it says so as plainly as where they do not. "Suggested"
+is what points the claim's way but not by the test that decides here; "not shown" does not mean false.
 """
 
 from collections import Counter
@@ -11,17 +12,19 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Literal
 
+from scipy.stats import binom
+
 from llamavid_kit import restudy, study_results
 from llamavid_kit.plots import p_text
 from llamavid_kit.power import clips_needed, mcnemar_power
 from llamavid_kit.resampling import balanced_permutation, metric_differences
 from llamavid_kit.restudy_evidence import Evidence
 from llamavid_kit.scoring import NO_LABEL
-from llamavid_kit.statistics import compare_arms, mcnemar_exact, wilson
+from llamavid_kit.statistics import compare_arms, holm, mcnemar_exact, wilson
 from llamavid_kit.study import NORMAL
 from llamavid_kit.study_results import BY_KEY, TABLE_3_CLASSES
 
-Verdict = Literal["holds", "holds in part", "not shown", "cannot be checked"]
+Verdict = Literal["holds", "holds in part", "suggested", "not shown", "cannot be checked"]
 SURE, FEW, UCF_CRIME_TEST = 0.05, 10, 290
 ZERO, FINE_1, FINE_6 = "zero_shot_fps1", "finetuned_fps1", "finetuned_fps6"
 
@@ -107,14 +110,15 @@ def zero_shot_columns(found: Evidence) -> tuple[Verdict, str]:
             "left out of the denominators."
         )
     parts.append(
-        "The numbers were made by a language model as judge. Both judge runs are reported to have written into one "
-        "folder, which held 257 older verdicts, and all of it was averaged; the predictions cannot confirm that."
+        "The numbers were made by a language model as judge, which need not follow any of these rules. An earlier "
+        "reading of the study's files reports that both judge runs wrote into one folder, which held 257 older "
+        "verdicts, and that all of it was averaged; the predictions can neither confirm nor exclude that."
     )
     text = " ".join(parts)
     return ("holds" if agrees else "not shown", text)
 
 
-@claim("The settings can be compared as they stand")
+@claim("The settings are compared on the same videos")
 def same_clips(found: Evidence) -> tuple[Verdict, str]:
     counts = {s.name: len(found.answered(s.key)) for s in found.logged}
     said = ", ".join(f"{name}: {n}" for name, n in counts.items())
@@ -127,7 +131,12 @@ def same_clips(found: Evidence) -> tuple[Verdict, str]:
         if len(set(counts.values())) > 1
         else "Every setting answered the same videos."
     )
-    return ("not shown" if len(left) else "holds", text)
+    if not len(left):
+        return "holds", text
+    fine = {BY_KEY[key]: restudy.arm(found.common, key) for key in (FINE_1, FINE_6) if key in found.outcomes}
+    if len(fine) == 2 and all(_rounds(t.correct, t.n, s.published, decimals=1) for s, t in fine.items()):
+        return "holds in part", text + " The two fine-tuned numbers that were published are shares of the common ones."
+    return "not shown", text
 
 
 @claim("The fine-tuned models do better than always giving the commonest answer", FINE_1, FINE_6)
@@ -177,13 +186,14 @@ def more_frames(found: Evidence) -> tuple[Verdict, str]:
     first, second = ([None if x == NO_LABEL else x for x in rows[k]] for k in (FINE_1, FINE_6))
     balanced = metric_differences(truths, first, second, labels=TABLE_3_CLASSES)["balanced_accuracy"]
     p_balanced = balanced_permutation(truths, first, second)
-    low, high = pair.interval95
+    (low, high), adjusted = pair.interval95, holm([pair.p, p_balanced])[1]
+    mid_p = pair.p - (binom.pmf(min(a, b), a + b, 0.5) if a != b else 0)
     text = (
         f"On the same {pair.n} videos {b} only the 6-fps model got right and {a} only the 1-fps model: "
         f"{100 * pair.difference:+.1f} points, 95% interval {100 * low:+.1f} to {100 * high:+.1f}, exact McNemar p "
-        f"{p_text(pair.p)}. By balanced accuracy, which the study did not report, it is {balanced.value:+.3f} "
-        f"[{balanced.low:+.3f}, {balanced.high:+.3f}], p {p_text(p_balanced)} by permutation; classes of two videos "
-        "weigh heavily there. "
+        f"{p_text(pair.p)} (its less cautious mid-p form: {mid_p:.3f}). By balanced accuracy, which the study did not "
+        f"report, it is {balanced.value:+.3f} [{balanced.low:+.3f}, {balanced.high:+.3f}], p {p_text(p_balanced)} by "
+        f"permutation, {adjusted:.3f} by Holm for two metrics; classes of two videos weigh heavily there. "
     )
     if a != b:
         n, power = clips_needed(a / pair.n, b / pair.n), mcnemar_power(pair.n, a / pair.n, b / pair.n)
@@ -191,7 +201,8 @@ def more_frames(found: Evidence) -> tuple[Verdict, str]:
             f"If these shares were the true ones, {pair.n} videos would have shown the difference {power:.0%} of the "
             f"time; 80% needs {n} videos, where UCF-Crime's test set has {UCF_CRIME_TEST}."
         )
-    return ("holds" if pair.p < SURE and b > a else "not shown", text)
+    hints = b > a and (low > 0 or (adjusted < SURE and balanced.value > 0))
+    return "holds" if pair.p < SURE and b > a else "suggested" if hints else "not shown", text
 
 
 @claim("Without fine-tuning, more frames change little")
@@ -214,15 +225,17 @@ def more_frames_zero_shot(found: Evidence) -> tuple[Verdict, str]:
 @claim("Without fine-tuning the model calls anomalies Abuse or Road Accident", ZERO)
 def bias(found: Evidence) -> tuple[Verdict, str]:
     rows = found.answered(ZERO)
-    wrong = rows[(rows["truth"] != NORMAL) & ~rows[ZERO].isin([NORMAL, NO_LABEL])]
-    k = int(wrong[ZERO].isin(["Abuse", "Road Accident"]).sum())
+    noticed = rows[(rows["truth"] != NORMAL) & ~rows[ZERO].isin([NORMAL, NO_LABEL])]
+    favoured = noticed[noticed[ZERO].isin(["Abuse", "Road Accident"])]
+    k, right = len(favoured), int((favoured[ZERO] == favoured["truth"]).sum())
     binary = restudy.arm(rows, ZERO, binary=True)
     text = (
-        f"Of {len(wrong)} anomalies that it called one, {k} were called Abuse or Road Accident. Anomaly or not: "
+        f"Of {len(noticed)} anomalies that it called one, {k} were called Abuse or Road Accident, {right} of them "
+        "rightly. Anomaly or not: "
         f"{_share(binary.correct, binary.n)} right, balanced accuracy {binary.balanced_accuracy:.3f}, with "
         f"{binary.no_label} replies that name no label."
     )
-    held = len(wrong) and wilson(k, len(wrong))[0] > 0.5
+    held = len(noticed) and wilson(k, len(noticed))[0] > 0.5
     return ("holds" if held else "not shown", text)
 
 
@@ -234,7 +247,18 @@ def small_classes(found: Evidence) -> tuple[Verdict, str]:
     sizes = ", ".join(f"{r['class']} {r.n:.0f}" for _, r in few.iterrows())
     text = f"{len(few)} of {len(six)} classes have fewer than {FEW} videos ({sizes}). "
     for _, row in six[six["class"] == "Assault"].iterrows():
-        text += f"Assault at 6 fps is {row['correct']:.0f} of {row['n']:.0f}, 95% {_percents(row['low'], row['high'])}."
+        text += (
+            f"Assault at 6 fps is {row['correct']:.0f} of {row['n']:.0f}, 95% {_percents(row['low'], row['high'])}. "
+        )
+    rows = found.answered(FINE_1, FINE_6)
+    rows = rows[rows["truth"] != NORMAL]
+    one, six = (dict(zip(rows.index, rows[key] == rows["truth"], strict=True)) for key in (FINE_1, FINE_6))
+    if one:
+        pair = compare_arms(one, six)
+        text += (
+            f"All anomalies together, which is the surer look: {sum(one.values())} and {sum(six.values())} of {pair.n} "
+            f"right, {len(pair.only_b)} only at 6 fps, {len(pair.only_a)} only at 1 fps, p {p_text(pair.p)}."
+        )
     return ("not shown" if len(few) else "holds in part", text)
 
 

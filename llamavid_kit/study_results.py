@@ -58,6 +58,9 @@ ZERO_SHOT_FPS6_REPORTED = ((103, 242), (95, 242))
 Reported by an earlier reading of the study's files; not among the logs that `restudy` reads, so not counted again.
 """
 
+SAMPLED_FRAMES = {"most answered": 1798, "fewest skipped": 1806}
+"""Over the three logs: the study skipped videos with more than 1,800 sampled frames."""
+
 CODES = {
     "Abuse": "A", "Arrest": "R", "Arson": "S", "Assault": "T", "Burglary": "B", "Explosion": "E", "Fighting": "F",
     "Robbery": "Y", "Road Accident": "C", "Shooting": "H", "Normal Video": "N", "no label": "-", "skipped": ".",

@@ -1,6 +1,7 @@
 """The study counted again: made-up logs by hand, the shipped counts, what is refused, and the command."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from made_up_logs import REPLIES, TRUTHS, make_annotation, make_logs, rows_of, w
 from llamavid_kit import prediction_logs, restudy, restudy_figures
 from llamavid_kit.__main__ import main
 from llamavid_kit.restudy_evidence import event_lengths, events_of, evidence, with_road
-from llamavid_kit.restudy_findings import findings
+from llamavid_kit.restudy_findings import findings, more_frames, same_clips
 from llamavid_kit.restudy_report import closing_lines
 from llamavid_kit.scoring import RULES
 from llamavid_kit.study_results import BY_RULE, LOGGED, PAIRED_BY_RULE, SETTINGS, TABLE_3_CLASSES
@@ -140,12 +141,16 @@ def test_what_the_study_shows(shipped):
     assert [v for c, v in verdicts.items() if c.startswith("The fine-tuned columns")] == ["holds"]
     assert [v for c, v in verdicts.items() if c.startswith("The zero-shot columns")] == ["not shown"]
     assert verdicts["Fine-tuning helps"] == "holds"
-    assert verdicts["With fine-tuning, 6 frames a second give more right answers than 1"] == "not shown"
+    assert verdicts["With fine-tuning, 6 frames a second give more right answers than 1"] == "suggested"
     assert verdicts["6 frames a second see brief events that 1 frame a second misses"] == "not shown"
     assert verdicts["Without fine-tuning, more frames change little"] == "cannot be checked"
+    assert verdicts["The settings are compared on the same videos"] == "holds in part"
     said = " ".join(f.text for f in findings(shipped))
+    assert "published are shares of the common ones" in said
     for number in ("22 of 22", "140/242 = 57.9%", "p = 0.077", "80% needs 510", "105/257", "133/257", "149 of 259",
-                   "Arson 43% of 9", "34.2 to 100.0%", "24 → 24 of 51", "16 → 22 of 51", "noticed 6"):  # fmt: skip
+                   "Arson 43% of 9", "34.2 to 100.0%", "24 → 24 of 51", "16 → 22 of 51", "noticed 6",
+                   "mid-p form: 0.049", "0.027 by Holm", "22 of them rightly",
+                   "40 and 46 of 102 right, 7 only at 6 fps, 1 only at 1 fps, p = 0.070"):  # fmt: skip
         assert number in said, number
 
 
@@ -162,10 +167,23 @@ def test_findings_follow_the_numbers(tmp_path):
     found = evidence(folder)
     verdicts = {f.claim: f.verdict for f in findings(found)}
     assert verdicts["With fine-tuning, 6 frames a second give more right answers than 1"] == "holds"
-    assert verdicts["The settings can be compared as they stand"] == "holds"
+    assert verdicts["The settings are compared on the same videos"] == "holds"
     assert verdicts["Fine-tuning helps"] == "not shown"
     assert verdicts["The fine-tuned columns of Tables 2 and 3 follow from the logs"] == "not shown"
     assert len(restudy.comparisons(found)) == 4 and not any("no log" in line for line in closing_lines(found))
+
+
+def test_a_loss_is_no_hint_of_a_gain(shipped):
+    """With the two fine-tuned columns exchanged, all that suggested more frames speaks against them."""
+    swapped = shipped.outcomes.rename(columns={"finetuned_fps1": "finetuned_fps6", "finetuned_fps6": "finetuned_fps1"})
+    more = more_frames(replace(shipped, outcomes=swapped))
+    assert more.verdict == "not shown" and "-3.3 points, 95% interval -7.0 to -0.1" in more.text
+    assert same_clips(replace(shipped, outcomes=swapped)).verdict == "not shown", "no longer the published numbers"
+    rows = [("Normal Video", "Normal Video", "Arson")] * 9 + [("Normal Video",) * 3] * 131
+    rows += [("Arson", "Abuse", "Arson")] * 7  # fewer right answers, though better balanced
+    given = pd.DataFrame(rows, columns=["truth", "finetuned_fps1", "finetuned_fps6"])
+    less = more_frames(replace(shipped, outcomes=given))
+    assert less.verdict == "not shown" and "accuracy, which the study did not report, it is +0.4" in less.text
 
 
 def test_settings_without_logs(tmp_path):
@@ -177,6 +195,7 @@ def test_settings_without_logs(tmp_path):
     assert len(lines) == 4 and all("no log of" in line for line in lines)
     assert "no log of zero-shot, 6 fps and fine-tuned, 6 fps" in lines[-1]
     assert restudy.comparisons(found).empty
+    assert found.source.endswith("1 settings (no file zero_shot_fps6.csv, finetuned_fps1.csv, finetuned_fps6.csv)")
     restudy_figures.figures(found)
 
 
@@ -297,4 +316,5 @@ def test_the_command_without_files_uses_the_counts_that_ship(capsys, tmp_path):
     assert main(["restudy"]) == 0
     assert "150/242 = 62.0% against 158/242" in capsys.readouterr().out
     assert main(["restudy", "--predictions", str(tmp_path)]) == 2
-    assert "holds none of" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds none of" in said and "the counts that ship with the kit are read" in said

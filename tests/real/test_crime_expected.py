@@ -72,6 +72,13 @@ def test_arms_of_the_study_saw_different_clips(logs):
         compare_arms(right["finetuned_fps1"], right["finetuned_fps6"])
 
 
+def test_videos_were_skipped_for_their_number_of_frames(logs):
+    rows = [row for log in logs.values() for row in log.values()]
+    most = max(row.sampled_frames for row in rows if row.reply is not None)
+    fewest = min(row.sampled_frames for row in rows if row.reply is None)
+    assert {"most answered": most, "fewest skipped": fewest} == published.SAMPLED_FRAMES
+
+
 def test_the_counts_that_ship(expected):
     """By rule and by pair; the joint table is tested through `restudy`."""
     for setting, by_rule in published.BY_RULE.items():
