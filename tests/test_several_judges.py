@@ -238,7 +238,7 @@ def test_a_run_cut_off_while_judging_goes_on(stop, data, tmp_path):
         assert len(fake.bodies) == 4 * N
     minds = Minds()
     with serve(lambda body, n: Fault(status=500) if n == stop else minds(body, n)) as fake:
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ConnectionError, match=r"1 tries\); \d+ verdicts are kept: run the same again to go on"):
             evaluated(data, tmp_path / "cut", judges(fake, "anna", "bert"), again=1)
         assert len(fake.bodies) == stop + 1
         path = next((tmp_path / "cut").glob("*.verdicts.jsonl"))
@@ -249,6 +249,18 @@ def test_a_run_cut_off_while_judging_goes_on(stop, data, tmp_path):
     assert cut.judging.record() == whole.judging.record()
     pd.testing.assert_frame_equal(cut.judging.verdicts, whole.judging.verdicts)
     assert all(n == 2 for n in minds.asked.values()) and len(minds.asked) == 2 * N
+
+
+def test_a_refused_item_is_refused_once_in_all_modes(data, tmp_path):
+    """An endpoint that refuses now and then would else be read differently by the modes, and be paid twice."""
+    minds = Minds()
+    with serve(lambda body, n: Fault(status=400) if n % 3 == 0 else minds(body, n)) as fake:
+        result = evaluated(data, tmp_path / "run", judges(fake, "anna"), again=1)
+        assert len(fake.bodies) == 2 * N
+        silent = {m: score.more["problems"].get("refused by the judge") for m, score in result.scores.items()}
+        assert silent == {"strict": (N + 2) // 3, "original": (N + 2) // 3}
+        evaluated(data, tmp_path / "run", judges(fake, "anna"))
+        assert len(fake.bodies) > 2 * N  # a later run asks about them again
 
 
 def test_more_askings_go_on_from_those_that_were(data, tmp_path):
