@@ -119,12 +119,12 @@ def test_only_whole_outcomes_are_counted_as_right():
 
 
 def test_an_axis_is_resampled_by_video(tmp_path):
-    """Two rows about one clip are one observation: no resample differs, and the interval is all that there is."""
+    """Twelve rows about one clip are one observation: no resample differs, and the interval is all that there is."""
     folder = VIDEO["video_chatgpt"](tmp_path)
-    rows = [{"video_name": "v_one", "Q": question, "A": "a red block"} for question in ("What?", "Which?")]
+    rows = [{"video_name": "v_one", "Q": f"What, {k}?", "A": "a red block"} for k in range(12)]
     write_json(folder / "generic_qa.json", rows)
     items = video_chatgpt.load(folder)
-    replies = {i.id: "a red block" if i.question == "What?" else "a" for i in items}
+    replies = {i.id: "a red block" if k % 2 else "a" for k, i in enumerate(items)}
     found = video_chatgpt.score(items, replies, mode="strict", judge=RuleJudge("words"))
     assert found.parts["Detail"].value == TOP_SCORE / 2 and found.more["Detail"]["score95"] == (0, TOP_SCORE)
 
