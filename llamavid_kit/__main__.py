@@ -176,6 +176,7 @@ def evaluate(args) -> None:
     run = rescore_command if args.score_only else evaluate_command
     what = {"data": args.data, "out": args.out, "judges": judges, "again": args.judge_again}
     print(run(benchmark(args.benchmark), **what, **given))
+    print(f"written to {args.out}: numbers in result.json, item by item in outcomes.csv", file=sys.stderr)
     for line in spent(judges):
         print(line)
 
@@ -190,6 +191,7 @@ def judge(args) -> None:
     print(open_lines(judge_open_run(args.run, judges, again=args.judge_again)))
     for line in spent([None, *judges]):
         print(line)
+    print(f"written to {args.run}: judging.json, clip by clip in judging_verdicts.csv", file=sys.stderr)
 
 
 def bench(args) -> None:

@@ -211,12 +211,14 @@ class ReplyLog:
     """An append-only JSONL of replies. A request that is in it is not asked again, so that a killed run goes on.
 
     The key is the sha256 of messages, `identity` and attempt. A last line that a kill cut short is taken away.
+    A request that the model refused is not sent again by this log; a later one, after a change of the server say, is.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._writing = threading.Lock()
         self._replies: dict[str, Reply] = {}
+        self._refused: dict[str, str] = {}
         if self.path.is_file():
             self._read()
 
@@ -240,13 +242,19 @@ class ReplyLog:
                 raise ValueError(f"{self.path}, line {number}: not a logged reply; delete that line") from None
 
     def reply(self, chat: Chat, messages: Messages, *, attempt: int = 1, about: str = "") -> Reply:
-        """The reply of the log, else of `chat`, which is written down before it is returned.
+        """The reply of the log, else of `chat`, which is written down before it is returned. RefusedError as `chat`.
 
         attempt: tells the same messages apart when they are sent again; about: a name for readers of the log.
         """
         key = self.key(chat, messages, attempt)
+        if key in self._refused:
+            raise RefusedError(self._refused[key])
         if key not in self._replies:
-            reply = chat.reply(messages)
+            try:
+                reply = chat.reply(messages)
+            except RefusedError as error:
+                self._refused[key] = str(error)
+                raise
             line = {"key": key, "about": about, "attempt": attempt, "finish": reply.finish, "text": reply.text}
             with self._writing:
                 if key in self._replies:  # another thread asked the same and was faster: one reply, as on the disk

@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 from tqdm import tqdm
 
 from llamavid_kit import animal_judge
-from llamavid_kit.chat import Chat, Messages, RefusedError, Reply, ReplyLog
+from llamavid_kit.chat import Chat, Messages, RefusedError, Reply, ReplyLog, UnreachableError
 from llamavid_kit.judge_prompts import JudgeItem, judge_prompt
 from llamavid_kit.scoring import RULES, label_of
 from llamavid_kit.verdicts import TOP_SCORE, Mode, Verdict, read
@@ -154,6 +154,10 @@ class ChatJudge:
                 said = self.log.reply(named, messages, attempt=self.asking, about=item.id)
         except RefusedError as error:
             return Verdict(item.id, None, None, str(error), REFUSED)
+        except UnreachableError as error:
+            if self.log is None:
+                raise
+            raise UnreachableError(f"{error}; {len(self.log)} verdicts are kept: run the same again to go on") from None
         return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
 
 

@@ -84,6 +84,7 @@ def open_lines(found: dict[str, Judging]) -> str:
         for one in judging.judges:
             lines.append(f"  by {one.name}: {_row(one.scores['strict'], one.intervals['strict'][''])}")
         lines += judging_lines(judging, unit="%")
+    lines.append("[low, high] of a share of right: 95% interval (Wilson), as if every clip were another video")
     return "\n".join(lines)
 
 

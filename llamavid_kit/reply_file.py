@@ -84,3 +84,12 @@ def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list
     if not isinstance(head.get(what), dict):
         raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
     return head[what], replies
+
+
+def read_texts(path: Path, *, what: str = "run") -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """As `read_replies`, of a file whose lines are {"id", "reply"}: (id, reply) of each. ValueError names another."""
+    head, lines = read_replies(path, what=what)
+    for number, line in enumerate(lines, 2):
+        if not (isinstance(line.get("id"), str) and isinstance(line.get("reply"), str)):
+            raise ValueError(f"{path}, line {number} has no id and reply, both text: {str(line)!r:.80}; {BEGIN_AGAIN}")
+    return head, [(line["id"], line["reply"]) for line in lines]

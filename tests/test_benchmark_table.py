@@ -18,6 +18,8 @@ def test_published_rows_have_the_same_resolution(tmp_path):
     for size in (224, 336):  # no row is the paper's own, and the table says so
         assert at[size].count(NO_PAPER) == 1 and README in at[size]
         assert "\n  paper " not in at[size]
+    assert "[low, high]: 95% interval\n  scorer original: as the published numbers were counted" in at[336]
+    assert at[336].endswith("scorer strict: ours: a reply that does not clearly name one answer is wrong")
     assert "intervals clustered by picture or clip: 12 items about 4 pictures or clips" in at[336]
 
 

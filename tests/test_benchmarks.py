@@ -284,3 +284,20 @@ def test_help_says_what_the_folder_must_hold(capsys):
     assert all(name in printed and files[:30] in printed for name, files in FILES.items())
     with pytest.raises(ValueError, match="unknown benchmark 'mme': expected one of gqa, pope"):
         benchmark("mme")
+
+
+def test_an_edited_file_is_noticed_before_a_picture_is_asked_about(tmp_path):
+    """A batch of other ids; a run that lacks a line of its batch asks the batch again."""
+    chosen, items, truth = made("gqa", tmp_path / "data")
+    options = {"name": "m", "settings": {}, "batch": 2}
+    with pytest.raises(KeyboardInterrupt):
+        answer(chosen, items, Scripted(items, truth, stop_after=2), tmp_path / "out", **options)
+    path, rest = tmp_path / "out" / REPLIES, Scripted(items, truth)
+    whole = path.read_text()
+    path.write_text(whole.replace(items[1].id, "other"))
+    with pytest.raises(ValueError, match="was edited since: .*1 unknown .other.*put it back, or delete it"):
+        answer(chosen, items, rest, tmp_path / "out", **options)
+    assert not rest.asked
+    path.write_text("".join(whole.splitlines(keepends=True)[:2]))
+    answer(chosen, items, rest, tmp_path / "out", **options)
+    assert len(rest.asked) == 4

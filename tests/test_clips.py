@@ -132,6 +132,30 @@ def test_killed_between_the_two_files(msvd, tmp_path, monkeypatch):
     assert not rest.asked and (tmp_path / "cut" / REPLIES).read_bytes() == whole
 
 
+@pytest.mark.parametrize("spoil, message", [
+    (lambda lines: [lines[0], *lines[2:]], "was edited since: .* 1 missing .*put it back, or delete it"),
+    (lambda lines: [*lines[:2], *lines[1:]], "was edited since: .* 1 doubled"),
+    (lambda lines: [lines[0], '{"id": "20"}', *lines[2:]], "line 2 has no id and reply, both text"),
+    (lambda lines: [lines[0], '{"id": "20", "reply": null}', *lines[2:]], "line 2 has no id and reply, both text"),
+    (lambda lines: [lines[0], '{"id": 20, "reply": "x"}', *lines[2:]], "line 2 has no id and reply, both text"),
+])  # fmt: skip
+@pytest.mark.parametrize("file", [REPLIES, "replies.ahead.jsonl"])
+def test_an_edited_file_is_noticed_before_anything_is_asked(file, spoil, message, msvd, tmp_path):
+    """What waits in the other file may miss a line, for it is asked again; nothing else."""
+    bench, items = msvd
+    with pytest.raises(KeyboardInterrupt):
+        answer(bench, items, Says(dies_after=2), tmp_path / "cut", **OPTIONS)
+    path, rest = tmp_path / "cut" / file, Says()
+    path.write_text("\n".join(spoil(path.read_text().split("\n"))))
+    if "edited" in message and file != REPLIES:
+        answer(bench, items, rest, tmp_path / "cut", **OPTIONS)
+        assert len(rest.asked) <= 2 and [line["id"] for line in lines_of(tmp_path / "cut")[1]] == [i.id for i in items]
+        return
+    with pytest.raises(ValueError, match=message):
+        answer(bench, items, rest, tmp_path / "cut", **OPTIONS)
+    assert not rest.asked
+
+
 def test_another_rate_is_another_run(msvd, tmp_path):
     """Also where all that was answered still waits for its turn."""
     bench, items = msvd

@@ -44,6 +44,8 @@ def test_every_arm_by_every_judge(run, capsys):
         assert [body["messages"] for body in fake.bodies[:5]] == first
     assert {p: text for p, text in contents(run).items() if p in before} == before
     assert shown.count("  by A: ") == shown.count("  by B: ") == len(ARMS)
+    assert max(map(len, shown.split("\n"))) <= 120 and "resamples, left out of its interval)" in shown
+    assert "[low, high] of a share of right: 95% interval (Wilson)" in shown
     record = json.loads((run / "judging.json").read_text())
     rows = pd.read_csv(run / "judging_verdicts.csv", keep_default_na=False, dtype=str)
     assert len(record) == len(ARMS) and len(rows) == len(ARMS) * len(TEST) * 3

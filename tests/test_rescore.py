@@ -79,7 +79,20 @@ def no_head(data, out):
     (out / "replies.jsonl").write_text('{"arm": {}}\n')
 
 
+def no_model_named(data, out):
+    path = out / "replies.jsonl"
+    path.write_text(path.read_text().replace('"model": "parrot", ', "", 1))
+
+
+def no_reply(data, out):
+    lines = (out / "replies.jsonl").read_text().splitlines(keepends=True)
+    lines[3] = json.dumps(json.loads(lines[3]) | {"reply": None}) + "\n"
+    (out / "replies.jsonl").write_text("".join(lines))
+
+
 SPOILED = {
+    "no model": (no_model_named, {}, "line 1 names no model"),
+    "no reply": (no_reply, {}, "line 4 has no id and reply, both text"),
     "unfinished": (unfinished, {}, f"holds 5 of {N} replies: finish the run first"),
     "edited": (edited, {}, f"answers {N} other items than the {N} in .*put them back"),
     "clip": (clip_changed, {}, f"answers {N} other items than the {N} in"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,9 @@ def test_axes_are_compared_one_by_one(tmp_path):
     assert "A and B, consistency: both judged 2 of 2 items" in shown and "same yes or no" not in shown
     assert "mean score of B less that of A: -2.00 [no interval] of 5" in shown
     assert "A, asked 2 times; score at each asking: 4.00, 4.00 of 5" in shown
+    assert "Consistency             4.00 of 5; n = 2" in shown  # all alike: no interval
+    assert shown.count("[low, high]: 95% interval") == 1
+    assert "scorer strict: what a judge says that is no verdict is left out and counted" in shown
     assert shown.count("consistency: a verdict at every asking on 2 of 2 items, at some only on 0") == 2
 
 
@@ -226,8 +230,23 @@ def test_a_judge_asked_again_by_hand(data, tmp_path):
     assert f"same yes or no at every asking: {found.same:.1%} [" in shown
     assert "B was not asked again: a rule gives the same verdict every time" in shown
     assert f"an item's moves by {found.score_range:.2f} [" in shown
+    assert max(map(len, shown.split("\n"))) <= 120
     written = rows_of(tmp_path / "run" / "result.json")["judging"]["repeatability"]
     assert written[0]["tasks"]["qa"]["same"] == found.same and written[1]["steady"] == rule.steady
+
+
+def test_a_table_fits_its_page_and_keeps_two_digits_of_a_score(tmp_path):
+    """Axes differ by a tenth, so that an interval of one digit says nothing; the widest lines are those of kappas."""
+    folder, minds = VIDEO["video_chatgpt"](tmp_path / "data"), Minds()
+    with serve(minds) as fake:
+        result = evaluated(folder, tmp_path / "run", judges(fake, "anna", "gert"), again=2, name="video_chatgpt")
+    shown = table(result, image_size=224)
+    lines = [line for line in shown.split("\n") if "Table" not in line]
+    assert max(map(len, lines)) <= 120
+    with_interval = [line for line in lines if re.match(r"    [A-Z][a-z]+ +[0-9.]+ of 5 \[", line)]
+    assert with_interval and all(
+        re.fullmatch(r" +\w+ +\d\.\d\d of 5 \[\d\.\d\d, \d\.\d\d\]; n = \d", line) for line in with_interval
+    )
 
 
 @pytest.mark.parametrize("stop", [3, N + 4, 2 * N + 5, 3 * N + 1])
@@ -238,7 +257,7 @@ def test_a_run_cut_off_while_judging_goes_on(stop, data, tmp_path):
         assert len(fake.bodies) == 4 * N
     minds = Minds()
     with serve(lambda body, n: Fault(status=500) if n == stop else minds(body, n)) as fake:
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ConnectionError, match=r"1 tries\); \d+ verdicts are kept: run the same again to go on"):
             evaluated(data, tmp_path / "cut", judges(fake, "anna", "bert"), again=1)
         assert len(fake.bodies) == stop + 1
         path = next((tmp_path / "cut").glob("*.verdicts.jsonl"))
@@ -249,6 +268,18 @@ def test_a_run_cut_off_while_judging_goes_on(stop, data, tmp_path):
     assert cut.judging.record() == whole.judging.record()
     pd.testing.assert_frame_equal(cut.judging.verdicts, whole.judging.verdicts)
     assert all(n == 2 for n in minds.asked.values()) and len(minds.asked) == 2 * N
+
+
+def test_a_refused_item_is_refused_once_in_all_modes(data, tmp_path):
+    """An endpoint that refuses now and then would else be read differently by the modes, and be paid twice."""
+    minds = Minds()
+    with serve(lambda body, n: Fault(status=400) if n % 3 == 0 else minds(body, n)) as fake:
+        result = evaluated(data, tmp_path / "run", judges(fake, "anna"), again=1)
+        assert len(fake.bodies) == 2 * N
+        silent = {m: score.more["problems"].get("refused by the judge") for m, score in result.scores.items()}
+        assert silent == {"strict": (N + 2) // 3, "original": (N + 2) // 3}
+        evaluated(data, tmp_path / "run", judges(fake, "anna"))
+        assert len(fake.bodies) > 2 * N  # a later run asks about them again
 
 
 def test_more_askings_go_on_from_those_that_were(data, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from llamavid_kit.folders import read_text
+from llamavid_kit.reply_file import read_texts
 from llamavid_kit.resampling import clustered_mean
 from llamavid_kit.statistics import wilson
 
@@ -144,6 +145,15 @@ def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[st
         raise ValueError(f"replies and items do not match: {', '.join(said)}; expected each item's id once")
     texts = dict(pairs)
     return {item.id: texts[item.id] for item in items}
+
+
+def check_begun(items: Sequence[Item], path: Path) -> None:
+    """Before more is asked: ValueError where a cut-off run's `path` holds not the replies to `items`, each once."""
+    found = read_texts(path)[1]
+    try:
+        joined(items, found)
+    except ValueError as error:
+        raise ValueError(f"{path} was edited since: {error}; put it back, or delete it and run again") from None
 
 
 def accuracy_parts(items: Sequence[Item], outcomes: Mapping[str, float]) -> dict[str, Part]:

@@ -15,8 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from llamavid_kit.answering import ClipModel, Reply, VideoModel
-from llamavid_kit.benchmarks.base import Item
-from llamavid_kit.reply_file import append, read_replies, resume
+from llamavid_kit.benchmarks.base import Item, check_begun
+from llamavid_kit.reply_file import append, read_texts, resume
 from llamavid_kit.video import Video
 
 AHEAD = ".ahead.jsonl"
@@ -31,7 +31,8 @@ def clip_by_clip(
     """
     done, ahead = resume(path, head, n=len(items), batch=1, what="run"), path.with_suffix(AHEAD)
     resume(ahead, head, n=len(items), batch=1, what="run")
-    said = {line["id"]: line["reply"] for line in read_replies(ahead, what="run")[1]}
+    check_begun(items[:done], path)
+    said = dict(read_texts(ahead)[1])
     clips: dict[Path, list[Item]] = {}
     for item in items[done:]:
         if item.id not in said:

@@ -55,8 +55,8 @@ def _again(again: Again, unit: str) -> list[str]:
         silent = ", ".join(map(str, found.no_verdict))
         about = "" if task == "qa" else f"{task}: "
         lines.append(
-            f"      {about}a verdict at every asking on {found.n_always} of {found.n} items, at some only on "
-            f"{found.n_sometimes}; without one at each asking: {silent}"
+            f"      {about}a verdict at every asking on {found.n_always} of {found.n} items, at some only "
+            f"on {found.n_sometimes}; without one at each: {silent}"
         )
         if not found.n_always:
             lines.append("      nothing to compare")
@@ -75,17 +75,18 @@ def _shares(found: Agreement | Repeatability, *, always: str = "", mean: str = "
     lines = []
     if found.same is not None:
         share = f"{found.same:.1%}{_percent(found.same95)}"
-        lines.append(f"      same yes or no{always}: {share}, Cohen's kappa{mean} {_kappa(found.kappa)}")
+        lines += _line(f"same yes or no{always}: {share}, Cohen's kappa{mean}", found.kappa)
     share = f"{found.same_score:.1%}{_percent(found.same_score95)}"
-    return [*lines, f"      same score{always}: {share}, weighted kappa{mean} {_kappa(found.score_kappa)}"]
+    return [*lines, *_line(f"same score{always}: {share}, weighted kappa{mean}", found.score_kappa)]
 
 
-def _kappa(kappa: Kappa) -> str:
+def _line(share: str, kappa: Kappa) -> list[str]:
+    """The share and the kappa, and on a line of its own how many resamples had none: together they are too wide."""
     if kappa.value is None:
-        return "not defined (one value always)"
-    undefined = f" (not defined in {kappa.n_undefined} of {RESAMPLES} resamples)"
-    left = undefined if kappa.n_undefined and kappa.interval95 else ""
-    return f"{_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}{left}"
+        return [f"      {share} not defined (one value always)"]
+    left = [f"        (kappa not defined in {kappa.n_undefined} of {RESAMPLES} resamples, left out of its interval)"]
+    shown = f"      {share} {_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}"
+    return [shown, *(left if kappa.n_undefined and kappa.interval95 else ())]
 
 
 def _percent(interval: Interval) -> str:

@@ -19,11 +19,20 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from llamavid_kit.answering import ClipModel, ImageModel, VideoModel
-from llamavid_kit.benchmarks.base import Benchmark, Interval, Item, Score, clustered_interval, joined, wilson_interval
+from llamavid_kit.benchmarks.base import (
+    Benchmark,
+    Interval,
+    Item,
+    Score,
+    check_begun,
+    clustered_interval,
+    joined,
+    wilson_interval,
+)
 from llamavid_kit.benchmarks.clips import clip_by_clip
 from llamavid_kit.benchmarks.judges import Judging, check_judges, judge_run, score_record
 from llamavid_kit.folders import write_whole
-from llamavid_kit.reply_file import append, read_head, read_replies, resume
+from llamavid_kit.reply_file import append, read_head, read_texts, resume
 from llamavid_kit.sampling import check_fps
 from llamavid_kit.verdicts import TOP_SCORE
 
@@ -123,6 +132,7 @@ def answer(
         return path
     batch = asked["batch"]
     done = resume(path, head, n=len(items), batch=batch, what="run")
+    check_begun(items[:done], path)
     starts = range(done, len(items), batch)
     for at in tqdm(starts, desc=benchmark.name, unit="batch", disable=not len(starts)):
         shown = items[at : at + batch]
@@ -157,8 +167,8 @@ def score_run(
     again: int = 0, interval: Interval = clustered_interval,
 ) -> Result:  # fmt: skip
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
-    head, lines = read_replies(path, what="run")
-    replies = joined(items, [(line["id"], line["reply"]) for line in lines])
+    head, said = read_texts(path)
+    replies = joined(items, said)
     between, judging = partial(_intervals, benchmark, items, interval=interval), None
     if benchmark.judged:
         judges = [one.for_arm(path.parent, _arm(head)) for one in (judge, *more_judges)]
@@ -256,6 +266,10 @@ def rescore(
     if odd := [name for name, value in (given or {}).items() if name in head and head[name] != value]:
         said = "; ".join(f"{name} {head[name]!r}, not {given[name]!r}" for name in odd)
         raise ValueError(f"{path} was made with {said}: leave that out, or give another output folder")
+    if not isinstance(head.get("model"), str):
+        raise ValueError(
+            f"{path}, line 1 names no model: it is not as `evaluate` wrote it; answer anew in another folder"
+        )
     items = benchmark.load(Path(data))
     if head.get("items") != _items_key(items):
         raise ValueError(

@@ -10,6 +10,17 @@ from llamavid_kit.benchmarks.judges_table import judging_lines, who
 from llamavid_kit.benchmarks.run import Result
 from llamavid_kit.published import NO_PAPER, published
 
+JUDGED = {
+    "strict": "what a judge says that is no verdict is left out and counted",
+    "original": "a judge's words read as the original's scripts do, their faults included",
+    "official": "the benchmark's own rule, the same characters, and no judge",
+}
+RULED = {
+    "original": "as the published numbers were counted, the scorer's faults included",
+    "strict": "ours: a reply that does not clearly name one answer is wrong",
+}
+"""What a scorer's name means, where a judge says what is right and where a rule does."""
+
 
 def table(result: Result, *, image_size: int | None) -> str:
     """The lines that `evaluate` prints. image_size: pixels a side, None for a model that does not say."""
@@ -23,7 +34,9 @@ def table(result: Result, *, image_size: int | None) -> str:
         lines += _rows(replace(result, scores=one.scores, intervals=one.intervals), name=one.name)
     notes = [result.note, f"for the server: {result.submission}" if result.submission else ""]
     lines += [*_published(result, image_size), *judging_lines(result.judging, unit=benchmark.unit)]
-    return "\n".join([*lines, *(f"  {note}" for note in notes if note)])
+    means = JUDGED if benchmark.judged else RULED
+    legend = ["[low, high]: 95% interval", *(f"scorer {mode}: {means[mode]}" for mode in benchmark.modes)]
+    return "\n".join([*lines, *(f"  {note}" for note in (*notes, *legend) if note)])
 
 
 def _rows(result: Result, *, name: str) -> list[str]:
@@ -45,14 +58,15 @@ def _run(result: Result, mode: str, *, with_parts: bool) -> list[str]:
         return [f"  {'this run':10s} {why}"]
     values = list(score.outcomes.values())
     right = int(sum(values)) if set(values) <= {0, 1} else None
-    sure = _sure(right, len(values), intervals.get("")) if values else ""
     digits = 1 if benchmark.unit == "%" else 2
+    sure = _sure(right, len(values), intervals.get(""), digits=digits) if values else ""
     value = f"{_number(score.value, benchmark.unit)}{_between(score.interval95, digits=digits)}"
+    value, sure = (f"{value}{sure}", "") if right is None else (value, sure)
     lines = [f"  {'this run':10s} {value}  {benchmark.metric}, scorer: {mode}{sure}"]
     for name, part in score.parts.items() if with_parts and len(score.parts) > 1 else ():
         interval = _spread(score.more[name]["score95"]) if name in score.axes else intervals.get(name)
-        value = f"{_number(part.value, benchmark.unit)}{_between(part.interval95)}"
-        shown = f"{value}{_sure(part.k, part.n, interval)}"
+        value = f"{_number(part.value, benchmark.unit)}{_between(part.interval95, digits=digits)}"
+        shown = f"{value}{_sure(part.k, part.n, interval, digits=digits)}"
         lines.append(f"    {name:22s} {shown}")
     return lines
 
@@ -81,10 +95,10 @@ def _verdicts(score: Score) -> list[str]:
     return lines
 
 
-def _sure(k: int | None, n: int, interval: tuple[float, float] | None) -> str:
+def _sure(k: int | None, n: int, interval: tuple[float, float] | None, *, digits: int) -> str:
     """How many are right, and the interval of that share; of the value itself where items can be right in part."""
-    between = _between(interval)
-    return f"; n = {n}{between}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
+    between = _between(interval, digits=digits)
+    return f"{between}; n = {n}" if k is None else f"; {k}/{n} right = {100 * k / n:.1f}%{between}"
 
 
 def _between(interval: tuple[float, float] | None, *, digits: int = 1) -> str:
