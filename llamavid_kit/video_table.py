@@ -17,7 +17,7 @@ import numpy as np
 log = logging.getLogger(__name__)
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
-WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out of the clip list"
+WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out"
 
 
 class VideoError(ValueError):

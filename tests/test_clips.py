@@ -73,7 +73,8 @@ def test_each_clip_is_decoded_and_encoded_once(msvd, model, tmp_path, counted):
     decoded.clear(), encoded.clear()
     path = answer(bench, items, answerer, tmp_path / "once", **OPTIONS)
     assert decoded == encoded == [2] * 3
-    assert lines_of(path.parent)[1] == [{"id": i.id, "reply": r} for i, r in zip(items, one_by_one, strict=True)]
+    said = [(line["id"], line["reply"]) for line in lines_of(path.parent)[1]]
+    assert said == [(item.id, reply) for item, reply in zip(items, one_by_one, strict=True)]
     assert len(set(one_by_one)) > 3  # or another clip's reply would not be noticed
     assert [p.name for p in path.parent.iterdir()] == [REPLIES]
     decoded.clear(), encoded.clear()
@@ -153,6 +154,38 @@ def test_an_edited_file_is_noticed_before_anything_is_asked(file, spoil, message
         return
     with pytest.raises(ValueError, match=message):
         answer(bench, items, rest, tmp_path / "cut", **OPTIONS)
+    assert not rest.asked
+
+
+def test_clips_that_cannot_be_read_are_named_after_all_others_and_can_be_mended(msvd, tmp_path):
+    """The run goes on with the whole file, asks about nothing else, and gives what a whole run gives."""
+    bench, items = msvd
+    whole = answer(bench, items, Says(), tmp_path / "whole", **OPTIONS).read_bytes()
+    out, file = tmp_path / "out", items[0].media
+    good = file.read_bytes()
+    file.write_bytes(good[:300])
+    first = Says()
+    with pytest.raises(ValueError, match=rf"1 of 3 clips .*\n  4 questions: {file}: not readable.*\n.*put whole files"):
+        answer(bench, items, first, out, **OPTIONS)
+    assert len(first.asked) == 2 and not lines_of(out)[1]  # the torn clip's turn is the first
+    file.write_bytes(good)
+    rest = Says()
+    answer(bench, items, rest, out, **OPTIONS)
+    assert rest.asked == [(file.name, *ASKED)] and (out / REPLIES).read_bytes() == whole
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_another_file_under_an_answered_clips_name_is_noticed(done, msvd, tmp_path):
+    bench, items = msvd
+    if done:
+        answer(bench, items, Says(), tmp_path / "out", **OPTIONS)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            answer(bench, items, Says(dies_after=1), tmp_path / "out", **OPTIONS)
+    items[0].media.write_bytes(items[0].media.read_bytes() + b"more")
+    rest = Says()
+    with pytest.raises(ValueError, match=rf"{items[0].media}: changed since questions about them were answered in"):
+        answer(bench, items, rest, tmp_path / "out", **OPTIONS)
     assert not rest.asked
 
 

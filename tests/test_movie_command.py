@@ -29,6 +29,7 @@ def start(*arguments) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "data_prep", *arguments], env=environment, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from llamavid_kit.benchmarks.base import (
     joined,
     wilson_interval,
 )
-from llamavid_kit.benchmarks.clips import clip_by_clip
+from llamavid_kit.benchmarks.clips import check_clips, clip_by_clip
 from llamavid_kit.benchmarks.judges import Judging, check_judges, judge_run, score_record
 from llamavid_kit.folders import write_whole
 from llamavid_kit.reply_file import append, read_head, read_texts, resume
@@ -124,8 +124,8 @@ def answer(
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
     head = {
-        "benchmark": benchmark.name, "model": name, **settings, "items": _items_key(items), "n": len(items),
-        **asked,
+        "benchmark": benchmark.name, "model": name, **settings,
+        "items": _items_key(items, benchmark.media), "n": len(items), **asked,
     }  # fmt: skip
     if benchmark.media == "video":
         clip_by_clip(items, model, path, head=head, fps=asked["fps"])
@@ -153,11 +153,17 @@ def _picture(item: Item) -> Path | np.ndarray:
         raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
 
 
-def _items_key(items: Sequence[Item]) -> str:
-    """Hash of all that the replies depend on: ids, prompts, and which files are shown. Labels are not in it."""
+def _items_key(items: Sequence[Item], media: str) -> str:
+    """Hash of all that the replies depend on: ids, prompts, and which files are shown. Labels are not in it.
+
+    A clip's size stands beside its replies instead (`clips.check_clips`): one that cannot be read may be mended.
+    """
     digest = hashlib.sha256()
     for item in items:
-        shown = hashlib.sha256(item.picture).hexdigest() if item.picture is not None else item.media.stat().st_size
+        if item.picture is not None:
+            shown = hashlib.sha256(item.picture).hexdigest()
+        else:
+            shown = item.media.stat().st_size if media == "image" else None
         digest.update(json.dumps([item.id, item.media.name, shown, item.prompt, item.question]).encode())
     return digest.hexdigest()
 
@@ -271,14 +277,16 @@ def rescore(
             f"{path}, line 1 names no model: it is not as `evaluate` wrote it; answer anew in another folder"
         )
     items = benchmark.load(Path(data))
-    if head.get("items") != _items_key(items):
+    if head.get("items") != _items_key(items, benchmark.media):
         raise ValueError(
             f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
-            "questions or media were changed since; put them back as they were, or answer anew in another output folder"
+            "questions or pictures were changed since; put them back as they were, or answer anew in another folder"
         )
     if n_lines < len(items):
         text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first, it goes on where it stopped"
         raise ValueError(text)
+    if benchmark.media == "video":
+        check_clips(items, path)
     first, *more = judges or (None,)
     result = score_run(benchmark, items, path, judge=first, more_judges=more, again=again, interval=interval)
     return result, head
