@@ -108,7 +108,7 @@ def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Fi
         fig.add_trace(go.Bar(x=[_marked(x, truth) for x in table.index], y=table[arm], name=arm,
                              marker={"color": to_hex(colours[arm])}))  # fmt: skip
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
-    fig.update_layout(LAYOUT, title="How likely each arm found each choice (sums to 100% over the choices)",
+    fig.update_layout(LAYOUT, title="Probability of each choice (sums to 100%)",
                       height=380, barmode="group", legend={"orientation": "h", "y": -0.45})  # fmt: skip
     return fig
 
