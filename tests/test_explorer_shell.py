@@ -22,6 +22,7 @@ def test_what_shows_nothing_saves_nothing_and_says_why(model, tmp_path):
             explorer.target.value = str(tmp_path / name)
             explorer.save_button.click()
         assert why in explorer.message and not list(tmp_path.glob("a.*"))
+        assert explorer.saved.value.startswith("Not saved")
     explorer = AttentionExplorer(model, nothing)
     explorer.opacity.value = 0.3
     assert "no such file" in explorer.message  # still the reason

@@ -64,7 +64,8 @@ class Explorer(ABC):
     """Base of the explorers. view: the widget; message: the line in it; refused: why nothing is shown, "" if it is.
 
     A subclass makes `view`, with `saving` at its end, `title`, `figure()` and `page()`; an observer wrapped by
-    `guarded` shows its error in `message`. target, save_button: the controls of `saving`; file: offered there first.
+    `guarded` shows its error in `message`. target, save_button, saved: the controls of `saving` and their answer; file:
+    offered there first.
     """
 
     view: widgets.Widget
@@ -75,8 +76,8 @@ class Explorer(ABC):
         self.target = widgets.Text(file, description="Save as", style=WIDE, layout={"width": "50%"})
         self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
         self.save_button.on_click(self._save)
-        kinds = widgets.Label(".png, .svg or .html (works offline)")
-        self.saving = widgets.HBox([self.target, self.save_button, kinds])
+        self.saved = widgets.Label(".png, .svg or .html (works offline)")
+        self.saving = widgets.HBox([self.target, self.save_button, self.saved])
 
     @property
     @abstractmethod
@@ -97,7 +98,8 @@ class Explorer(ABC):
         if path.suffix not in (".png", ".svg", ".html"):
             raise ValueError(f"{path}: expected a name that ends in .png, .svg or .html")
         if path.suffix == ".html":
-            text = offline_page(self.title, self.page())
+            parts = self.page()  # first: where nothing is shown it says so, and there is no title
+            text = offline_page(self.title, parts)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         else:
@@ -107,12 +109,16 @@ class Explorer(ABC):
         return path
 
     def _save(self, *_) -> None:
+        """The line of messages may be out of sight, so the button's own label says what becomes of the click."""
+        self.saved.value = "Saving …"
         try:
             saved = self.export(self.target.value)
         except EXPECTED as error:
             self.say(str(error), problem=True)
+            self.saved.value = "Not saved: the message above says why"
         else:
             self.say(f"Saved {saved}")
+            self.saved.value = f"Saved {saved.name}"
 
     def _need(self, shown: Any) -> None:
         if shown is None:
