@@ -85,7 +85,7 @@ def save_as(page, name: str, folder: Path) -> Path:
     box.fill(name)
     box.press("Tab")
     page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text(f"Saved {name}").wait_for()
+    page.locator(".widget-label", has_text=f"Saved {name}").wait_for()  # beside the button
     return folder / name
 
 
