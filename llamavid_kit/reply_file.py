@@ -71,19 +71,20 @@ def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 def read_head(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], int]:
     """A file's head and how many whole lines follow it. Raises ValueError where its first line is no such head."""
     first, _, rest = path.read_bytes().partition(b"\n")
-    head = _parsed(path, 1, first.decode("utf-8", "replace"))
-    if not isinstance(head, dict) or not isinstance(head.get(what), dict):
+    return _head(path, _parsed(path, 1, first.decode("utf-8", "replace")), what), rest.count(b"\n")
+
+
+def _head(path: Path, line: dict[str, Any], what: str) -> dict[str, Any]:
+    if not isinstance(line.get(what), dict):
         raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
-    return head[what], rest.count(b"\n")
+    return line[what]
 
 
 def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON object, or no UTF-8."""
     lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
     head, *replies = (_parsed(path, number, line) for number, line in enumerate(lines, 1))
-    if not isinstance(head.get(what), dict):
-        raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
-    return head[what], replies
+    return _head(path, head, what), replies
 
 
 def read_texts(path: Path, *, what: str = "run") -> tuple[dict[str, Any], list[tuple[str, str]]]:
