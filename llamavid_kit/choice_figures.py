@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from llamavid_kit.plot_look import house_figure
 from llamavid_kit.plots import GREY, _whiskers, arm_colours
-from llamavid_kit.plots import _figure as house_figure
 
 
 @house_figure

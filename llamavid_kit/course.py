@@ -21,7 +21,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
 
-from llamavid_kit.plots import OTHERS, _figure
+from llamavid_kit.plot_look import OTHERS, house_figure
 
 TAPE_WIDTH = 40  # tokens in one row of a tape
 KINDS = {  # of tokens, each with the one colour that it has in every notebook
@@ -68,7 +68,7 @@ def chart_png(figure: Figure, *, dpi: int = 80, n_colours: int = 128) -> bytes:
     return small.getvalue()
 
 
-@_figure
+@house_figure
 def frame_strip(frames: np.ndarray, names: Sequence[str], *, title: str, grid: int = 0) -> Figure:
     """frames (n, H, W, 3) uint8 side by side under their names; with `grid` cut into that many patches a side."""
     fig, axes = plt.subplots(1, len(frames), figsize=(1.55 * len(frames), 2.4), squeeze=False)
@@ -84,7 +84,7 @@ def frame_strip(frames: np.ndarray, names: Sequence[str], *, title: str, grid: i
     return fig
 
 
-@_figure
+@house_figure
 def heat(matrix, *, x: str, y: str, unit: str, title: str, rows: Sequence[str] | None = None,
          columns: Sequence[str] | None = None, numbers: str | None = None) -> Figure:  # fmt: skip
     """A matrix as colours, axes called `x` and `y`, colour bar `unit`; `numbers` is a format ("{:.2f}") for cells."""
@@ -108,7 +108,7 @@ def heat(matrix, *, x: str, y: str, unit: str, title: str, rows: Sequence[str] |
     return fig
 
 
-@_figure
+@house_figure
 def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None,
          own_scales: bool = False) -> Figure:  # fmt: skip
     """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
@@ -140,7 +140,7 @@ def maps(grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.nda
     return fig
 
 
-@_figure
+@house_figure
 def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
     """A bar a name, the number beside it, written by `note`; the axis is called `x`, and counts in what notes do."""
     fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
@@ -157,7 +157,7 @@ def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, 
     return fig
 
 
-@_figure
+@house_figure
 def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey: Collection[str] = ()) -> Figure:
     """A bar a row, cut into its pieces with their numbers; a piece has one colour in all rows, those in `grey` grey.
 
@@ -185,7 +185,7 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey
     return fig
 
 
-@_figure
+@house_figure
 def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, title: str) -> Figure:
     """A line a name over the same x."""
     fig, ax = plt.subplots(figsize=(9, 4))
@@ -196,7 +196,7 @@ def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: 
     return fig
 
 
-@_figure
+@house_figure
 def tape(kinds: Sequence[str], *, title: str) -> Figure:
     """A token sequence as a tape of coloured squares, 40 in a row. Each kind is a name of KINDS."""
     names = list(dict.fromkeys(kinds))

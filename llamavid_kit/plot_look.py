@@ -1,7 +1,7 @@
 """The one look of the house's figures: colours, fonts, and what every plotting function is wrapped in.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart: blue is zero-shot, vermilion fine-tuned. A
-figure made under `_figure` is in this look whatever the caller's settings, and pyplot has forgotten it.
+figure made under `house_figure` is in this look whatever the caller's settings, and pyplot has forgotten it.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LOOK = {
 }  # fmt: skip
 
 
-def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def house_figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draws in the house's look, finishes the layout, and takes the figure from pyplot's list."""
 
     @wraps(draw)
@@ -36,7 +36,7 @@ def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
+def house_axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
     if ax is not None:
         return ax.figure, ax
     fig, ax = plt.subplots(figsize=size)

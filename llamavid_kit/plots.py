@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from llamavid_kit.plot_look import BLUE, GREEN, GREY, OTHERS, VERMILION, _axes, _figure
+from llamavid_kit.plot_look import BLUE, GREEN, GREY, OTHERS, VERMILION, house_axes, house_figure
 
 
 def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
@@ -35,13 +35,13 @@ def _whiskers(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
     return np.clip(np.stack([values - low, high - values]), 0, None)
 
 
-@_figure
+@house_figure
 def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Share of events that hold at least one sampled frame against fps, one line a set, Wilson 95% whiskers.
 
     table: columns set, fps (frames a second), n, seen (events), low, high (shares from 0 to 1)
     """
-    fig, ax = _axes(ax, (9.5, 4.6))
+    fig, ax = house_axes(ax, (9.5, 4.6))
     for i, (name, rows) in enumerate(table.groupby("set", sort=False)):
         rows, colour = rows.sort_values("fps"), (VERMILION, BLUE, GREEN, GREY)[i % 4]
         share = (rows["seen"] / rows["n"]).to_numpy()
@@ -61,7 +61,7 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
     return fig
 
 
-@_figure
+@house_figure
 def accuracy_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None,
                     ax: Axes | None = None) -> Figure:  # fmt: skip
     """Accuracy of each arm as a point with its Wilson 95% interval, top to bottom in the order of the table.
@@ -79,7 +79,7 @@ def accuracy_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = 
     return fig
 
 
-@_figure
+@house_figure
 def score_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None,
                  ax: Axes | None = None) -> Figure:  # fmt: skip
     """Mean score of each arm, 0 to 5, with its 95% interval; otherwise as `accuracy_forest`.
@@ -96,7 +96,7 @@ def score_forest(arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = Non
 def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], line: tuple[float, str] | None,
             ax: Axes | None) -> tuple[Figure, Axes]:  # fmt: skip
     """A row an arm, top to bottom: point, interval (columns low, high), note. `line`: a value for all and its name."""
-    fig, ax = _axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
+    fig, ax = house_axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
     colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
@@ -111,7 +111,7 @@ def _forest(arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], l
     return fig, ax
 
 
-@_figure
+@house_figure
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: Sequence[str], title: str | None = None,
               *, ax: Axes | None = None) -> Figure:  # fmt: skip
     """Confusion matrix: colour and percentage say the share of the row (0 to 100%), the number counts clips.
@@ -124,7 +124,7 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: S
     text = [f"{c}\n{s:.0%}" if c else "" for c, s in zip(counts.flat, share.flat, strict=True)]
     many = len(labels) > 4
     wide, high = (0.72, 0.6) if many else (1.4, 0.7)
-    fig, ax = _axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
+    fig, ax = house_axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
     sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", annot=np.reshape(text, counts.shape), fmt="", ax=ax,
                 linewidths=0.5, annot_kws={"size": 9.5 if many else 13}, cbar_kws={"label": "of the row"})  # fmt: skip
     ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -135,7 +135,7 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], columns: S
     return fig
 
 
-@_figure
+@house_figure
 def confusion_row(panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[str], Sequence[str]]], *,
                   title: str | None = None) -> Figure:  # fmt: skip
     """Small confusion matrices side by side, one scale (0 to 100% of a row): name → (matrix, labels, columns)."""
@@ -153,7 +153,7 @@ def confusion_row(panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[s
     return fig
 
 
-@_figure
+@house_figure
 def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Share of each class answered right, a bar an arm, Wilson 95% whiskers; n stands under the class.
 
@@ -161,7 +161,7 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
     """
     table = table[table["n"] > 0]
     classes, arms = list(dict.fromkeys(table["class"])), list(dict.fromkeys(table["arm"]))
-    fig, ax = _axes(ax, (max(9.5, 1.5 + 0.85 * len(classes)), 5.4))
+    fig, ax = house_axes(ax, (max(9.5, 1.5 + 0.85 * len(classes)), 5.4))
     colours, width = arm_colours(table), 0.84 / len(arms)
     for i, arm in enumerate(arms):
         rows = table[table["arm"] == arm].set_index("class").loc[classes]
@@ -178,13 +178,13 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
     return fig
 
 
-@_figure
+@house_figure
 def training_curves(training: Mapping[str, Any], *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Training loss against step, one line a fine-tuning, thin as logged and thick as a running mean.
 
     training: name → rows with step and loss (a DataFrame or dicts); loss is the mean cross-entropy in nats a token
     """
-    fig, ax = _axes(ax, (9.5, 4.4))
+    fig, ax = house_axes(ax, (9.5, 4.4))
     for i, (name, rows) in enumerate(training.items()):
         rows = pd.DataFrame(rows).dropna(subset=["loss"]).sort_values("step")
         smooth = rows["loss"].rolling(max(1, len(rows) // 15), min_periods=1, center=True).mean()
@@ -198,14 +198,14 @@ def training_curves(training: Mapping[str, Any], *, title: str | None = None, ax
     return fig
 
 
-@_figure
+@house_figure
 def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Difference of two arms on the same clips with its 95% interval; beside it discordant counts, p and Holm's p.
 
     paired: columns a, b, n, only_a, only_b (clips that only that arm got right), difference, low, high (shares, b - a),
     p, p_holm. Filled points have p_holm below 0.05.
     """
-    fig, ax = _axes(ax, (9.5, 1.6 + 0.85 * len(paired)))
+    fig, ax = house_axes(ax, (9.5, 1.6 + 0.85 * len(paired)))
     ax.axvline(0, color=GREY, lw=1.5)
     for y, row in enumerate(paired.itertuples()):
         sure = row.p_holm < 0.05
@@ -248,7 +248,7 @@ def attention_top(*attentions: np.ndarray) -> float:
     return max(float(attention_grid(attention).max()) for attention in attentions)
 
 
-@_figure
+@house_figure
 def attention_overlay(frames: np.ndarray, attention: np.ndarray, *, question: str, timestamps_s: Sequence[float],
                       n: int = 6, title: str | None = None, reply: str | None = None,
                       vmax: float | None = None) -> Figure:  # fmt: skip

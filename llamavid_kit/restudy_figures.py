@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from llamavid_kit import plots, restudy
-from llamavid_kit.plots import BLUE, GREY, VERMILION, _figure, _whiskers
+from llamavid_kit.plot_look import BLUE, GREY, VERMILION, house_figure
+from llamavid_kit.plots import _whiskers
 from llamavid_kit.power import mcnemar_power
 from llamavid_kit.restudy_evidence import Evidence, with_road
 from llamavid_kit.statistics import wilson
@@ -39,7 +40,7 @@ def anomaly_or_not(found: Evidence, *settings: str) -> Figure:
     return plots.confusion_row(panels, title="Anomaly or not, UCF-Crime")
 
 
-@_figure
+@house_figure
 def table_2(found: Evidence) -> Figure:
     """Table 2: the logs' share with its interval on the common videos, the published number, and the constant."""
     table = restudy.accuracies(found)
@@ -68,7 +69,7 @@ def table_2(found: Evidence) -> Figure:
     return fig
 
 
-@_figure
+@house_figure
 def figure_6(found: Evidence) -> Figure:
     """Figure 6 (and Table 3): each class and setting, counted on the common videos, published values as diamonds."""
     table = restudy.per_class(found)
@@ -100,7 +101,7 @@ def figure_6(found: Evidence) -> Figure:
     return fig
 
 
-@_figure
+@house_figure
 def rules(found: Evidence, setting: str) -> Figure:
     """How much the rule that matches replies to labels decides: right and without label, of the answered videos."""
     n, counts = len(found.answered(setting)), found.by_rule[setting]
@@ -124,7 +125,7 @@ def rules(found: Evidence, setting: str) -> Figure:
     return fig
 
 
-@_figure
+@house_figure
 def power(only_a: float, only_b: float, *, marks: dict[str, int], most: int = 1000) -> Figure:
     """Chance that exact McNemar shows a difference, over the number of clips; `marks` names some numbers of clips."""
     n = np.unique(np.linspace(10, most, 60).astype(int))
@@ -143,7 +144,7 @@ def power(only_a: float, only_b: float, *, marks: dict[str, int], most: int = 10
     return fig
 
 
-@_figure
+@house_figure
 def events_shown(curve: Sequence[ClipVisibility], *, title: str | None = None) -> Figure:
     """Share of videos of which a sampled frame shows an annotated event, over frames a second (logarithmic)."""
     fps, share = [p.fps for p in curve], np.array([p.share for p in curve])

@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 
 from llamavid_kit.attention_maps import DEFINITION, SHOWN_PX, WARNING, Look, Watched, shown_maps, timeline
 from llamavid_kit.explorers.shell import BLUE, FONT, LAYOUT, VERMILION, data_uri, heat_map, heat_scale
-from llamavid_kit.plots import _figure as house_figure
+from llamavid_kit.plot_look import house_figure
 
 HEAT, N_THUMBNAILS = heat_scale(), 12
 EXTENT = (-0.5, SHOWN_PX - 0.5, SHOWN_PX - 0.5, -0.5)

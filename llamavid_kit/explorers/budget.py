@@ -20,7 +20,7 @@ from llamavid_kit.explorers.shell import (
     widgets,
 )
 from llamavid_kit.planner import BYTES, Plan, plan
-from llamavid_kit.plots import _figure as house_figure
+from llamavid_kit.plot_look import house_figure
 
 GIB = 2**30
 PRESETS = {

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from llamavid_kit import plots, report_tables
 from llamavid_kit.explorers.shell import GREY, LAYOUT, VERMILION, colour_scale
-from llamavid_kit.plots import _figure as house_figure
+from llamavid_kit.plot_look import house_figure
 from llamavid_kit.run_folder import Run
 from llamavid_kit.sampling import EPSILON_S
 from llamavid_kit.scoring import NO_LABEL

@@ -25,7 +25,7 @@ from llamavid_kit.explorers.shell import (
     html_line,
     widgets,
 )
-from llamavid_kit.plots import _figure as house_figure
+from llamavid_kit.plot_look import house_figure
 from llamavid_kit.sampling import EPSILON_S, check_fps
 from llamavid_kit.video import Video
 
