@@ -114,6 +114,9 @@ BAD = {
     "a mapping the wrong way round": (
         "msvd", lambda d: (d / "youtube_mapping.txt").write_text("vid1 -4wsuPCjDBc_5_15\n"), "expected a clip's name",
     ),
+    "a mapping that is no UTF-8": (
+        "msvd", lambda d: (d / "youtube_mapping.txt").write_bytes(b"a vid1\n\xff vid2\n"), "line 2 is not UTF-8",
+    ),
     "a mapping with a number twice": (
         "msvd", lambda d: (d / "youtube_mapping.txt").write_text("a vid1\nb vid1\n"), "line 2: vid1 stands there more",
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.benchmarks.base import Benchmark, Item, Part, Score, by_id, inside, needed, read_rows, some
+from llamavid_kit.folders import read_text
 from llamavid_kit.judge import Judge
 from llamavid_kit.judge_prompts import JudgeItem
 from llamavid_kit.verdicts import Verdict, table
@@ -60,7 +61,7 @@ def clip_names(path: Path) -> dict[str, str]:
     ValueError names a line that is no such pair, and a number that stands there twice.
     """
     names: dict[str, str] = {}
-    for k, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+    for k, line in enumerate(read_text(path).split("\n"), 1):
         found = re.fullmatch(r"\s*(\S+)\s+(vid[0-9]+)\s*", line)
         if line.strip() and not found:
             raise ValueError(f"{path}, line {k}: {line!r:.80}; expected a clip's name and vid with its number")
