@@ -18,6 +18,7 @@ lab: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check llamavid_kit data_prep tests
+	$(BIN)/mypy
 
 bench: .venv/installed
 	$(BIN)/python -m llamavid_kit bench

@@ -1,0 +1,1 @@
+"""Data sets as the kit reads them, real or drawn; and how the shipped model was trained."""

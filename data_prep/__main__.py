@@ -5,11 +5,11 @@ import importlib
 import sys
 
 COMMANDS = {
-    "toy": ("data_prep.toy_world.cli", "render the toy world in UCF-Crime's layout"),
+    "toy": ("data_prep.toy_world.street.cli", "render the toy world in UCF-Crime's layout"),
     "toy-wildlife": ("data_prep.toy_world.wildlife.cli", "render the toy world's animals in Animal Kingdom's layout"),
-    "crime": ("data_prep.ucf_crime", "UCF-Crime → instruction pairs"),
-    "animal": ("data_prep.animal_kingdom", "Animal Kingdom → instruction pairs"),
-    "movies": ("data_prep.movies", "films' texts → long-video question-answer pairs"),
+    "crime": ("data_prep.ucf_crime.pairs", "UCF-Crime → instruction pairs"),
+    "animal": ("data_prep.animal_kingdom.build", "Animal Kingdom → instruction pairs"),
+    "movies": ("data_prep.movies.build", "films' texts → long-video question-answer pairs"),
 }
 
 

@@ -10,33 +10,33 @@ Names are imported when they are first used, so that data preparation does not w
 import importlib
 
 _HOME = {
-    "AblationConfig": "ablation",
-    "AttentionExplorer": "explorers.attention",
-    "FrameSampler": "explorers.sampler",
-    "InstructionPair": "pairs",
-    "LlamaVid": "model",
-    "LlamaVidConfig": "config",
-    "PredictionBrowser": "explorers.predictions",
-    "Reply": "answering",
-    "TokenBudget": "explorers.budget",
-    "Video": "video",
-    "VideoError": "video",
-    "VisualTokens": "context_attention",
-    "ablate": "ablation",
-    "clips_from_csv": "own_data",
-    "convert": "conversion",
-    "export": "conversion",
-    "import_features": "feature_file",
-    "load": "checkpoints",
-    "plan": "planner",
-    "write_report": "report",
+    "AblationConfig": "experiments.ablation",
+    "AttentionExplorer": "viz.explorers.attention",
+    "FrameSampler": "viz.explorers.sampler",
+    "InstructionPair": "data.pairs",
+    "LlamaVid": "model.llama_vid",
+    "LlamaVidConfig": "model.config",
+    "PredictionBrowser": "experiments.browser",
+    "Reply": "model.ask",
+    "TokenBudget": "viz.explorers.budget",
+    "Video": "data.video",
+    "VideoError": "data.video",
+    "VisualTokens": "model.context_attention",
+    "ablate": "experiments.ablation",
+    "clips_from_csv": "data.clips_csv",
+    "convert": "model.original.convert",
+    "export": "model.original.convert",
+    "import_features": "data.films",
+    "load": "model.checkpoints",
+    "plan": "model.planner",
+    "write_report": "experiments.report.page",
 }
 __all__ = [*_HOME, "plots"]
 
 
 def __getattr__(name: str):
     if name == "plots":
-        return importlib.import_module("llamavid_kit.plots")
+        return importlib.import_module("llamavid_kit.viz.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'llamavid_kit' has no attribute {name!r}")
     return getattr(importlib.import_module(f"llamavid_kit.{_HOME[name]}"), name)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .brush import Brush
-from .palette import mix
+from data_prep.toy_world.brush import Brush
+from data_prep.toy_world.palette import mix
 
 Box = tuple[float, float, float, float]
 

@@ -13,9 +13,9 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from .brush import SIZE
-from .layout import SetConfig, check_folder, entries, write_lists
-from .timing import FPS, SECONDS
+from data_prep.toy_world.brush import SIZE
+from data_prep.toy_world.street.layout import SetConfig, check_folder, entries, write_lists
+from data_prep.toy_world.timing import FPS, SECONDS
 
 
 @dataclass(frozen=True)
@@ -128,3 +128,14 @@ def _in_processes(todo, workers):
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(_render, todo, chunksize=2)
+
+
+def toy_clip(folder: Path | str = "runs/course") -> Path:
+    """Path of the course's clip, drawn where it is not there yet: 8 s of a street; a ball of fire, 1.9 to 4.1 s."""
+    from data_prep.toy_world import plan_clip
+    from data_prep.toy_world.render import render_clip
+
+    path = Path(folder) / "explosion.mp4"
+    if not path.exists():
+        render_clip(plan_clip(11, "Explosion", event_s=(2, 3)), path)
+    return path

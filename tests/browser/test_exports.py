@@ -7,10 +7,10 @@ import small
 from hands import HEAT, UPLOADS, changes, drag, href, until
 from PIL import Image
 
-from llamavid_kit.explorers.attention import AttentionExplorer
-from llamavid_kit.explorers.budget import TokenBudget
-from llamavid_kit.explorers.predictions import PredictionBrowser
-from llamavid_kit.explorers.sampler import FrameSampler
+from llamavid_kit.experiments.browser import PredictionBrowser
+from llamavid_kit.viz.explorers.attention import AttentionExplorer
+from llamavid_kit.viz.explorers.budget import TokenBudget
+from llamavid_kit.viz.explorers.sampler import FrameSampler
 
 
 @pytest.fixture

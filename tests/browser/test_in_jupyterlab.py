@@ -23,8 +23,8 @@ from hands import (
 )
 from lessons import IN_BROWSER, ROOT
 
-from llamavid_kit.explorers.prediction_figures import cell_clips, probabilities, replies
-from llamavid_kit.run_folder import Run
+from llamavid_kit.experiments.browser_figures import cell_clips, probabilities, replies
+from llamavid_kit.experiments.run import Run
 
 ATTENTION, ABLATION = IN_BROWSER
 

@@ -14,13 +14,13 @@ import torch
 from outside import outside_folder
 from safetensors.torch import load_file
 
-from llamavid_kit import checkpoints
-from llamavid_kit.context_attention import VisualTokens, content_tokens
-from llamavid_kit.original_models import from_original
-from llamavid_kit.prompt import IMAGE, IMAGE_SLOT, tokenize
-from llamavid_kit.text_decoder import tokenize_questions
+from llamavid_kit.data.prompt import IMAGE, IMAGE_SLOT, tokenize
+from llamavid_kit.model import checkpoints
+from llamavid_kit.model.context_attention import VisualTokens, content_tokens
+from llamavid_kit.model.original.open import from_original
+from llamavid_kit.model.text_decoder import tokenize_questions
 
-SHIPPED = Path(__file__).parents[1] / "data" / "case01"
+SHIPPED = Path(__file__).parents[1] / "assets" / "case01"
 REFERENCE = outside_folder("LLAMAVID_REFERENCE")
 WITHOUT_STAGES = ("case10_grad",)  # training: test_stages.py
 CASES = sorted(f.name for f in REFERENCE.glob("case*") if f.name not in WITHOUT_STAGES) if REFERENCE else ["cases"]
@@ -159,9 +159,15 @@ def test_greedy_generation(case):
         assert len(run["prompts"]) == 1 and (isinstance(names, str) or len(names) == 1)
         visual = visual_of(case, run["prompts"][0], images)
         out = case.model.generate(
-            case.io[f"generate{i}.input_ids"], visual=[visual], do_sample=False, max_new_tokens=run["n_new"],
-            min_new_tokens=run["n_new"], output_logits=True, return_dict_in_generate=True, eos_token_id=-1,
-        )  # fmt: skip
+            case.io[f"generate{i}.input_ids"],
+            visual=[visual],
+            do_sample=False,
+            max_new_tokens=run["n_new"],
+            min_new_tokens=run["n_new"],
+            output_logits=True,
+            return_dict_in_generate=True,
+            eos_token_id=-1,
+        )
         assert torch.equal(out.sequences, case.io[f"generate{i}.new_ids"])
         close(torch.stack(out.logits, 1), case.io[f"generate{i}.scores"], what=f"generate{i}.scores")
 
@@ -177,9 +183,7 @@ def test_prompt_ids(case):
 def without_dtype(config):
     """Saving records the weights' dtype; everything else must stay."""
     volatile = ("dtype", "architectures", "_name_or_path", "transformers_version")
-    return {
-        k: without_dtype(v) if isinstance(v, dict) else v for k, v in config.items() if k not in volatile
-    }  # fmt: skip
+    return {k: without_dtype(v) if isinstance(v, dict) else v for k, v in config.items() if k not in volatile}
 
 
 def test_saved_and_loaded_again(case, tmp_path):

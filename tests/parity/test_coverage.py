@@ -21,10 +21,21 @@ ASSERTED = {
 }
 # What the records are computed from.
 INPUTS = (
-    "README.md", "case*/checkpoint/*", "case*/model_zoo/*", "case*/bert-base-uncased/*", "case*/processor/*",
-    "case*/tiny_dims.json", "case*/data/train.json", "case*/vicuna_base/*", "case*/lora/*", "case*/mm_projector.bin",
-    "case*/stage1_new_modules.bin", "text/tokenizer_legacy_*/*", "text/bert-base-uncased/*", "images/images.json",
-)  # fmt: skip
+    "README.md",
+    "case*/checkpoint/*",
+    "case*/model_zoo/*",
+    "case*/bert-base-uncased/*",
+    "case*/processor/*",
+    "case*/tiny_dims.json",
+    "case*/data/train.json",
+    "case*/vicuna_base/*",
+    "case*/lora/*",
+    "case*/mm_projector.bin",
+    "case*/stage1_new_modules.bin",
+    "text/tokenizer_legacy_*/*",
+    "text/bert-base-uncased/*",
+    "images/images.json",
+)
 
 
 def test_every_file_is_known(reference):

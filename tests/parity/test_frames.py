@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from llamavid_kit.sampling import sample_indices, stride_of
+from llamavid_kit.data.sampling import sample_indices, stride_of
 
 
 @pytest.fixture(scope="module")

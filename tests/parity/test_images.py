@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llamavid_kit.pixels import pixel_values
+from llamavid_kit.data.pixels import pixel_values
 
 
 @pytest.fixture(scope="module")

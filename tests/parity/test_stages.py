@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llamavid_kit.conversation import training_text
-from llamavid_kit.finetune import collate_text
-from llamavid_kit.original_models import from_lora, from_original, from_parts
-from llamavid_kit.original_names import EVA_MAP, KEY_MAP, TOWER, rename
-from llamavid_kit.original_parts import PEFT_PREFIX
-from llamavid_kit.stages import STAGES, part_of, set_trainable, trained_by
+from llamavid_kit.data.conversation import training_text
+from llamavid_kit.model.original.names import EVA_MAP, KEY_MAP, TOWER, rename
+from llamavid_kit.model.original.open import from_lora, from_original, from_parts
+from llamavid_kit.model.original.parts import PEFT_PREFIX
+from llamavid_kit.training.dataset import collate_text
+from llamavid_kit.training.stages import STAGES, part_of, set_trainable, trained_by
 
 RUNS = {  # the case's run → our stage
     "stage1": "align",
@@ -56,15 +56,22 @@ def open_model(folder: Path, options: dict[str, str], heads: int):
         model, _ = from_lora(folder / "lora", base=base, vision_heads=heads, merge=False)
     elif "pretrain_qformer" in options:
         model, report = from_parts(
-            base, vision_weights=tower, text_decoder=folder / options["pretrain_qformer"],
-            bert_folder=folder / "bert-base-uncased", content=options["compress_type"], vision_heads=heads,
-        )  # fmt: skip
+            base,
+            vision_weights=tower,
+            text_decoder=folder / options["pretrain_qformer"],
+            bert_folder=folder / "bert-base-uncased",
+            content=options["compress_type"],
+            vision_heads=heads,
+        )
         put_projectors(model, folder / "stage1_new_modules.bin", report)
     elif "pretrain_mm_mlp_adapter" in options:
         model, _ = from_parts(
-            base, vision_weights=tower, adapter=folder / options["pretrain_mm_mlp_adapter"],
-            content=options["compress_type"], vision_heads=heads,
-        )  # fmt: skip
+            base,
+            vision_weights=tower,
+            adapter=folder / options["pretrain_mm_mlp_adapter"],
+            content=options["compress_type"],
+            vision_heads=heads,
+        )
     else:
         model, _ = from_original(base, vision_heads=heads)
     return model
@@ -146,9 +153,14 @@ def backward(run: Run):
     assert len(run.about["prompts"]) == 1 and len(run.about["prompts"][0]) == 1
     ids, mask = model.question_ids(run.about["prompts"][0])
     out = model(
-        input_ids=run.io["input_ids"], attention_mask=run.io["attention_mask"], labels=run.io["labels"],
-        frames=[run.io["images.0"]], question_ids=ids, question_mask=mask, clip_of=torch.tensor([0]),
-    )  # fmt: skip
+        input_ids=run.io["input_ids"],
+        attention_mask=run.io["attention_mask"],
+        labels=run.io["labels"],
+        frames=[run.io["images.0"]],
+        question_ids=ids,
+        question_mask=mask,
+        clip_of=torch.tensor([0]),
+    )
     out.loss.backward()
     model.eval()
     return out, {name: p.grad for name, p in parameters_of(model).items() if p.requires_grad}
@@ -208,9 +220,10 @@ def test_merged_adapters_compute_the_same(reference):
     """As the original merges a LoRA folder before it answers: no adapter is left, the logits stay."""
     run = opened(reference, "lora")
     merged, report = from_lora(
-        run.folder / "lora", base=run.folder / run.options["model_name_or_path"],
+        run.folder / "lora",
+        base=run.folder / run.options["model_name_or_path"],
         vision_heads=run.model.config.vision_config.num_attention_heads,
-    )  # fmt: skip
+    )
     assert not any("lora" in name or "base_layer" in name for name, _ in merged.named_parameters())
     tokens = merged.frame_tokens(merged.encode_frames(run.io["images.0"]), run.about["prompts"][0][0])
     out = merged(input_ids=run.io["input_ids"], attention_mask=run.io["attention_mask"], visual=[[tokens]])

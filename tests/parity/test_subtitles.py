@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from llamavid_kit.long_video import MOVIE_START, interleave, movie_turn, query_of, show_frames
-from llamavid_kit.prompt import IGNORE, IMAGE, supervised, template
-from llamavid_kit.subtitles import Cue, frame_texts
-from llamavid_kit.tokenizers import load_llm_tokenizer
+from llamavid_kit.data.films import MOVIE_START, interleave, movie_turn, query_of, show_frames
+from llamavid_kit.data.prompt import IGNORE, IMAGE, supervised, template
+from llamavid_kit.data.subtitles import Cue, frame_texts
+from llamavid_kit.model.tokenizers import load_llm_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,10 @@ def test_turns_and_query(movies):
         assert movie_turn(asked.split("\n", 1)[1], wrapped=is_wrapped) == asked
         after = [
             m | {"value": show_frames(m["value"], frames, marks=record["mm_use_im_start_end"])}
-            if IMAGE in m["value"] else m for m in record["source"]
-        ]  # fmt: skip
+            if IMAGE in m["value"]
+            else m
+            for m in record["source"]
+        ]
         assert after == record["sources_after"]
         assert query_of(asked) == record["query_prompt"]
         assert record["result"]["qformer_prompts_overwritten_by_query_prompt"] == [query_of(asked)]

@@ -8,11 +8,11 @@ from itertools import chain
 
 import pytest
 
-from llamavid_kit.conversation import image_first, training_text, turns_of
-from llamavid_kit.finetune import collate_text
-from llamavid_kit.prompt import IGNORE, IMAGE_SLOT, TEMPLATES, stop_ids, template, tokenize
-from llamavid_kit.text_decoder import tokenize_questions
-from llamavid_kit.tokenizers import load_llm_tokenizer, load_question_tokenizer
+from llamavid_kit.data.conversation import image_first, training_text, turns_of
+from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, TEMPLATES, stop_ids, template, tokenize
+from llamavid_kit.model.text_decoder import tokenize_questions
+from llamavid_kit.model.tokenizers import load_llm_tokenizer, load_question_tokenizer
+from llamavid_kit.training.dataset import collate_text
 
 ABOUT = {"set", "legacy", "note"}
 ELSEWHERE = {"movie"}  # subtitles and shots, not conversations: checked where they are built
@@ -52,9 +52,7 @@ def check_strings(stored, tokenizer):
     """Finished and open prompts, and the image at the head of its turn, character by character."""
     for conversation in stored["conversations"]:
         name, source = conversation["name"], conversation["source"]
-        for key, marks in (
-            ("after_preprocess_multimodal", False), ("after_preprocess_multimodal_im_start_end", True)
-        ):  # fmt: skip
+        for key, marks in (("after_preprocess_multimodal", False), ("after_preprocess_multimodal_im_start_end", True)):
             if conversation[key] is not None:
                 moved = [{**m, "value": image_first(m["value"], marks=marks)} for m in source]
                 assert moved == conversation[key], (name, key)
@@ -126,9 +124,7 @@ def check_truncation(stored, tokenizer):
     for case in stored["truncation"]:
         result, longest = case["result"], case["model_max_length"]
         rng, quirk = random.Random(result["random_seed"]), result["printed"] is not None
-        ours = training_text(
-            tokenizer, result["template"], sources[case["name"]], rng=rng, give_up_silently=quirk
-        )  # fmt: skip
+        ours = training_text(tokenizer, result["template"], sources[case["name"]], rng=rng, give_up_silently=quirk)
         early = None if result["has_image"] else longest
         assert ours.ids[:early] == result["input_ids"] and ours.labels[:early] == result["labels"], case["name"]
         assert list(ours.questions) == result["qformer_prompts"]

@@ -9,10 +9,10 @@ from made_up_video_benchmarks import clip
 from test_judge import NO, YES, endpoint
 
 from llamavid_kit.__main__ import main
-from llamavid_kit.answering import Reply
-from llamavid_kit.benchmarks import benchmark
-from llamavid_kit.benchmarks.run import evaluate
-from llamavid_kit.judge import ChatJudge, RuleJudge
+from llamavid_kit.evaluation.benchmarks import benchmark
+from llamavid_kit.evaluation.benchmarks.run import evaluate
+from llamavid_kit.evaluation.judges.judge import ChatJudge, RuleJudge
+from llamavid_kit.model.ask import Reply
 
 ENDINGS = ("mp4", "mkv", "webm", "MP4")
 
@@ -91,9 +91,13 @@ def test_what_a_judge_reads_is_what_the_published_script_writes(folder, truth, t
 
     with serve(agrees) as fake:
         found = evaluate(
-            benchmark("activitynet"), YesMan("Yes."), data=folder, out=tmp_path / "run", name="m",
+            benchmark("activitynet"),
+            YesMan("Yes."),
+            data=folder,
+            out=tmp_path / "run",
+            name="m",
             judge=ChatJudge(endpoint(fake), prompt="published"),
-        )  # fmt: skip
+        )
         shown = [body["messages"][1]["content"].split("\n\n")[1] for body in fake.bodies]
     expected = [f"Question: {q}\nCorrect Answer: {a}\nPredicted Answer: Yes." for _, q, a in truth.values()]
     assert sorted(shown) == sorted(set(expected))  # what is asked in the same words is asked once

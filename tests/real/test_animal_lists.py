@@ -9,9 +9,9 @@ from collections import Counter
 
 import pytest
 
-from data_prep import animal_kingdom
-from data_prep.animal_lists import SHEET, read_sheet
-from llamavid_kit.study import ANIMAL_QUESTION, ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY, ANIMAL_TURNS
+from data_prep.animal_kingdom import build as animal_kingdom
+from data_prep.animal_kingdom.lists import SHEET, read_sheet
+from llamavid_kit.study.setup import ANIMAL_QUESTION, ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY, ANIMAL_TURNS
 
 NAMES = {"train": "train.head300.txt", "test": "test.head120.txt"}
 

@@ -2,16 +2,17 @@
 
 import json
 
-from llamavid_kit import animal_tables
-from llamavid_kit.animal_judge import animals_of, judge, parse
+from llamavid_kit.evaluation.judges.animal_judge import animals_of, judge, parse
+from llamavid_kit.experiments.report import tables_open as animal_tables
 
 
 def test_the_real_annotation_is_read(real):
     """What the head of `animal_claims` says: 417 of 420 sentences, 397 without a lexicon; each answers itself."""
     lines = [
-        line for name in ("train.head300", "test.head120")
+        line
+        for name in ("train.head300", "test.head120")
         for line in (real / "animal_kingdom" / f"{name}.txt").read_text().splitlines()
-    ]  # fmt: skip
+    ]
     sentences = [line.split("##")[1] for line in lines]
     animals = animals_of(sentences)
     assert len(sentences) == 420 and len(animals) == 131

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from made_up_benchmarks import picture, write_jsonl
 
-from llamavid_kit.benchmarks import benchmark, gqa, mmbench, pope, scienceqa, vizwiz
-from llamavid_kit.published import BLOG, IMAGE, README, ROWS, VIDEO, published
+from llamavid_kit.evaluation.benchmarks import benchmark, gqa, mmbench, pope, scienceqa, vizwiz
+from llamavid_kit.evaluation.benchmarks.published import BLOG, IMAGE, README, ROWS, VIDEO, published
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,9 @@ def test_pope(rows, tmp_path):
         labels = rows(f"coco_pope_{category}.head20.json")
         write_jsonl(tmp_path / "coco" / f"coco_pope_{category}.json", labels)
         if category != "adversarial":
-            questions += [row | {"question_id": row["question_id"] + k * pope.OFFSET, "category": category}
-                          for row in labels]  # fmt: skip
+            questions += [
+                row | {"question_id": row["question_id"] + k * pope.OFFSET, "category": category} for row in labels
+            ]
     write_jsonl(tmp_path / pope.QUESTIONS, questions)
     _pictures(tmp_path / "val2014", {row["image"] for row in questions})
     items = pope.load(tmp_path)
@@ -132,8 +133,11 @@ def test_published_numbers(real):
         assert table.pop("columns") == list(columns)
         for name, values in table.items():
             llm, size = name.rsplit(" ", 1)
-            (row,) = [r for r in ROWS if (r.who, r.llm, r.image_size) == ("authors", llm, int(size))
-                      and set(r.values) == set(columns)]  # fmt: skip
+            (row,) = [
+                r
+                for r in ROWS
+                if (r.who, r.llm, r.image_size) == ("authors", llm, int(size)) and set(r.values) == set(columns)
+            ]
             assert row.values == dict(zip(columns, values, strict=True))
             n += len(values)
     ours = [row for row in ROWS if row.who == "study"]

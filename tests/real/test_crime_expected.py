@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from llamavid_kit import study_results as published
-from llamavid_kit import visibility
-from llamavid_kit.prediction_logs import read_logs, records
-from llamavid_kit.restudy_evidence import event_lengths, events_of, evidence
-from llamavid_kit.restudy_findings import findings
-from llamavid_kit.restudy_report import closing_lines
-from llamavid_kit.scoring import RULES
-from llamavid_kit.statistics import compare_arms
+from data_prep.ucf_crime.lists import events_of
+from llamavid_kit.evaluation import visibility
+from llamavid_kit.evaluation.scoring import RULES
+from llamavid_kit.evaluation.statistics import compare_arms
+from llamavid_kit.study import results as published
+from llamavid_kit.study.claims import findings
+from llamavid_kit.study.evidence import event_lengths, evidence
+from llamavid_kit.study.logs import read_logs, records
+from llamavid_kit.study.report import closing_lines
 
 ROUNDED = 6e-7  # the file rounds to 6 digits
 
@@ -51,8 +52,14 @@ def test_every_log_rule_and_clip_set(expected, ours):
     n_records = sum(len(sets) for rules in expected["results"].values() for k, sets in rules.items() if k != "log")
     print(f"\ncrime_expected.json: {n_records} records, {n_values} values agree")
     assert n_records == 3 * len(RULES) * 3
-    assert check({k: ours[k] for k in ("labels_rows", "labels_columns", "rules")},
-                 {k: expected[k] for k in ("labels_rows", "labels_columns", "rules")}, "head") > 20  # fmt: skip
+    assert (
+        check(
+            {k: ours[k] for k in ("labels_rows", "labels_columns", "rules")},
+            {k: expected[k] for k in ("labels_rows", "labels_columns", "rules")},
+            "head",
+        )
+        > 20
+    )
 
 
 def test_every_pair_of_arms(expected, ours):
@@ -110,7 +117,10 @@ def test_the_tables_as_published(real):
 def test_the_shipped_counts_are_the_files_counts(real):
     """All that a reading rests on: joint labels, counts by rule, pairs, and what sampling shows of the events."""
     annotation = real / "ucf_crime" / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt"
-    files, shipped = evidence(real / "crime_predictions", annotation), evidence()
+    files, shipped = (
+        evidence(real / "crime_predictions", events_of(annotation), event_source=annotation.name),
+        evidence(),
+    )
     cells = [x.outcomes.value_counts().sort_index() for x in (files, shipped)]
     assert cells[0].equals(cells[1]) and len(cells[0]) == 96 and cells[0].sum() == 259
     assert files.by_rule == shipped.by_rule and files.paired_by_rule == shipped.paired_by_rule

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from data_prep import ucf_crime
-from data_prep.ucf_lists import label_from_file_name
-from llamavid_kit.statistics import visibility_curve
-from llamavid_kit.study import CRIME, TRAINING_TIERS, UCF_CRIME_EVENTS
+from data_prep.ucf_crime import pairs as ucf_crime
+from data_prep.ucf_crime.lists import label_from_file_name
+from llamavid_kit.evaluation.visibility import visibility_curve
+from llamavid_kit.study.setup import CRIME, TRAINING_TIERS, UCF_CRIME_EVENTS
 
 LOGS = ("zero_shot_fps1", "finetuned_fps1", "finetuned_fps6")
 
@@ -79,7 +79,7 @@ def test_training_tiers_from_a_table_of_lengths(real, tmp_path):
 
 def test_at_one_fps_no_annotated_event_is_missed(real):
     """All 290 lines, the classes that the study left out included."""
-    from data_prep.ucf_lists import TEST_LISTS, read_test_list
+    from data_prep.ucf_crime.lists import TEST_LISTS, read_test_list
 
     entries = read_test_list(real / "ucf_crime" / TEST_LISTS[0])
     events = [(start / 30, end / 30) for entry in entries for start, end in entry.event_frames]

@@ -2,8 +2,8 @@
 
 import json
 
-from llamavid_kit.judge_prompts import AXES, DETERMINISTIC, PROMPTS, SAMPLED, judge_prompt
-from llamavid_kit.verdicts import CRASHES, read, read_original
+from llamavid_kit.evaluation.judges.prompts import AXES, DETERMINISTIC, PROMPTS, SAMPLED, judge_prompt
+from llamavid_kit.evaluation.judges.verdict_parser import CRASHES, read, read_original
 
 NAMES = {"detail": "video_chatgpt_detailed_orientation", "qa": "judge_study_llama3"}
 

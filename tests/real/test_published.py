@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from llamavid_kit.config import LlamaVidConfig
-from llamavid_kit.model import LlamaVid
-from llamavid_kit.original_config import image_size_of, read_config, write_config
-from llamavid_kit.planner import count_parameters
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.original.config import image_size_of, read_config, write_config
+from llamavid_kit.model.planner import count_parameters
 
 PRESETS = {
     "YanweiLi/llama-vid-7b-full-224": "llama_vid_7b_224",

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from test_verdicts import STRICT as STRICT_READINGS
 
-from llamavid_kit import verdicts
-from llamavid_kit.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
-from llamavid_kit.benchmarks.base import Item
-from llamavid_kit.benchmarks.choice_letters import strict_letter
-from llamavid_kit.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, score, vqa_accuracy
-from llamavid_kit.verdicts import ASKED_AGAIN, read_original
-from llamavid_kit.verdicts import read as read_verdict
+from llamavid_kit.evaluation.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
+from llamavid_kit.evaluation.benchmarks.base import Item
+from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, score, vqa_accuracy
+from llamavid_kit.evaluation.judges import verdict_parser as verdicts
+from llamavid_kit.evaluation.judges.verdict_parser import ASKED_AGAIN, read_original
+from llamavid_kit.evaluation.judges.verdict_parser import read as read_verdict
 
 
 def read(path):
@@ -51,8 +51,10 @@ def mmbench_infer(record) -> int:
     for case in record["cases"]:
         reply, choices = case["answer"], case["choices"]
         for key, read in (
-            ("option", mmbench.infer_option), ("text", mmbench.infer_text), ("can_infer", mmbench.infer),
-        ):  # fmt: skip
+            ("option", mmbench.infer_option),
+            ("text", mmbench.infer_text),
+            ("can_infer", mmbench.infer),
+        ):
             n += same(read(reply, choices) or False, case[key], f"{key} of {reply!r} in {choices}")
     return n
 
@@ -99,9 +101,11 @@ def scienceqa_full(record) -> int:
     n = sum(same(ours["parsed"][r["question_id"]], r["parsed_ans"], r["question_id"]) for r in rows)
     counts = record["original_output_counts"]
     expected = {
-        "correct": counts["correct"], "img_correct": counts["img_correct"], "img_total": counts["img_total"],
+        "correct": counts["correct"],
+        "img_correct": counts["img_correct"],
+        "img_total": counts["img_total"],
         "count": counts["correct"] + counts["incorrect"],
-    }  # fmt: skip
+    }
     assert counts["img_total"] == scienceqa.BENCHMARK.size
     for numbers in (expected, record["official_rerun"]["result"]):
         n += sum(same(ours[name], value, name) for name, value in numbers.items())
@@ -131,8 +135,10 @@ def vqa(record) -> int:
     per_item = record["m4c_TextVQAAccuracyEvaluator_per_item"]
     for row, value in zip(record["items"], per_item, strict=True):
         n += same(m4c_accuracy(row["pred"], row["answers"]), value, f"m4c, id {row['question_id']}")
-    items = [Item(k, None, "", "", tuple(r["answers"]), r["answer_type"], extra={"question_type": r["question_type"]})
-             for k, r in rows.items()]  # fmt: skip
+    items = [
+        Item(k, None, "", "", tuple(r["answers"]), r["answer_type"], extra={"question_type": r["question_type"]})
+        for k, r in rows.items()
+    ]
     whole = score(items, {k: r["pred"] for k, r in rows.items()}, mode="original")
     submitted = {k: vqa_accuracy(evalai_answer(r["pred"]), r["answers"]) for k, r in rows.items()}
     assert whole.outcomes == submitted and set(whole.more["perQuestionType"]) == set(official["perQuestionType"])
@@ -189,8 +195,16 @@ def judge_replies(record) -> int:
 
 
 CHECKS = {
-    "activitynetqa_official.json": (activitynetqa, lambda r: len(r["subset_400"]["correct_by_type"]) + 1 + 1
-                                    + len(r["subset_400"]["count_by_type"]) + r["full"]["stdout"].count("\n")),
+    "activitynetqa_official.json": (
+        activitynetqa,
+        lambda r: (
+            len(r["subset_400"]["correct_by_type"])
+            + 1
+            + 1
+            + len(r["subset_400"]["count_by_type"])
+            + r["full"]["stdout"].count("\n")
+        ),
+    ),
     "judge_reply_parsing.json": (judge_replies, lambda r: sum(len(case) for case in r["cases"])),
     "evalai_processor_edge_cases.json": (evalai, lambda r: len(r["pairs"])),
     "evalai_processor_vizwiz_real_pairs.json.gz": (evalai, lambda r: len(r["pairs"])),
@@ -198,15 +212,22 @@ CHECKS = {
     "mmbench_infer.json": (mmbench_infer, lambda r: 3 * len(r["cases"])),
     "pope_edge_cases.json": (pope_edge_cases, lambda r: len(r["parsed"]) + len(r["official_output"]) + 1),
     "scienceqa_edge_cases.json": (
-        scienceqa_edge_cases, lambda r: len(r["official"]["parsed"]) + 1 + len(r["official"]["result"]) + 1,
+        scienceqa_edge_cases,
+        lambda r: len(r["official"]["parsed"]) + 1 + len(r["official"]["result"]) + 1,
     ),
     "scienceqa_llava15_13b_full.json.gz": (
-        scienceqa_full, lambda r: len(r["rows"]) + len(r["original_output_counts"]) + 3 + 1,
+        scienceqa_full,
+        lambda r: len(r["rows"]) + len(r["original_output_counts"]) + 3 + 1,
     ),
-    "vqa_accuracy.json": (vqa, lambda r: 2 * len(r["items"]) + 1 + sum(
-        len(r["official_GT_Vision_Lab_VQAEval"][f"per{kind}Type"]) for kind in ("Answer", "Question")
-    )),
-}  # fmt: skip
+    "vqa_accuracy.json": (
+        vqa,
+        lambda r: (
+            2 * len(r["items"])
+            + 1
+            + sum(len(r["official_GT_Vision_Lab_VQAEval"][f"per{kind}Type"]) for kind in ("Answer", "Question"))
+        ),
+    ),
+}
 """File → its check, which returns how many values it compared, and how many the file holds."""
 
 
@@ -226,8 +247,12 @@ def test_every_record_of(real, name):
 
 FAULTS = {
     "free from the second on": ("activitynetqa_official.json", activitynet, "FREE", range(2, 9)),
-    "the whole word": ("judge_reply_parsing.json", verdicts, "_original_verdict",
-                       lambda saved: "yes" if saved["pred"].lower() == "yes" else "no"),
+    "the whole word": (
+        "judge_reply_parsing.json",
+        verdicts,
+        "_original_verdict",
+        lambda saved: "yes" if saved["pred"].lower() == "yes" else "no",
+    ),
     "no score beyond five": ("judge_reply_parsing.json", verdicts, "MAX_SCORE", 5),
     "articles stay": ("evalai_processor_edge_cases.json", vqa_answers, "ARTICLES", ()),
     "numbers stay words": ("evalai_processor_edge_cases.json", vqa_answers, "NUMBERS", {}),
@@ -241,13 +266,19 @@ FAULTS = {
     "strict yes and no": ("pope_edge_cases.json", pope, "said", lambda reply, mode: STRICT(reply, mode="strict")),
     "the whole reply": ("pope_edge_cases.json", pope, "said", lambda reply, mode: "no" if "no" in reply else "yes"),
     "the first letter": (
-        "scienceqa_edge_cases.json", scienceqa, "original_letter", lambda reply: reply[:1] or scienceqa.FAILED,
+        "scienceqa_edge_cases.json",
+        scienceqa,
+        "original_letter",
+        lambda reply: reply[:1] or scienceqa.FAILED,
     ),
     "one letter fewer": ("scienceqa_llava15_13b_full.json.gz", scienceqa, "LETTERS", "ABCD"),
     "nobody left out": (
-        "vqa_accuracy.json", vqa_answers, "_leave_one_out", lambda answer, people: min(1, people.count(answer) / 3),
+        "vqa_accuracy.json",
+        vqa_answers,
+        "_leave_one_out",
+        lambda answer, people: min(1, people.count(answer) / 3),
     ),
-}  # fmt: skip
+}
 STRICT = pope.said
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from llamavid_kit.video import Video, VideoError
+from llamavid_kit.data.video import Video, VideoError
 
 
 @pytest.fixture(scope="module")

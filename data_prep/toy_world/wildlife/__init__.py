@@ -2,10 +2,26 @@
 interval, one brief action. `plan_wild` plans and draws, `wild_set.render_wild_set` writes clips in Animal Kingdom's
 layout."""
 
-from .clip import WildPlan, plan_wild, sentence
-from .species import BRIEFS, NUMBERS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS, UNSEEN_SPECIES
+from data_prep.toy_world.wildlife.clip import WildPlan, plan_wild, sentence
+from data_prep.toy_world.wildlife.species import (
+    BRIEFS,
+    NUMBERS,
+    SEEN_SPECIES,
+    SPECIES,
+    STATES,
+    UNSEEN_BRIEFS,
+    UNSEEN_SPECIES,
+)
 
 __all__ = [
-    "BRIEFS", "NUMBERS", "SEEN_SPECIES", "SPECIES", "STATES", "UNSEEN_BRIEFS", "UNSEEN_SPECIES", "WildPlan",
-    "plan_wild", "sentence",
-]  # fmt: skip
+    "BRIEFS",
+    "NUMBERS",
+    "SEEN_SPECIES",
+    "SPECIES",
+    "STATES",
+    "UNSEEN_BRIEFS",
+    "UNSEEN_SPECIES",
+    "WildPlan",
+    "plan_wild",
+    "sentence",
+]

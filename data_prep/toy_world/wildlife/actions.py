@@ -4,8 +4,8 @@ species, its own pose for the action and the `Moment`; what an action adds to th
 import math
 from dataclasses import dataclass
 
-from .pose import Pose, gallop, walk
-from .species import Species
+from data_prep.toy_world.wildlife.pose import Pose, gallop, walk
+from data_prep.toy_world.wildlife.species import Species
 
 # Brief actions that an animal does where it swims or flies; the others set their own height.
 FLOATING = ("Attacking", "Calling", "Rolling", "Diving", "Shaking Head")
@@ -99,8 +99,13 @@ def swimming(s, pose, at):
         pose = pose._replace(stretch=0.62 + 0.38 * math.sin(5 * t))
     flap = 34 * math.sin(4.5 * t) + (8 if s.name == "turtle" else 0)
     feet = walk(5 * t, 14, 12)
-    return pose._replace(flap=flap, feet=feet if at.medium == "surface" else pose.feet, wave=5 * t,
-                         lift=pose.lift + 2 * math.sin(2 * t), tilt=pose.tilt + 2 * math.sin(1.3 * t))  # fmt: skip
+    return pose._replace(
+        flap=flap,
+        feet=feet if at.medium == "surface" else pose.feet,
+        wave=5 * t,
+        lift=pose.lift + 2 * math.sin(2 * t),
+        tilt=pose.tilt + 2 * math.sin(1.3 * t),
+    )
 
 
 def flying(s, pose, at):
@@ -128,8 +133,10 @@ def calling(s, pose, at):
         pose = swimming(s, pose, at)
     if at.medium == "water":
         pose = pose._replace(lift=at.surface - 18, stretch=0.3)
-    return pose._replace(jaw=0.0 if s.name == "frog" else 0.85 + 0.15 * math.sin(12 * at.t),
-                         puff=pose.puff * (0.92 + 0.08 * math.sin(12 * at.t)))  # fmt: skip
+    return pose._replace(
+        jaw=0.0 if s.name == "frog" else 0.85 + 0.15 * math.sin(12 * at.t),
+        puff=pose.puff * (0.92 + 0.08 * math.sin(12 * at.t)),
+    )
 
 
 def digging(s, pose, at):
@@ -165,8 +172,22 @@ def shaking_head(s, pose, at):
 
 
 MOTIONS = {
-    "Walking": walking, "Running": running, "Moving": moving, "Eating": eating, "Drinking": drinking,
-    "Sleeping": sleeping, "Keeping still": keeping_still, "Swimming": swimming, "Flying": flying, "Jumping": jumping,
-    "Attacking": attacking, "Calling": calling, "Hissing": calling, "Digging": digging, "Rolling": rolling,
-    "Flapping": flapping, "Diving": diving, "Shaking Head": shaking_head,
-}  # fmt: skip
+    "Walking": walking,
+    "Running": running,
+    "Moving": moving,
+    "Eating": eating,
+    "Drinking": drinking,
+    "Sleeping": sleeping,
+    "Keeping still": keeping_still,
+    "Swimming": swimming,
+    "Flying": flying,
+    "Jumping": jumping,
+    "Attacking": attacking,
+    "Calling": calling,
+    "Hissing": calling,
+    "Digging": digging,
+    "Rolling": rolling,
+    "Flapping": flapping,
+    "Diving": diving,
+    "Shaking Head": shaking_head,
+}

@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 
-from ..palette import mix
-from .pen import Pen, smooth
-from .pose import Pose, joint
-from .quadrupeds import eye, jaw
+from data_prep.toy_world.palette import mix
+from data_prep.toy_world.wildlife.pen import Pen, smooth
+from data_prep.toy_world.wildlife.pose import Pose, joint
+from data_prep.toy_world.wildlife.quadrupeds import eye, jaw
 
 PINK, ROSE, INK = (246, 142, 160), (228, 84, 112), (36, 32, 38)
 BROWN, SNOW, YELLOW, ORANGE = (92, 62, 42), (246, 244, 238), (250, 196, 46), (248, 146, 40)

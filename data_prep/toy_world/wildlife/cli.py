@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from .wild_set import render_wild_set
+from data_prep.toy_world.wildlife.wild_set import render_wild_set
 
 
 def add_arguments(parser: argparse.ArgumentParser):

@@ -11,17 +11,17 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from ..brush import NOISE_TILE, SCALE, SIZE, Brush, noise_tile
-from ..palette import mix, tone
-from ..timing import FPS, SECONDS, Timed, checked_durations, event_frames, stream
-from . import signs
-from .actions import Moment, pose_of
-from .habitats import SURFACE, paint_habitat
-from .pen import Pen
-from .pose import blend
-from .scene import ACTION, CAMERA, CHANGE_S, KIND, TEXTURE, Animal, WildScene, make_scene
-from .signs import Actor
-from .species import BRIEFS, SPECIES
+from data_prep.toy_world.brush import NOISE_TILE, SCALE, SIZE, Brush, noise_tile
+from data_prep.toy_world.palette import mix, tone
+from data_prep.toy_world.timing import FPS, SECONDS, Timed, checked_durations, event_frames, stream
+from data_prep.toy_world.wildlife import signs
+from data_prep.toy_world.wildlife.actions import Moment, pose_of
+from data_prep.toy_world.wildlife.habitats import SURFACE, paint_habitat
+from data_prep.toy_world.wildlife.pen import Pen
+from data_prep.toy_world.wildlife.pose import blend
+from data_prep.toy_world.wildlife.scene import ACTION, CAMERA, CHANGE_S, KIND, TEXTURE, Animal, WildScene, make_scene
+from data_prep.toy_world.wildlife.signs import Actor
+from data_prep.toy_world.wildlife.species import BRIEFS, SPECIES
 
 BRIEF_SHARE = 0.7  # of the clips with brief="any" have one
 Segment = tuple[str, str, float, float]
@@ -56,8 +56,15 @@ class WildPlan(Timed):
     def _brief_actor(self, animal: Animal, i: int) -> Actor:
         x, _, way = animal.track.at(i / FPS)
         roll = self._once("roll", lambda: tuple(stream(self.seed, ACTION).uniform(0, 1, 4).tolist()))
-        at = Moment((i - self.start) / FPS, (i - self.start) / (self.end - self.start), way / animal.k, animal.level,
-                    (animal.y - SURFACE) / animal.k, animal.medium, roll)  # fmt: skip
+        at = Moment(
+            (i - self.start) / FPS,
+            (i - self.start) / (self.end - self.start),
+            way / animal.k,
+            animal.level,
+            (animal.y - SURFACE) / animal.k,
+            animal.medium,
+            roll,
+        )
         facing = math.copysign(1.0, animal.facing_at(i / FPS))
         edge = min(SIZE / 2, (animal.width / 2 + 36) * animal.k)
         x = min(max(x, edge), SIZE - edge)
@@ -155,12 +162,17 @@ class WildPlan(Timed):
         twin."""
         animals = self.scene.animals
         return {
-            "species": list(animals), "classes": [animals[name].species.parent for name in animals],
-            "habitat": self.scene.habitat.kind, "light": self.scene.habitat.light, "cloudy": self.scene.habitat.cloudy,
-            "side": dict(self.scene.side), "medium": {name: animal.medium for name, animal in animals.items()},
+            "species": list(animals),
+            "classes": [animals[name].species.parent for name in animals],
+            "habitat": self.scene.habitat.kind,
+            "light": self.scene.habitat.light,
+            "cloudy": self.scene.habitat.cloudy,
+            "side": dict(self.scene.side),
+            "medium": {name: animal.medium for name, animal in animals.items()},
             "states": {name: [action for action, _, _ in animal.states] for name, animal in animals.items()},
-            "brief": self.brief, "brief_animal": self.who,
-        }  # fmt: skip
+            "brief": self.brief,
+            "brief_animal": self.who,
+        }
 
 
 def _state_actor(animal: Animal, t: float) -> Actor:

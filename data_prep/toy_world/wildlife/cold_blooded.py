@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 
-from ..palette import mix
-from .pen import Pen, smooth
-from .pose import Pose
-from .quadrupeds import eye, jaw
+from data_prep.toy_world.palette import mix
+from data_prep.toy_world.wildlife.pen import Pen, smooth
+from data_prep.toy_world.wildlife.pose import Pose
+from data_prep.toy_world.wildlife.quadrupeds import eye, jaw
 
 LEAF, MOSS, CREAM = (104, 176, 62), (44, 82, 40), (236, 230, 176)
 SHELL, SKIN = (142, 100, 50), (128, 164, 88)
@@ -23,8 +23,13 @@ def snake(pen: Pen, pose: Pose):
     radius = 37 - 17 * s
     coil = np.stack([radius * np.cos(turns - 0.6), 9 + 24 * s + 9.5 * np.sin(turns - 0.6)], 1)
     raised = 30 * (1 - 0.75 * pose.stretch) * np.clip((s - 0.8) / 0.2, 0, 1) ** 1.5
-    line = np.stack([-64 + 112 * s + 6 * np.clip(s - 0.9, 0, 1),
-                     9 + 9.5 * np.sin(15 * s - pose.wave) * np.clip(1.2 - s, 0.1, 1) + raised], 1)  # fmt: skip
+    line = np.stack(
+        [
+            -64 + 112 * s + 6 * np.clip(s - 0.9, 0, 1),
+            9 + 9.5 * np.sin(15 * s - pose.wave) * np.clip(1.2 - s, 0.1, 1) + raised,
+        ],
+        1,
+    )
     middle = coil + (line - coil) * pose.wind
     width = np.interp(s, [0, 0.25, 0.6, 0.86, 1], [1.5, 8, 12.5, 10, 7.5])
     width = width + pose.puff * 12 * np.exp(-(((s - 0.72) / 0.07) ** 2))
@@ -65,9 +70,11 @@ def _snake_head(head: Pen, pose: Pose):
 
 
 DOME = smooth([(-36, 14), (-32, 28), (-18, 40), (0, 43), (18, 39), (31, 28), (36, 14), (20, 10), (-20, 10)])
-SCUTES = [[(-9, 20), (9, 20), (13, 30), (6, 38), (-6, 38), (-13, 30)],
-          [(13, 20), (27, 19), (24, 28), (15, 34), (11, 36), (17, 29)],
-          [(-13, 20), (-27, 19), (-24, 28), (-15, 34), (-11, 36), (-17, 29)]]  # fmt: skip
+SCUTES = [
+    [(-9, 20), (9, 20), (13, 30), (6, 38), (-6, 38), (-13, 30)],
+    [(13, 20), (27, 19), (24, 28), (15, 34), (11, 36), (17, 29)],
+    [(-13, 20), (-27, 19), (-24, 28), (-15, 34), (-11, 36), (-17, 29)],
+]
 PADDLE = smooth([(-4, 2), (5, 3), (9, -12), (8, -28), (2, -38), (-4, -30), (-6, -12)])
 
 

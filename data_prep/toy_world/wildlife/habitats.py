@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..brush import SCALE, SIZE, Brush
-from ..palette import GREY_SKY, LIGHT, Colour, mix, tone
+from data_prep.toy_world.brush import SCALE, SIZE, Brush
+from data_prep.toy_world.palette import GREY_SKY, LIGHT, Colour, mix, tone
 
 HORIZON, SURFACE, BED = 104, 84, 198  # y of the horizon on land, of the water's surface, of its bed
 LANDS = ("savanna", "forest", "lake shore", "desert", "snow")
@@ -37,12 +37,19 @@ class Habitat:
 
 
 GROUNDS = {
-    "savanna": ((206, 182, 104), (178, 150, 76)), "forest": ((120, 158, 84), (84, 122, 62)),
-    "lake shore": ((206, 196, 150), (150, 168, 96)), "desert": ((232, 200, 142), (216, 174, 110)),
+    "savanna": ((206, 182, 104), (178, 150, 76)),
+    "forest": ((120, 158, 84), (84, 122, 62)),
+    "lake shore": ((206, 196, 150), (150, 168, 96)),
+    "desert": ((232, 200, 142), (216, 174, 110)),
     "snow": ((226, 234, 242), (242, 246, 250)),
-}  # fmt: skip
-HILLS = {"savanna": (150, 156, 120), "forest": (74, 112, 84), "lake shore": (110, 140, 132), "desert": (206, 160, 112),
-         "snow": (158, 176, 204)}  # fmt: skip
+}
+HILLS = {
+    "savanna": (150, 156, 120),
+    "forest": (74, 112, 84),
+    "lake shore": (110, 140, 132),
+    "desert": (206, 160, 112),
+    "snow": (158, 176, 204),
+}
 
 
 def paint_habitat(habitat: Habitat, rng: np.random.Generator) -> Image.Image:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from llamavid_kit.folders import write_whole
-
-from ..layout import SEED_LIMIT, SPLITS, TRUTH, stored_boxes
-from ..timing import FPS
-from .clip import WildPlan, plan_wild, sentence
-from .scene import first_species
-from .species import NUMBERS, SPECIES
+from data_prep.toy_world.street.layout import SEED_LIMIT, SPLITS, TRUTH, stored_boxes
+from data_prep.toy_world.timing import FPS
+from data_prep.toy_world.wildlife.clip import WildPlan, plan_wild, sentence
+from data_prep.toy_world.wildlife.scene import first_species
+from data_prep.toy_world.wildlife.species import NUMBERS, SPECIES
+from llamavid_kit.files import write_whole
 
 TABLE, DURATIONS = "AR_metadata.csv", "annotation/durations.csv"
 COLUMNS = ("S/N", "video_id", "type", "labels", "list_animal_action", "list_animal", "list_animal_parent_class")
@@ -134,9 +133,15 @@ def truth(entry: WildEntry, plan: WildPlan) -> dict:
     boxes = stored_boxes(plan)
     span = [round(plan.start_s, 4), round(plan.end_s, 4)]
     return {
-        "video": entry.path, "video_id": entry.code, "split": entry.split, "seed": entry.seed,
-        "n_frames": plan.n_frames, "fps": FPS,
-        "events": [] if plan.brief is None else [[plan.who, plan.brief, *span]], "pseudo_event": span,
+        "video": entry.path,
+        "video_id": entry.code,
+        "split": entry.split,
+        "seed": entry.seed,
+        "n_frames": plan.n_frames,
+        "fps": FPS,
+        "events": [] if plan.brief is None else [[plan.who, plan.brief, *span]],
+        "pseudo_event": span,
         "segments": [[animal, action, round(start, 4), round(end, 4)] for animal, action, start, end in plan.segments],
-        "facts": plan.facts, "boxes": boxes,
-    }  # fmt: skip
+        "facts": plan.facts,
+        "boxes": boxes,
+    }

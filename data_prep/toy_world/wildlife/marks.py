@@ -4,8 +4,8 @@ speed lines. Each function draws with a Brush in frame units; `k` is the animal'
 
 import math
 
-from ..brush import Brush
-from ..palette import Colour, mix
+from data_prep.toy_world.brush import Brush
+from data_prep.toy_world.palette import Colour, mix
 
 INK, PAPER, WATER, EARTH = (28, 26, 32), (255, 255, 250), (96, 164, 214), (112, 78, 48)
 GRASS, FOLIAGE, MEAT, BONE = (92, 158, 60), (58, 128, 52), (196, 52, 52), (246, 240, 224)
@@ -231,8 +231,14 @@ def whirl(brush: Brush, x, y, rx, ry, f, t):
         length = math.hypot(tx, ty) or 1.0
         tx, ty = tx / length, ty / length
         for size, colour in ((8.0, INK), (5.4, PAPER)):
-            brush.poly([(px + tx * size, py + ty * size), (px - ty * size * 0.8, py + tx * size * 0.8),
-                        (px + ty * size * 0.8, py - tx * size * 0.8)], colour)  # fmt: skip
+            brush.poly(
+                [
+                    (px + tx * size, py + ty * size),
+                    (px - ty * size * 0.8, py + tx * size * 0.8),
+                    (px + ty * size * 0.8, py - tx * size * 0.8),
+                ],
+                colour,
+            )
 
 
 def beats(brush: Brush, x, y, rx, ry, t):

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..brush import Brush
-from ..palette import Colour, mix
+from data_prep.toy_world.brush import Brush
+from data_prep.toy_world.palette import Colour, mix
 
 EDGE_WIDTH = 1.0  # of the dark line around a shape, frame units
 EDGE = (24, 18, 16)

@@ -4,9 +4,9 @@ the pose places. The animals themselves are in `mammals`."""
 import math
 from dataclasses import dataclass
 
-from ..palette import Colour, mix
-from .pen import Pen
-from .pose import Pose, joint
+from data_prep.toy_world.palette import Colour, mix
+from data_prep.toy_world.wildlife.pen import Pen
+from data_prep.toy_world.wildlife.pose import Pose, joint
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,8 @@ def jaw(pen: Pen, root, upper, lower, pose: Pose, colour: Colour, *, angle=32.0,
         size = 0.2 * math.hypot(upper[0] - root[0], upper[1] - root[1])
         for end, up in ((upper, -1), (down, 1)):
             x, y = end[0] - size * 0.5, end[1]
-            pen.shape([(x - size * 0.7, y), (x - size * 0.1, y + up * size * 1.5), (x + size * 0.4, y)],
-                      (250, 248, 236), edge=False)  # fmt: skip
+            pen.shape(
+                [(x - size * 0.7, y), (x - size * 0.1, y + up * size * 1.5), (x + size * 0.4, y)],
+                (250, 248, 236),
+                edge=False,
+            )

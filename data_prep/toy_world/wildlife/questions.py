@@ -8,17 +8,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llamavid_kit.pairs import multiple_choice_question
-
-from .clip import Segment, WildPlan, sentence
-from .species import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS
+from data_prep.toy_world.wildlife.clip import Segment, WildPlan, sentence
+from data_prep.toy_world.wildlife.species import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS
+from llamavid_kit.data.pairs import multiple_choice_question
 
 Question = tuple[str, str, str, tuple[str, ...] | None]
 ABOUT_ACTION = ("wild_caption", "wild_sentences", "wild_doing", "wild_is", "wild_first", "wild_last")
 PLACES = {
-    "savanna": "in the savanna", "forest": "in the forest", "lake shore": "at the lake shore",
-    "desert": "in the desert", "snow": "in the snow", "sea": "in the sea", "lake": "in a lake",
-}  # fmt: skip
+    "savanna": "in the savanna",
+    "forest": "in the forest",
+    "lake shore": "at the lake shore",
+    "desert": "in the desert",
+    "snow": "in the snow",
+    "sea": "in the sea",
+    "lake": "in a lake",
+}
 ASK = {
     "wild_caption": ("Describe the video.", "What does the video show?", "Tell me what you see in the video."),
     "wild_animals": ("Which animals are there?", "What animals do you see?", "Name the animals in the video."),
@@ -26,32 +30,55 @@ ASK = {
     "wild_doing": ("What is the {animal} doing?", "What does the {animal} do?", "Tell me what the {animal} does."),
     "wild_first": ("What does the {animal} do first?", "How does the video begin for the {animal}?"),
     "wild_last": ("What does the {animal} do last?", "What does the {animal} do in the end?"),
-    "wild_is": ("Is the {animal} {action}?", "Can one see the {animal} {action}?",
-                "Does the video show the {animal} {action}?"),
+    "wild_is": (
+        "Is the {animal} {action}?",
+        "Can one see the {animal} {action}?",
+        "Does the video show the {animal} {action}?",
+    ),
     "wild_there": ("Is there a {animal}?", "Can you see a {animal}?", "Does the video show a {animal}?"),
     "wild_place": ("Where is it?", "Where does it happen?", "What place is it?"),
     "wild_light": ("Is it day or dusk?", "What time of day is it?"),
     "wild_left": ("Which animal is on the left?", "What animal do you see on the left?"),
     "wild_right": ("Which animal is on the right?", "What animal do you see on the right?"),
     "wild_class": ("What kind of animal is the {animal}?", "Which class does the {animal} belong to?"),
-}  # fmt: skip
+}
 # A request for sentences: one of these, and up to three of the rules, before it or after it.
 REQUESTS = (
-    "Tell me what each animal does.", "Say in sentences what the animals do.", "What is every animal doing?",
-    "Name each animal and what it does.", "Write down what every animal in the video does.", "What do the animals do?",
-    "Which actions do the animals perform?", "For every animal, say what it does.", "Report the action of each animal.",
-    "List the animals of the video with their actions.", "Describe the behaviour of each animal in the video.",
-    "Observe the animals and state the behaviour that every one shows.", "Identify the animals and their behaviour.",
+    "Tell me what each animal does.",
+    "Say in sentences what the animals do.",
+    "What is every animal doing?",
+    "Name each animal and what it does.",
+    "Write down what every animal in the video does.",
+    "What do the animals do?",
+    "Which actions do the animals perform?",
+    "For every animal, say what it does.",
+    "Report the action of each animal.",
+    "List the animals of the video with their actions.",
+    "Describe the behaviour of each animal in the video.",
+    "Observe the animals and state the behaviour that every one shows.",
+    "Identify the animals and their behaviour.",
     "Watch each animal and find out what it is doing.",
-)  # fmt: skip
+)
 RULES = (
-    "Use one sentence for each animal and action.", "Write full sentences.", "Give separate sentences.",
-    "Answer in short sentences.", "Every sentence names an animal and its action.", "Say nothing twice.",
-    "Never write the same sentence again.", "Repeat no action of the same animal.", "Make each sentence different.",
-    "There may be one animal or two.", "Sometimes there is only one animal.", "Note that one animal may be alone.",
-    "Look carefully, because an animal may do several things.", "Pay attention to all of the video.",
-    "Be careful to mention every animal.", "Take the whole video into account.", "Do not guess.", "Keep it short.",
-)  # fmt: skip
+    "Use one sentence for each animal and action.",
+    "Write full sentences.",
+    "Give separate sentences.",
+    "Answer in short sentences.",
+    "Every sentence names an animal and its action.",
+    "Say nothing twice.",
+    "Never write the same sentence again.",
+    "Repeat no action of the same animal.",
+    "Make each sentence different.",
+    "There may be one animal or two.",
+    "Sometimes there is only one animal.",
+    "Note that one animal may be alone.",
+    "Look carefully, because an animal may do several things.",
+    "Pay attention to all of the video.",
+    "Be careful to mention every animal.",
+    "Take the whole video into account.",
+    "Do not guess.",
+    "Keep it short.",
+)
 UNDENIED = {"Sleeping": ("Keeping still",), "Keeping still": ("Sleeping",), "Flying": ("Flapping",)}  # nor is "Moving"
 CLOSED_TASKS = {
     "wild_place": "Classify the place in the video",
@@ -91,9 +118,11 @@ def wild_questions(plan: WildPlan, rng: np.random.Generator, times_s: Sequence[f
 def _scene_answers(plan: WildPlan, does: dict[str, list[Segment]]) -> dict[str, str]:
     animals, habitat = list(does), plan.scene.habitat
     answers = {
-        "wild_animals": " and ".join(map(with_article, animals)), "wild_count": ("one", "two")[len(animals) - 1],
-        "wild_place": PLACES[habitat.kind], "wild_light": habitat.light,
-    }  # fmt: skip
+        "wild_animals": " and ".join(map(with_article, animals)),
+        "wild_count": ("one", "two")[len(animals) - 1],
+        "wild_place": PLACES[habitat.kind],
+        "wild_light": habitat.light,
+    }
     if all(does.values()):
         told = [f"{with_article(name)} is {_listed(acts)}" for name, acts in does.items()]
         answers["wild_caption"] = f"{' and '.join(told).capitalize()} {PLACES[habitat.kind]}."
@@ -145,9 +174,10 @@ def _phrase(kind: str, rng, **words) -> str:
 def _closed(answers: dict[str, str], rng) -> list[Question]:
     """Multiple choice in the study's phrasing about anything but what the animal questions ask."""
     pools = {
-        "wild_place": list(PLACES.values()), "wild_light": ["day", "dusk", "night"],
+        "wild_place": list(PLACES.values()),
+        "wild_light": ["day", "dusk", "night"],
         "wild_count": ["one", "two", "three"],
-    }  # fmt: skip
+    }
     asked = []
     for kind, pool in pools.items():
         others = [str(c) for c in rng.permutation([c for c in pool if c != answers[kind]])]

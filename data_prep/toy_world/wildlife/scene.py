@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..brush import SIZE
-from ..scene import Track
-from ..timing import FPS, event_frames, stream
-from .habitats import BED, LANDS, SURFACE, WATERS, Habitat
-from .species import ALL, SPECIES, Species
+from data_prep.toy_world.brush import SIZE
+from data_prep.toy_world.street.scene import Track
+from data_prep.toy_world.timing import FPS, event_frames, stream
+from data_prep.toy_world.wildlife.habitats import BED, LANDS, SURFACE, WATERS, Habitat
+from data_prep.toy_world.wildlife.species import ALL, SPECIES, Species
 
 # Random streams of one seed, beside those of the street scenes. Only KIND and ACTION belong to the brief action.
 CAST, PLACE, MOTION, CAMERA, TEXTURE, KIND, ACTION = range(20, 27)

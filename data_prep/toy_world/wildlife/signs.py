@@ -4,13 +4,13 @@ of it. Both take the actor and the named places of its drawing (mouth, top, feet
 import math
 from dataclasses import dataclass
 
-from ..brush import SIZE, Brush
-from ..effects import dust, impact
-from ..palette import COLOURS
-from . import marks as m
-from .actions import Moment
-from .pose import Pose
-from .species import Species
+from data_prep.toy_world.brush import SIZE, Brush
+from data_prep.toy_world.effects import dust, impact
+from data_prep.toy_world.palette import COLOURS
+from data_prep.toy_world.wildlife import marks as m
+from data_prep.toy_world.wildlife.actions import Moment
+from data_prep.toy_world.wildlife.pose import Pose
+from data_prep.toy_world.wildlife.species import Species
 
 Places = dict[str, tuple[float, float]]
 
@@ -160,7 +160,16 @@ def _swimming(brush, a, x, y):
 
 
 SIGNS = {
-    "Eating": _eating, "Drinking": _drinking, "Running": _running, "Calling": _calling, "Hissing": _calling,
-    "Attacking": _attacking, "Jumping": _jumping, "Digging": _digging, "Rolling": _rolling, "Flapping": _flapping,
-    "Diving": _diving, "Swimming": _swimming,
-}  # fmt: skip
+    "Eating": _eating,
+    "Drinking": _drinking,
+    "Running": _running,
+    "Calling": _calling,
+    "Hissing": _calling,
+    "Attacking": _attacking,
+    "Jumping": _jumping,
+    "Digging": _digging,
+    "Rolling": _rolling,
+    "Flapping": _flapping,
+    "Diving": _diving,
+    "Swimming": _swimming,
+}

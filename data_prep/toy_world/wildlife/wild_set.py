@@ -3,9 +3,9 @@ street scenes' `render_set` (whole files only, resumable, same pixels for any nu
 
 from pathlib import Path
 
-from ..layout import check_folder
-from ..render import Summary, draw_set
-from .layout import WildConfig, wild_entries, write_wild_lists
+from data_prep.toy_world.render import Summary, draw_set
+from data_prep.toy_world.street.layout import check_folder
+from data_prep.toy_world.wildlife.layout import WildConfig, wild_entries, write_wild_lists
 
 
 def render_wild_set(

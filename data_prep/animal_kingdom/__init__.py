@@ -1,0 +1,1 @@
+"""Animal Kingdom: folder and annotation lists → instruction pairs and conversations."""

@@ -1,0 +1,103 @@
+"""What the preparation of Animal Kingdom made, what it left out and why: the record, its counts, its files.
+
+Input: pairs and conversations (`animal_pairs`). Output: a folder of JSONL and LLaVA JSON with `excluded.json`. How a
+set comes about is `animal_kingdom`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from data_prep.animal_kingdom.pairs import Conversation, write_conversations
+from llamavid_kit.data.pairs import SPLITS, InstructionPair, write_jsonl, write_llava
+
+ACTIONS = "actions"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A video of a list that is not in `left_out_of` ("grounding", "choice_species", …, "actions"), and why.
+
+    reason: "both splits", "missing", "unreadable", "too long", "annotation" (contradicts the video or itself), "no
+    class"; for choices also "name", "general name", "too few names" (see `animal_choices.draw`)
+    """
+
+    video: str
+    split: str
+    left_out_of: str
+    reason: str
+    detail: str
+
+
+@dataclass
+class AnimalSet:
+    """What `build` made. pairs: "grounding", "choice_species", "choice_action", "choice_class" → pairs of both splits.
+
+    conversations: "actions", of the sheet, several turns each
+    n_listed: kind → split → videos its list holds
+    refused: kind of choice → names that no multiple-choice question can hold
+    """
+
+    pairs: dict[str, list[InstructionPair]] = field(default_factory=dict)
+    conversations: list[Conversation] = field(default_factory=list)
+    excluded: list[Exclusion] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    n_listed: dict[str, dict[str, int]] = field(default_factory=dict)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+
+    def kinds(self) -> Iterator[tuple[str, str, list]]:
+        """(kind, split, its pairs or conversations), for each kind whose list was there."""
+        for kind in self.n_listed:
+            records = self.conversations if kind == ACTIONS else self.pairs[kind]
+            for split in SPLITS:
+                yield kind, split, [record for record in records if record.split == split]
+
+    def counts(self) -> dict[str, Any]:
+        """Listed, left out by kind, split and reason, kept; sentences, sizes of choices, turns. JSON values."""
+        left_out: dict[str, dict[str, dict[str, int]]] = {}
+        tally = Counter((e.left_out_of, e.split, e.reason) for e in self.excluded)
+        for (kind, split, reason), n in sorted(tally.items()):
+            left_out.setdefault(kind, {}).setdefault(split, {})[reason] = n
+        kept: dict[str, dict[str, int]] = {}
+        for kind, split, records in self.kinds():
+            kept.setdefault(kind, {})[split] = len(records)
+        said = [[s["sentence"] for s in pair.extra["sentences"]] for pair in self.pairs.get("grounding", [])]
+        n_choices = {k: Counter(len(p.choices) for p in pairs) for k, pairs in self.pairs.items() if k != "grounding"}
+        turns = Counter(len(c.turns) for c in self.conversations)
+        return {
+            "listed": self.n_listed,
+            "excluded": left_out,
+            "kept": kept,
+            "sentences": {
+                "videos": len(said),
+                "annotated": sum(map(len, said)),
+                "doubles_removed": sum(len(texts) - len(set(texts)) for texts in said),
+                "median_a_video": median(len(set(texts)) for texts in said) if said else None,
+            },
+            "choices": {kind: {str(k): n for k, n in sorted(sizes.items())} for kind, sizes in n_choices.items()},
+            "turns": {str(k): n for k, n in sorted(turns.items())},
+        }
+
+    def write(self, out: str | Path, *, settings: dict[str, Any] | None = None) -> list[Path]:
+        """Writes each kind and split, pairs as JSONL and LLaVA JSON, conversations as the latter, and `excluded.json`.
+
+        settings: what the set was made with, kept in `excluded.json`. Returns the paths.
+        """
+        out = Path(out)
+        out.mkdir(parents=True, exist_ok=True)
+        written = []
+        for kind, split, records in self.kinds():
+            name = f"{kind}_{split}"
+            if kind == ACTIONS:
+                written.append(write_conversations(records, out / f"{name}.llava.json"))
+            else:
+                written.append(write_jsonl(records, out / f"{name}.jsonl"))
+                written.append(write_llava(records, out / f"{name}.llava.json"))
+        report = {"settings": settings or {}, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
+        report |= {"names_never_offered": self.refused, "notes": self.notes}
+        (out / "excluded.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return [*written, out / "excluded.json"]

@@ -1,0 +1,127 @@
+"""What is known about a film: one folder each, with texts; and the passages into which a long text is cut.
+
+    films/
+      Nosferatu (1922)/
+        synopsis.txt      → summary, plot and character
+        script.txt        → detail and reasoning
+        subtitles.srt     → detail and reasoning where there is no script (or subtitles.vtt)
+        video.mp4         named in the pairs; nothing here opens it
+
+Every text is optional and in UTF-8. What a kind of question needs, and what becomes of the passages, is `movies`.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llamavid_kit.data.subtitles import read_subtitles
+
+NAMES = {
+    "synopsis": ("synopsis.txt",),
+    "script": ("script.txt",),
+    "subtitles": ("subtitles.srt", "subtitles.vtt"),
+}
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+_CUTS = ("\r\n\r\n", "\n\n", "\n", ". ", " ")  # where a text may be cut, best first
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of a source, word for word. file: relative to the films' folder.
+
+    start, end: characters from the start of the file, decoded as UTF-8 without a byte-order mark, line ends as they are
+    """
+
+    file: str
+    start: int
+    end: int
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Film:
+    """One folder. texts: source → (file, whole text); missing: source → why it cannot be used; video: relative path.
+
+    video_found: whether that file is there; without one, `video` says where it is expected
+    """
+
+    name: str
+    video: str
+    video_found: bool
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read_films(root: str | Path) -> list[Film]:
+    """The films below `root`, by name. Raises FileNotFoundError, and ValueError if `root` holds no folders."""
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder; expected one with a folder a film in it")
+    if known := [name for names in NAMES.values() for name in names if (root / name).is_file()]:
+        raise ValueError(f"{root} holds {known[0]} itself: give the folder above it, which has a folder a film")
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise ValueError(f"{root} has no folders; expected one a film, with {', '.join(n[0] for n in NAMES.values())}")
+    return [_read_film(folder) for folder in folders]
+
+
+def _read_film(folder: Path) -> Film:
+    videos = sorted(p.name for p in folder.glob("video.*") if p.suffix.lower() in VIDEO_SUFFIXES)
+    name = videos[0] if videos else "video.mp4"
+    film = Film(folder.name, f"{folder.name}/{name}", bool(videos))
+    for source, names in NAMES.items():
+        found = [name for name in names if (folder / name).is_file()]
+        if len(found) != 1:
+            several = f"{' and '.join(found)} are both there, keep one"
+            film.missing[source] = several if found else f"no {' or '.join(names)}"
+            continue
+        try:
+            film.texts[source] = (f"{folder.name}/{found[0]}", _text(folder / found[0]))
+        except ValueError as error:
+            film.missing[source] = str(error)
+    return film
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # not read_text: line ends stay as they are
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 ({error}); convert it, for example with iconv -t UTF-8") from None
+    if not text.strip():
+        raise ValueError(f"{path.name} is empty")
+    if path.name in NAMES["subtitles"]:
+        read_subtitles(path)  # raises for what is not subtitles
+    return text
+
+
+def passages(file: str, text: str, most_chars: int) -> list[Passage]:
+    """`text` in passages of at most `most_chars` characters and about one length, without white space at the ends.
+
+    Cut between paragraphs where possible, else between lines, sentences or words. All text is in exactly one of them.
+    """
+    if most_chars < 1:
+        raise ValueError(f"{most_chars=}, expected at least 1")
+    found, start = [], 0
+    while start < len(text):
+        left = len(text) - start
+        n_more = -(-left // most_chars)
+        end = len(text) if n_more == 1 else _cut(text, start, start + -(-left // n_more))
+        stretch = text[start:end]
+        if stretch.strip():
+            first = start + len(stretch) - len(stretch.lstrip())
+            last = start + len(stretch.rstrip())
+            found.append(Passage(file, first, last, text[first:last]))
+        start = end
+    return found
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """The best place to end a passage that starts at `start`: at `end`, or up to half a passage before it."""
+    for mark in _CUTS:
+        at = text.rfind(mark, start + (end - start) // 2, end)
+        if at >= 0:
+            return at + len(mark)
+    return end

@@ -1,0 +1,1 @@
+"""How the shipped model `tiny` is trained and checked, on clips of the toy world."""

@@ -1,0 +1,124 @@
+"""What the stages of the shipped model's training see: features of drawn clips, and questions about them as batches.
+
+Input: a model with a frozen tower, and drawn clips (`training_clips.py`). Output: data sets and collators for
+`finetune.fit`. Which stage sees what, and for how long, is `train_tiny.py`.
+"""
+
+import json
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast
+
+from data_prep.tiny.clips import TRAIN_SEEDS, DrawnClips, captions, choose_questions
+from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, human_turn, supervised, template, tokenize
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.text_decoder import tokenize_questions
+from llamavid_kit.training.dataset import collate_text
+
+SHORT = 60  # characters of question and answer
+GRID = "grid:2"  # content tokens of every fourth batch
+
+
+class Bank(nn.Module):
+    """The features of many clips, seen once by the frozen tower; `forward` trains what comes after the tower."""
+
+    def __init__(self, model: LlamaVid, n: int, *, still: bool, workers: int):
+        super().__init__()
+        self.model, self.watched, features, self.lengths = model, [], [], []
+        drawn = DrawnClips(n, size=model.config.image_size, still=still)
+        groups = DataLoader(drawn, batch_size=32, num_workers=workers, collate_fn=list)
+        for group in tqdm(groups, desc="stills" if still else "clips", unit="32 scenes"):
+            frames = torch.cat([clip for clip, _ in group])
+            with torch.inference_mode():
+                features.append(model.encode_frames(frames).half())
+            self.watched += [watched for _, watched in group]
+            self.lengths += [len(clip) for clip, _ in group]
+        self.features = torch.cat(features).clone()
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def forward(self, clips, **batch):
+        """clips (K,) indices into the bank; the rest as `LlamaVid.forward` takes it."""
+        picked = [self.features[self.starts[k] : self.starts[k] + self.lengths[k]] for k in clips.tolist()]
+        return self.model(features=[f.to(self.model.dtype) for f in picked], **batch)
+
+
+class BankQuestions(Dataset):
+    """Item i: a clip of the bank, its content tokens, and some questions; every visit asks others.
+
+    Every third batch has the long questions alone, multiple choice above all: padding costs time.
+    `describe`: requests for a description alone, as modality alignment asks.
+    """
+
+    def __init__(self, bank: Bank, n: int, *, batch: int, describe: bool = False):
+        self.watched, self.n, self.batch, self.describe = bank.watched, n, batch, describe
+        self.template, self.tokenizer = bank.model.config.template, bank.model.tokenizer
+        self.pieces = broken_into_pieces(self.tokenizer)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int):
+        rng = np.random.default_rng([TRAIN_SEEDS, 1 + self.describe, i])
+        k, at = i % len(self.watched), i // self.batch
+        if self.describe:
+            asked = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
+        else:
+            asked = choose_questions(self.watched[k], rng, long=at % 3 == 2)
+        content = GRID if at % 4 == 3 else "mean"
+        return k, content, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
+
+    def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
+        """Ids and labels; some are spelt in smaller pieces, so that unknown words later meet trained pieces."""
+        if rng.random() < 0.8 or len(question) + len(answer) > SHORT:
+            return supervised(self.tokenizer, self.template, [(human_turn(question), answer)])
+        torch.manual_seed(int(rng.integers(2**31)))
+        form = template(self.template)
+        asked = tokenize(self.pieces, form.render([(human_turn(question), None)]))
+        answered = self.pieces(f" {answer}{form.answer_end}", add_special_tokens=False).input_ids
+        return asked + answered, [IGNORE] * len(asked) + answered
+
+
+class Collate:
+    """Items of `BankQuestions` → the arguments of `Bank.forward`."""
+
+    def __init__(self, model: LlamaVid):
+        self.question_tokenizer, self.pad_id = model.question_tokenizer, model.tokenizer.pad_token_id
+
+    def __call__(self, items) -> dict:
+        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, _, asked, _ in items for q in asked])
+        return {
+            "clips": torch.tensor([item[0] for item in items]),
+            "content": items[0][1],
+            "question_ids": ids,
+            "question_mask": mask,
+            "clip_of": torch.tensor([at for at, (_, _, asked, _) in enumerate(items) for _ in asked]),
+        } | collate_text([text for *_, texts in items for text in texts], self.pad_id)
+
+
+class Texts(Dataset):
+    """Item i: a question and its answer as (ids, labels) without a clip; every token but the first is supervised."""
+
+    def __init__(self, model: LlamaVid, turns: list[tuple[str, str]]):
+        form = template(model.config.template)
+        self.ids = [tokenize(model.tokenizer, form.render([(human_turn(q), a)])) for q, a in turns]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int):
+        ids = [k for k in self.ids[i] if k != IMAGE_SLOT]
+        return ids, [IGNORE, *ids[1:]]
+
+
+def broken_into_pieces(tokenizer, dropout: float = 0.3):
+    """The same vocabulary, with merges left out at random (BPE-dropout)."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["model"]["dropout"] = dropout
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(state)), unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    )

@@ -1,0 +1,220 @@
+"""The one command that trains the shipped model from scratch on the toy world:
+
+    python -m data_prep.tiny.train --out runs/tiny
+
+What the original takes from others comes first: the tower learns to see (`read_facts`, for EVA-ViT) and the language
+model to read and write (for Vicuna). Then the kit's own three stages (`stages.STAGES`): `align` on single frames and
+their descriptions, `instruct` on questions about single frames, `long_video` on clips at mixed rates. Frames are drawn
+directly; some batches see four content tokens a frame instead of one. The model meets benign events and six of the ten
+crimes, described in plain words, and eight of the twelve animals; `UNSEEN_KINDS`, `UNSEEN_SPECIES`, `UNSEEN_BRIEFS` and
+the study's questions appear nowhere. A question about what no sampled frame shows is answered as for a clip without it:
+the model learns to say what it sees. Each stage resumes from its last checkpoint.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers.implementations import BertWordPieceTokenizer
+from transformers import PreTrainedTokenizerFast
+
+from data_prep.tiny import tower as read_facts
+from data_prep.tiny.bank import Bank, BankQuestions, Collate, Texts
+from data_prep.tiny.clips import CORPUS_SEEDS, TOWER_SEEDS, Watched, choose_questions
+from data_prep.tiny.tower import KINDS
+from llamavid_kit.data.prompt import template
+from llamavid_kit.model.checkpoints import load_question_tokenizer, save
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.training.dataset import collate_text
+from llamavid_kit.training.finetune import TrainSettings
+from llamavid_kit.training.loop import LOSS_CURVE, fit
+from llamavid_kit.training.stages import STAGES, set_trainable
+from llamavid_kit.viz.plots import training_curves
+
+WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
+
+
+def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
+    """Questions and answers as the model can meet them in training, of clips that are never drawn."""
+    turns = []
+    for i in range(n_clips):
+        rng, seed = np.random.default_rng(i), CORPUS_SEEDS + i
+        seconds = tuple(np.arange(0, 8, 0.5).tolist())
+        for watched in (Watched(seed, KINDS[i % len(KINDS)], (0.1, 3.0)), Watched(seed, None, (0.1, 3.0), seconds)):
+            for long in (False, True, False):
+                turns += choose_questions(watched, rng, long=long)
+    return turns
+
+
+def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, object]:
+    """A byte-fallback BPE for the language model and a WordPiece for the text decoder, both from `lines`."""
+    bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=False))
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    bpe.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256))]
+    alphabet = [chr(c) for c in range(33, 127)]
+    bpe.train_from_iterator(
+        lines, trainers.BpeTrainer(vocab_size=1400, special_tokens=special, initial_alphabet=alphabet, min_frequency=20)
+    )
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<unk>",
+        padding_side="right",
+        clean_up_tokenization_spaces=False,
+    )
+    words = BertWordPieceTokenizer(lowercase=True)
+    words.train_from_iterator(lines, vocab_size=1100, min_frequency=20, initial_alphabet=alphabet, show_progress=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(w for w, _ in sorted(words.get_vocab().items(), key=lambda kv: kv[1])))
+    return tokenizer, load_question_tokenizer(folder)
+
+
+def new_model(folder: Path, *, seed: int) -> LlamaVid:
+    """The untrained shipped model with its tokenizers."""
+    lines = [template("plain").render([turn]) for turn in corpus()]
+    tokenizer, question_tokenizer = make_tokenizers(lines, folder / "question_vocabulary")
+    torch.manual_seed(seed)
+    config = LlamaVidConfig.tiny(vocab_size=len(tokenizer), question_vocab_size=len(question_tokenizer), world=WORLD)
+    model = LlamaVid(config)
+    torch.nn.init.normal_(model.text_decoder.query_tokens, std=0.02)
+    model.tokenizer, model.question_tokenizer = tokenizer, question_tokenizer
+    return model
+
+
+def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers: int) -> None:
+    """The tower, every scene twice, or its result from an earlier run; it is frozen afterwards."""
+    done = out / "tower.safetensors"
+    if not done.is_file():
+        reader = read_facts.FactReader(model)
+        vision = model.config.vision_config
+        data = read_facts.Scenes(
+            steps * scenes // 2,
+            passes=2,
+            first_seed=TOWER_SEEDS,
+            size=vision.image_size,
+            patches=vision.image_size // vision.patch_size,
+        )
+        settings = TrainSettings(
+            learning_rate=1.5e-3,
+            batch_size=scenes,
+            max_steps=steps,
+            weight_decay=0.02,
+            warmup_ratio=0.08,
+            save_every=400,
+            workers=workers,
+        )
+        fit(reader, data, read_facts.collate, out=out / "tower", settings=settings, in_order=True)
+        save_file(model.vision_tower.state_dict(), done)
+    model.vision_tower.load_state_dict(load_file(done))
+    model.vision_tower.requires_grad_(False)
+
+
+def train_language(model: LlamaVid, out: Path, *, steps: int, workers: int) -> None:
+    """The language model alone, on the words of the toy world, or its result from an earlier run."""
+    done = out / "language.safetensors"
+    if not done.is_file():
+        model.requires_grad_(False)
+        model.language_model.requires_grad_(True)
+        texts = Texts(model, corpus())
+
+        def collate(items) -> dict:
+            return collate_text(items, model.tokenizer.pad_token_id)
+
+        settings = _settings(256, steps, workers)
+        fit(model.language_model, texts, collate, out=out / done.stem, settings=settings)
+        save_file(model.language_model.state_dict(), done)
+    model.language_model.load_state_dict(load_file(done))
+
+
+def train_stage(model: LlamaVid, bank: "Bank | None", out: Path, stage: str, *, steps: int, clips: int, workers: int):
+    """One of the kit's stages on a bank's clips, or its result from an earlier run."""
+    done = out / f"{stage}.safetensors"
+    if not done.is_file():
+        set_trainable(model, STAGES[stage])
+        data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
+        settings = _settings(clips, steps, workers)
+        fit(bank, data, Collate(model), out=out / done.stem, settings=settings, in_order=True)
+        save_file(model.state_dict(), done)
+    model.load_state_dict(load_file(done))
+
+
+def _settings(batch: int, steps: int, workers: int) -> TrainSettings:
+    return TrainSettings(
+        learning_rate=1e-3,
+        batch_size=batch,
+        max_steps=steps,
+        weight_decay=0.02,
+        warmup_ratio=0.05,
+        save_every=200,
+        workers=workers,
+    )
+
+
+def train(args, model: LlamaVid) -> None:
+    """All stages. Single frames are drawn once for two stages, and not at all where both are done."""
+    train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
+    train_language(model, args.out, steps=args.language_steps, workers=args.workers)
+    for still, n, clips, stages in (
+        (True, args.stills, 96, {"align": args.align_steps, "instruct": args.still_steps}),
+        (False, args.clips, 24, {"long_video": args.clip_steps}),
+    ):
+        done = all((args.out / f"{stage}.safetensors").is_file() for stage in stages)
+        bank = None if done else Bank(model.eval(), n, still=still, workers=args.workers)
+        for stage, steps in stages.items():
+            train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
+
+
+def draw_losses(out: Path) -> None:
+    """The card's figure, OUT/model/loss.png."""
+    tower, language, *answers = (
+        [json.loads(line) for line in (out / stage / LOSS_CURVE).read_text(encoding="utf-8").splitlines()]
+        for stage in ("tower", "language", "align", "instruct", "long_video")
+    )
+    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    training_curves({"facts, boxes and density": tower}, title="The tower reads facts", ax=left)
+    left.set(ylabel="sum of losses", ylim=(1, None), yscale="log")
+    names = ("language alone, every word", "align: descriptions", "instruct: single frames", "long_video: clips")
+    training_curves(dict(zip(names, (language, *answers), strict=True)), title="Words and answers", ax=right)
+    right.set(ylim=(0, 2.5))
+    fig.savefig(out / "model" / "loss.png", dpi=80)
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
+    parser.add_argument("--tower-steps", type=int, default=1984, help="optimiser steps of the tower")
+    parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
+    parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
+    parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
+    parser.add_argument("--align-steps", type=int, default=150, help="steps of align, 96 frames each")
+    parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
+    parser.add_argument("--clips", type=int, default=7000, help="clips of long_video")
+    parser.add_argument("--clip-steps", type=int, default=2200, help="steps of long_video, 24 clips each")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
+    train(args, model)
+    model.requires_grad_(True)
+    save(model, args.out / "model", dtype=torch.bfloat16)
+    draw_losses(args.out)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters in {args.out / 'model'}")
+
+
+if __name__ == "__main__":
+    main()

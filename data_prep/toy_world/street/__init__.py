@@ -1,0 +1,1 @@
+"""Streets: surveillance-like clips in UCF-Crime's layout."""

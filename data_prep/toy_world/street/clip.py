@@ -1,0 +1,129 @@
+"""A clip as a plan: the scene of a seed with one event laid over an interval, or with none. `plan_clip` is cheap and
+deterministic; frames are drawn one by one when asked for. Outside [start_s, end_s) a plan and its twin without event
+are the same pixels, because the event only changes the stage inside the interval and draws from a stream of its own."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data_prep.toy_world.brush import NOISE_TILE, SIZE, Brush, noise_tile
+from data_prep.toy_world.street.backdrop import paint_backdrop
+from data_prep.toy_world.street.benign import BENIGN
+from data_prep.toy_world.street.crimes import CRIMES
+from data_prep.toy_world.street.events import Cue
+from data_prep.toy_world.street.figures import extent, paint
+from data_prep.toy_world.street.scene import Scene, Stage, make_scene
+from data_prep.toy_world.timing import CAMERA, EVENT, FPS, SECONDS, Timed, checked_durations, stream
+
+NORMAL = "Normal_Videos"
+CRIME_KINDS = tuple(CRIMES)
+BENIGN_KINDS = tuple(BENIGN)
+UNSEEN_KINDS = ("Abuse", "Arrest", "Robbery", "Shooting")
+SEEN_KINDS = tuple(k for k in CRIME_KINDS if k not in UNSEEN_KINDS)
+
+
+@dataclass
+class ClipPlan(Timed):
+    """One clip. `kind` is None where nothing happens; the interval is then a pseudo-interval. `boxes` and frames are in
+    picture coordinates (after mirroring)."""
+
+    seed: int
+    kind: str | None
+    scene: Scene
+    scene_facts: dict
+    start: int
+    end: int
+    n_frames: int
+    event_s: tuple[float, ...]
+    _cache: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def category(self) -> str | None:
+        """ "crime", "benign" or None."""
+        return None if self.kind is None else "crime" if self.kind in CRIMES else "benign"
+
+    @property
+    def facts(self) -> dict:
+        """JSON-able; `event` is the kind, everything else belongs to the scene and to every twin."""
+        return {**self.scene_facts, "event": self.kind}
+
+    def twin(self) -> "ClipPlan":
+        """The same clip without its event."""
+        return plan_clip(self.seed, None, event_s=self.event_s, seconds=self.n_frames / FPS)
+
+    def stage(self, i: int) -> Stage:
+        """The figures and effects of frame i."""
+        if not 0 <= i < self.n_frames:
+            raise ValueError(f"frame {i} asked, the clip has frames 0 to {self.n_frames - 1}")
+        stage = self.scene.stage(i / FPS)
+        if self.kind is not None and self.start <= i < self.end:
+            t = (i - self.start) / FPS
+            event = CRIMES.get(self.kind) or BENIGN[self.kind]
+            event(stage, Cue(t, (i - self.start) / (self.end - self.start), self._once("roll", self._roll)))
+        return stage
+
+    def draw(self, i: int) -> np.ndarray:
+        """Frame i: (224, 224, 3) uint8 RGB."""
+        stage = self.stage(i)
+        brush = Brush(self._once("backdrop", lambda: paint_backdrop(self.scene)).copy(), mirrored=self.scene.mirrored)
+        things = [(a.y, paint, a) for a in stage.actors.values()] + [(e.depth, None, e) for e in stage.effects]
+        for _, paint_actor, thing in sorted(things, key=lambda entry: entry[0]):
+            if paint_actor:
+                paint_actor(brush, thing)
+            else:
+                thing.paint(brush)
+        self._weather(brush, i)
+        for colour, share in stage.washes:
+            brush.wash(colour, share)
+        jitter = self._once(
+            "noise", lambda: stream(self.seed, CAMERA).integers(0, NOISE_TILE - SIZE, (self.n_frames, 2))
+        )
+        return brush.frame(noise_tile(self.scene.camera["noise"]), tuple(int(v) for v in jitter[i]))
+
+    def boxes(self, i: int) -> dict[str, tuple[float, float, float, float]]:
+        """Name → (x0, y0, x1, y1) of each figure and event object in view at frame i, pixels, clipped to the frame."""
+        stage = self.stage(i)
+        found = {name: extent(actor) for name, actor in stage.actors.items()}
+        for effect in stage.effects:
+            name, k = effect.name, 2
+            while name in found:
+                name, k = f"{effect.name}_{k}", k + 1
+            found[name] = effect.box
+        return {name: box for name, raw in found.items() if (box := self._clipped(raw))}
+
+    def _clipped(self, box):
+        x0, y0, x1, y1 = box
+        if self.scene.mirrored:
+            x0, x1 = SIZE - x1, SIZE - x0
+        x0, y0, x1, y1 = (round(min(float(SIZE), max(0.0, v)), 1) for v in (x0, y0, x1, y1))
+        return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
+
+    def _weather(self, brush: Brush, i: int):
+        if self.scene.weather not in ("rain", "snow"):
+            return
+        drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (45, 2)).tolist())
+        fall = i * (9.0 if self.scene.weather == "rain" else 1.6)
+        for k, (x, y) in enumerate(drops):
+            py = (y + fall * (0.8 + 0.4 * (k % 5) / 5)) % (SIZE + 20) - 10
+            if self.scene.weather == "rain":
+                brush.line([(x, py), (x - 1.5, py + 8)], (196, 206, 222), 0.5)
+            else:
+                brush.disc((x + 3 * math.sin(0.05 * i + k)) % SIZE, py, 1.2, (248, 250, 252))
+
+    def _roll(self):
+        return tuple(stream(self.seed, EVENT).uniform(0, 1, 8).tolist())
+
+
+def plan_clip(
+    seed: int, kind: str | None, *, event_s: tuple[float, ...] = (0.1, 3.0), seconds: float = SECONDS
+) -> ClipPlan:
+    """The clip of `seed` with the event `kind` (a crime, a benign event, or None: nothing happens). `event_s`: shortest
+    and longest event in seconds, log-uniform between, or more knots (`timing.DURATIONS`); equal for every kind."""
+    if kind == NORMAL:
+        kind = None
+    if kind is not None and kind not in CRIMES and kind not in BENIGN:
+        raise ValueError(f"kind {kind!r} is unknown; use None or one of {', '.join((*CRIMES, *BENIGN))}")
+    event_s = checked_durations(event_s, seconds)
+    scene, facts, (start, end) = make_scene(int(seed), event_s, round(seconds * FPS))
+    return ClipPlan(int(seed), kind, scene, facts, start, end, round(seconds * FPS), event_s)

@@ -1,0 +1,1 @@
+"""UCF-Crime: folder and official lists → instruction pairs."""

@@ -1,0 +1,1 @@
+"""The command line, one file a command: its options, and the one call that it makes."""

@@ -1,0 +1,27 @@
+"""What several commands share: options of a model and a question, and the refusal of what would be ignored."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
+ADAPTER_HELP = "what `finetune` wrote for this model"
+
+
+def question_options(parser: argparse.ArgumentParser) -> None:
+    """What to ask, of which model, at which rate."""
+    parser.add_argument("question")
+    parser.add_argument("--model", default="tiny", help=MODEL_HELP)
+    parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
+    parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
+
+
+def present(args: argparse.Namespace, *names: str) -> dict:
+    """name → value of the options among `names` that were named on the command line; None is the default of each."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """ValueError listing the options among `names` that were named and would be ignored."""
+    if ignored := [f"--{name.replace('_', '-')}" for name in present(args, *names)]:
+        raise ValueError(f"{' and '.join(ignored)}: {why}; leave {'it' if len(ignored) == 1 else 'them'} out")

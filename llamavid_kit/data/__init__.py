@@ -1,0 +1,1 @@
+"""What goes in: clips, frames, texts, and the pairs of question and answer that a model is trained on and asked."""

@@ -1,0 +1,145 @@
+"""The prompt of a long video: frames and subtitles in the order of time, inside the movie wrapper.
+
+Input: the texts of the frames (`subtitles.frame_texts`, or a feature file's `inputs`) and a question. Output: human
+turns in which each `<image>` is the slot of one visual token, to be tokenized by `prompt.tokenize` and
+`prompt.supervised` like any other turn.
+"""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llamavid_kit.data.prompt import IMAGE, IMAGE_END, IMAGE_START, human_turn
+from llamavid_kit.files import CheckpointError
+
+MOVIE_START = "Below is a movie. Memorize the content and answer my question after watching this movie."
+MOVIE_END = "Now the movie end."  # both as in run_llamavid_movie.py of the original
+
+
+def interleave(
+    texts: Sequence[str], *, tokens_per_frame: int = 1, ellipses: Literal["delete", "keep"] = "delete"
+) -> str:
+    """One text a frame → the frames' slots, each frame followed by what is said: "<image><image>Hello.<image>".
+
+    With 1 token a frame that is the `inputs` of the original's feature files; the options are those of `spread`. Raises
+    ValueError for a text that holds `<image>`, for it would be taken for a frame.
+    """
+    if marked := [text for text in texts if IMAGE in text]:
+        raise ValueError(f"subtitle {marked[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
+    inputs = "".join(IMAGE + text for text in texts)
+    return spread(inputs, tokens_per_frame=tokens_per_frame, ellipses=ellipses)
+
+
+def spread(inputs: str, *, tokens_per_frame: int, ellipses: Literal["delete", "keep"] = "delete") -> str:
+    """`inputs` with one `<image>` a frame → with one for each of its tokens.
+
+    tokens_per_frame: n content tokens + 1 context token. ellipses: "delete" takes each "..." out, as the original's
+    training does ("wait...what" becomes "waitwhat"); "keep" leaves them, as its `run_llamavid_movie.py` does.
+    """
+    if tokens_per_frame < 1:
+        raise ValueError(f"{tokens_per_frame=}, expected at least 1")
+    if ellipses not in ("delete", "keep"):
+        raise ValueError(f'{ellipses=}, expected "delete" or "keep"')
+    frames = inputs.replace(IMAGE, IMAGE * tokens_per_frame)
+    return frames.replace("...", "") if ellipses == "delete" else frames
+
+
+def is_film(pair) -> bool:
+    """Whether an `InstructionPair` is about a film: it names subtitles, `extra["subtitles"]`, or a feature file."""
+    return bool(pair.extra.get("subtitles")) or pair.video.endswith(FEATURES)
+
+
+def movie_turn(question: str, *, wrapped: bool = True) -> str:
+    """The human turn about a film, with one `<image>` where its frames go; `wrapped` tells the model that it is one."""
+    return f"{MOVIE_START}{IMAGE}{MOVIE_END}\n{question}" if wrapped else human_turn(question)
+
+
+def show_frames(turn: str, frames: str, *, marks: bool = False) -> str:
+    """`turn` with its one `<image>` replaced by `frames` (`preprocess_multimodal_movie` of the original).
+
+    marks: puts <im_start> and <im_end> around the frames (`mm_use_im_start_end`).
+    """
+    _check_one_slot(turn)
+    return turn.replace(IMAGE, f"{IMAGE_START}{frames}{IMAGE_END}" if marks else frames)
+
+
+def query_of(turn: str) -> str:
+    """What the text decoder is asked in the original's training: `turn` without `<image>`, wrapper and all.
+
+    Its inference asks the bare question instead.
+    """
+    _check_one_slot(turn)
+    return turn.replace(IMAGE, "").strip()
+
+
+def _check_one_slot(turn: str) -> None:
+    if turn.count(IMAGE) != 1:
+        raise ValueError(f"{turn.count(IMAGE)} times {IMAGE} in {turn[:80]!r}, expected one; see movie_turn")
+
+
+FEATURES = ".pkl"
+
+
+@dataclass(frozen=True)
+class LongVideo:
+    """features: (T, N, C) tower features in the file's dtype. Quirk: without the class token that the file holds first,
+    because the original drops it here (`feats[:, 1:]`), so that its text decoder does not see it for long video.
+    inputs: one `<image>` a frame with the subtitles between them."""
+
+    features: Tensor
+    inputs: str
+
+
+def import_features(path: Path | str) -> LongVideo:
+    """Read a feature file of the original.
+
+    Raises FileNotFoundError, and CheckpointError where the file asks for anything but arrays and strings, or does not
+    hold one `<image>` for each frame.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; expected a feature file of the original ({FEATURES})")
+    with path.open("rb") as file:
+        try:
+            found = _ArraysAndStrings(file).load()
+        except CheckpointError as error:
+            raise CheckpointError(f"{path} is not loaded: {error}") from None
+        except Exception as error:  # a torn or made-up pickle can fail in any way; none of them is ours
+            raise CheckpointError(f"{path} is no feature file of the original: {error}") from error
+    features, inputs = (found.get("feats"), found.get("inputs")) if isinstance(found, dict) else (None, None)
+    if not isinstance(features, np.ndarray) or not isinstance(inputs, str):
+        raise CheckpointError(f'{path}: expected {{"feats": an array, "inputs": a text}}')
+    if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
+        raise CheckpointError(f"{path}: feats are {features.dtype} {features.shape}, expected (T, N+1, C) floats")
+    if (n_slots := inputs.count(IMAGE)) != len(features):
+        raise CheckpointError(f"{path}: {n_slots} {IMAGE} in inputs for {len(features)} frames")
+    return LongVideo(torch.from_numpy(features[:, 1:].copy()), inputs)
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How a pickle of protocol 2 spells the bytes of an array."""
+    if encoding != "latin1":
+        raise CheckpointError(f"it encodes in {encoding!r}; expected latin1")
+    return text.encode("latin1")
+
+
+class _ArraysAndStrings(pickle.Unpickler):
+    """Only what a pickled numpy array is made of. `numpy.core` is called `numpy._core` since numpy 2."""
+
+    def find_class(self, module: str, name: str):
+        known = {
+            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): _latin1,
+        }
+        asked = (module.replace("numpy._core", "numpy.core"), name)
+        if asked not in known:
+            raise CheckpointError(f"it asks for {module}.{name}, feature files need arrays and strings alone")
+        return known[asked]

@@ -1,0 +1,192 @@
+"""Two ways to fetch frames by index: decord and PyAV. Used by `video.Video` alone.
+
+Both take a path and its `ClipTable` and answer `frames(indices)` for increasing indices; both give upright RGB. The
+libraries are imported inside functions, so that a machine without decord can read videos through PyAV.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llamavid_kit.data.video_container import ClipTable, VideoError, brief
+
+log = logging.getLogger(__name__)
+
+
+SMALL_PIXELS = 640 * 480  # up to here one thread was fastest for both libraries (2 cores, 8-s clips of 224 and 340 px)
+LONG_FRAMES = 9000  # 5 minutes at 30 frames a second: beyond, jumping to keyframes is worth more than decord
+
+
+class DecordReader:
+    """Reads through decord, frame after frame from the start; a step back starts again.
+
+    decord can seek, but its `get_batch` and `skip_frames` return a neighbouring frame, without an error, after a seek
+    to an open group of pictures (HEVC, seen in a real clip), near the end of some H.264 files, and in MPEG-TS. Its
+    `next` was right in every clip tried outside MPEG-TS, and costs about 10 ms more on an 8-s clip of 224 px.
+    """
+
+    def __init__(self, path: Path, table: ClipTable):
+        self.path, self.table = path, table
+        self._reader = open_decord(path, n_threads=1 if table.height * table.width <= SMALL_PIXELS else 0)
+        self._next_index = 0
+
+    def frames(self, indices: np.ndarray) -> np.ndarray:
+        """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
+        import decord
+
+        try:
+            return np.stack([self._forward_to(index) for index in indices.tolist()])
+        except (RuntimeError, StopIteration, decord.DECORDError) as error:
+            cause = f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
+            raise VideoError(self.path, cause) from error
+
+    def _forward_to(self, index: int) -> np.ndarray:
+        """(H, W, 3) frame at `index`."""
+        if index < self._next_index:
+            self._reader.seek(0)
+            self._next_index = 0
+        while self._next_index <= index:
+            frame = self._reader.next()
+            self._next_index += 1
+        return frame.asnumpy()
+
+
+class PyavReader:
+    """Reads through PyAV: decodes forward, and jumps to a keyframe when one lies between here and the wanted frame.
+
+    Frames are recognised by their presentation time, never by counting from a seek. A container that seeks past the
+    wanted frame is read again from its start. At most one decoded frame is held besides those returned.
+    """
+
+    def __init__(self, path: Path, table: ClipTable):
+        self.path, self.table = path, table
+        self._container: Any = None
+        self._reformatter: Any = None  # kept: a new one for each frame costs as much as decoding
+        self._decoded: Iterator[Any] = iter(())
+        self._next_index = 0  # of the coming frame where frames are counted (no usable pts)
+        self._position = -1  # index in the table of the last decoded frame
+
+    def frames(self, indices: np.ndarray) -> np.ndarray:
+        """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
+        out = np.empty((len(indices), self.table.height, self.table.width, 3), dtype=np.uint8)
+        for t, index in enumerate(indices.tolist()):
+            out[t] = self._upright(self._fetch(index))
+        return out
+
+    def _fetch(self, index: int) -> Any:
+        """The decoded frame at `index`; first from a keyframe, then, if the seek went wrong, from the start."""
+        import av
+
+        try:
+            self._approach(index)
+            frame = self._forward_to(index)
+            if frame is None:
+                self._open()
+                frame = self._forward_to(index)
+        except av.FFmpegError as error:
+            self._container = None
+            raise VideoError(self.path, f"PyAV cannot decode frame {index} ({brief(error)})") from error
+        if frame is None:
+            raise VideoError(self.path, f"frame {index} of {len(self.table.timestamps_s)} never leaves the decoder")
+        return frame
+
+    def _open(self) -> Any:
+        """(Re)opens the file at its start."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        if self._container is not None:
+            self._container.close()
+        self._container, self._reformatter = av.open(str(self.path)), VideoReformatter()
+        stream = self._container.streams[self.table.stream_index]
+        stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
+        self._decoded, self._position, self._next_index = self._container.decode(stream), -1, 0
+        return stream
+
+    def _approach(self, index: int) -> None:
+        """Goes to the best place to decode `index` from: here, a keyframe between here and it, or the start."""
+        pts, keyframes = self.table.pts, self.table.keyframe_pts
+        if self._container is None or (pts is None and self._position >= index):
+            self._open()
+        if pts is None:
+            return
+        before = np.searchsorted(keyframes, pts[index], side="right") - 1
+        if before < 0:
+            if self._position >= index:
+                self._open()
+            return
+        if self._position >= index or keyframes[before] > (
+            keyframes[0] if self._position < 0 else pts[self._position + 1]
+        ):
+            self._seek(int(keyframes[before]))
+
+    def _seek(self, keyframe_pts: int) -> None:
+        stream = self._container.streams[self.table.stream_index]
+        self._container.seek(keyframe_pts, stream=stream, backward=True)
+        self._decoded, self._position = self._container.decode(stream), -1
+
+    def _forward_to(self, index: int) -> Any | None:
+        """Decodes forward until `index`; None when it has been passed or the file ends."""
+        for frame in self._decoded:
+            if self.table.pts is None:
+                self._position = self._next_index
+                self._next_index += 1
+            elif frame.pts is not None:
+                self._position = int(np.searchsorted(self.table.pts, frame.pts, side="right")) - 1
+                if self._position >= 0 and self.table.pts[self._position] != frame.pts:
+                    continue  # a frame that the table does not show
+            if self._position == index:
+                return frame
+            if self._position > index:
+                return None
+        return None
+
+    def _upright(self, frame: Any) -> np.ndarray:
+        """(H, W, 3) uint8 RGB at the clip's display size, turned as its display matrix says."""
+        turns = self.table.quarter_turns
+        height, width = (self.table.width, self.table.height) if turns % 2 else (self.table.height, self.table.width)
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        return np.rot90(rgb.to_ndarray(), turns)
+
+
+def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> str:
+    """Why decord must not read this clip, or "" when it may. Opens it once; forced: only what would be wrong, not slow.
+
+    decord fails to open some codecs (AV1), counts copies after an edit list's end as frames, and may pick another
+    stream: its frame count and its frame times are compared with the table's.
+    """
+    try:
+        reader = open_decord(path)
+    except ImportError:
+        return "decord is not installed"
+    except VideoError as error:
+        return f"decord cannot open it ({error.cause})"
+    n_frames = len(table.timestamps_s)
+    if not table.seekable:
+        return f"decord is trusted in MP4 and Matroska only, this is {table.container}"
+    if len(reader) != n_frames:
+        return f"decord counts {len(reader)} frames, the container shows {n_frames}"
+    if table.pts is None:
+        return "its packets carry no trustworthy times, which decord relies on"
+    starts_s = np.asarray(reader.get_frame_timestamp(range(n_frames)), dtype=np.float64)[:, 0]
+    off_s = float(np.abs(starts_s - starts_s[0] - table.timestamps_s).max())
+    if off_s > 0.3 / table.fps:
+        return f"decord's frame times are off by up to {off_s:.3f} s"
+    if table.open_gop and not forced:
+        return "it has open groups of pictures, which decord has been seen to miscount"
+    if n_frames > LONG_FRAMES and not forced:
+        return f"it is long ({n_frames} frames), and decord would decode all of it where PyAV jumps"
+    return ""
+
+
+def open_decord(path: Path, *, n_threads: int = 1) -> Any:
+    """A `decord.VideoReader` (0 threads: decord decides). Raises VideoError; ImportError when decord is missing."""
+    import decord
+
+    try:
+        return decord.VideoReader(str(path), num_threads=n_threads)
+    except (RuntimeError, decord.DECORDError) as error:
+        raise VideoError(path, brief(error)) from error

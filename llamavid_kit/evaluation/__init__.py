@@ -1,0 +1,1 @@
+"""What a reply is worth: labels, intervals and paired tests, calibration, judges, benchmarks."""

@@ -1,0 +1,93 @@
+"""A video benchmark's questions, answered clip by clip: each clip is decoded and encoded once a run.
+
+Items and model in, `replies.jsonl` in the items' order out. The questions about a clip need not lie side by side in the
+benchmark's files (Video-ChatGPT asks about a clip in three of them): what is answered before its turn waits as text in
+`replies.ahead.jsonl`, which goes when the run is done. Frame tokens are never kept. On disk they would take 5.6 KB a
+frame and question (7B: 1,408 numbers of context and 1,408 of content, two bytes each), 0.7 GB for 13,157 questions
+about 10 frames each; in memory they are one clip's, 1.4 MB for 25 questions about 10 frames (181 MB if content="all").
+"""
+
+from collections.abc import Sequence
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from llamavid_kit.data.video import Video, VideoError
+from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
+from llamavid_kit.files import append, read_replies, read_texts, resume
+from llamavid_kit.model.answering import ClipModel, VideoModel
+from llamavid_kit.model.ask import Reply
+
+AHEAD = ".ahead.jsonl"
+
+
+def clip_by_clip(
+    items: Sequence[Item], model: ClipModel | VideoModel, path: Path, *, head: dict[str, Any], fps: float
+) -> None:
+    """Answers what `path` does not hold yet; of a run that is killed at most one clip is asked about again.
+
+    Raises ValueError where `path` was begun with another `head`, and, after all other clips, for those that cannot be
+    read.
+    """
+    done, ahead = resume(path, head, n=len(items), batch=1, what="run"), path.with_suffix(AHEAD)
+    resume(ahead, head, n=len(items), batch=1, what="run")
+    check_begun(items[:done], path)
+    for begun in (path, ahead):
+        check_clips(items, begun)
+    said = dict(read_texts(ahead)[1])
+    clips: dict[Path, list[Item]] = {}
+    for item in items[done:]:
+        if item.id not in said:
+            clips.setdefault(item.media, []).append(item)
+    unreadable = []
+    for media, asked in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
+        try:
+            replies = watch(model, Video(media), [item.prompt for item in asked], fps=fps)
+        except VideoError as error:
+            unreadable.append(f"{len(asked)} questions: {error}")
+            continue
+        lines = [_line(item, reply.text) for item, reply in zip(asked, replies, strict=True)]
+        append(ahead, lines)
+        said |= {line["id"]: line["reply"] for line in lines}
+        done += _in_turn(items, done, said, path)
+    _in_turn(items, done, said, path)  # a run killed between the two files
+    if unreadable:
+        n, bad = len({item.media for item in items}), "\n  ".join(unreadable)
+        raise ValueError(
+            f"{len(unreadable)} of {n} clips cannot be read, so these questions have no reply and nothing is scored:\n"
+            f"  {bad}\nThe other replies are kept: put whole files in their place and run the same again"
+        )
+    ahead.unlink()
+
+
+def watch(model: ClipModel | VideoModel, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+    """A reply to each question about one clip; a model that cannot look once for all of them looks for each."""
+    if isinstance(model, ClipModel):
+        return model.watch(clip, questions, fps=fps)
+    return [model.generate([clip], question, fps=fps)[0] for question in questions]
+
+
+def _in_turn(items: Sequence[Item], done: int, said: dict[str, str], path: Path) -> int:
+    """Appends the replies whose turn has come; how many."""
+    ready = list(takewhile(lambda item: item.id in said, islice(items, done, None)))
+    if ready:
+        append(path, [_line(item, said[item.id]) for item in ready])
+    return len(ready)
+
+
+def _line(item: Item, reply: str) -> dict[str, Any]:
+    """bytes: the clip's size, so that another file under its name is noticed; one that is mended may come later."""
+    return {"id": item.id, "reply": reply, "bytes": item.media.stat().st_size}
+
+
+def check_clips(items: Sequence[Item], path: Path) -> None:
+    """ValueError naming the clips that are not those about which the replies in `path` were given, by their size."""
+    sizes = {line["id"]: line.get("bytes") for line in read_replies(path, what="run")[1]}
+    asked = [item for item in items if item.id in sizes]
+    if changed := sorted({str(i.media) for i in asked if i.media.stat().st_size != sizes[i.id]}):
+        raise ValueError(
+            f"{', '.join(changed[:5])}{' and more' * (len(changed) > 5)}: changed since questions about them were "
+            f"answered in {path}; put them back as they were, or answer anew in another output folder"
+        )

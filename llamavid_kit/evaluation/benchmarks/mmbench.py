@@ -1,0 +1,196 @@
+"""MMBench dev (Liu et al. 2023), 1,176 questions in 4,377 rows: every rotation of the choices must be answered right.
+
+Data folder: mmbench_dev_20230712.tsv, which holds the pictures. The published numbers are the MMBench server's, and
+`submit` writes the file for it. What is computed here is its rule with VLMEvalKit's reader of letters, without the chat
+model that the server asks about replies which that reader cannot tell.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
+from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Score, accuracy_parts, by_id, needed, part
+from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+
+TABLE = "mmbench_dev_20230712.tsv"
+OPTIONS = ("A", "B", "C", "D")
+COLUMNS = ("index", "question", *OPTIONS, "answer", "image", "split")
+ROTATION = 1_000_000  # row k · ROTATION + i is question i with its choices rotated k times
+REFUSALS = (
+    "Sorry, I can't help with images of people yet.",
+    "I can't process this file.",
+    "I'm sorry, but without the image provided",
+    "Cannot determine the answer",
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+FILES = ALL_FILES["mmbench"]
+
+
+def load(data: Path) -> list[Item]:
+    """One item a row, rotations included; `cluster` is the question that they are rotations of.
+
+    The prompt is `model_vqa_mmbench.py`'s with --single-pred-prompt: hint, question, lettered choices and the
+    instruction, which is not told to the text decoder. As there, a choice that reads "nan" or "None" ends the list.
+    """
+    path = needed(data, TABLE, files=FILES)
+    try:
+        table = pd.read_table(path)
+    except ValueError as error:  # pandas' own errors and letters that are not UTF-8
+        raise ValueError(f"{path} is no table of tabs ({error}); download it again") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(f"{path} has no column {', '.join(missing)}; expected MMBench's table of 2023-07-12")
+    rows = table.to_dict("records")
+    if not rows:
+        raise ValueError(f"{path} holds no rows")
+    by_id(rows, "index", where=path)
+    items = [_item(row, path) for row in rows]
+    first = {item.id for item in items}
+    if alone := [item.id for item in items if item.cluster not in first]:
+        raise ValueError(f"{path}: row {alone[0]} is a rotation of {int(alone[0]) % ROTATION}, which is not there")
+    labelled = [bool(item.answers) for item in items]
+    if any(labelled) != all(labelled):
+        raise ValueError(f"{path}: {labelled.count(False)} of {len(items)} rows have no answer; expected all or none")
+    return items
+
+
+def _item(row: Mapping[str, Any], path: Path) -> Item:
+    name = str(row["index"])
+    if not isinstance(row["index"], int):
+        raise ValueError(f"{path}: index {row['index']!r} is no whole number")
+    choices = _choices(row)
+    answer = None if _is_none(row["answer"]) else row["answer"]
+    if len(choices) < 2 or (answer is not None and answer not in choices):
+        raise ValueError(f"{path}, row {name}: answer {answer!r} of choices {choices}; expected one of at least two")
+    hint = "" if _is_none(row.get("hint")) else f"{row['hint']}\n"
+    asked = f"{hint}{row['question']}" + "".join(f"\n{letter}. {text}" for letter, text in choices.items())
+    try:
+        picture = base64.b64decode(str(row["image"]), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"{path}, row {name}: `image` is not base64 ({error}); download the table again") from error
+    written = {column: None if _is_none(row[column]) else row[column] for column in (*COLUMNS[:7], "split")}
+    return Item(
+        id=name,
+        media=path,
+        prompt=asked + LETTER,
+        question=asked,
+        answers=(answer,) if answer else (),
+        split="" if _is_none(row.get("category")) else str(row["category"]),
+        cluster=str(row["index"] % ROTATION),
+        extra={"choices": choices, "row": written},
+        picture=picture,
+    )
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or str(value).lower() in ("nan", "none")
+
+
+def _choices(row: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for letter in OPTIONS:
+        if _is_none(row[letter]):
+            break
+        found[letter] = str(row[letter])
+    return found
+
+
+def infer_option(reply: str, choices: Mapping[str, str]) -> str | None:
+    """VLMEvalKit's `can_infer_option`: the one letter of `choices` among the last five words; "Z" for a refusal.
+
+    Its fault: the article in "A dog" is option A.
+    """
+    if any(refusal in reply for refusal in REFUSALS):
+        return "Z"
+    for mark in ".()[],:;!*#{}":
+        reply = reply.replace(mark, " ")
+    words = reply.split()
+    found = [letter for letter in choices if letter in words]
+    if len(found) == 1 and words.index(found[0]) > len(words) - 5:
+        return found[0]
+    return "Z" if not found and "Z" in words else None
+
+
+def infer_text(reply: str, choices: Mapping[str, str]) -> str | None:
+    """VLMEvalKit's `can_infer_text`: the one choice whose text stands in the reply, unless that is long."""
+    if len(reply) > 2 * sum(map(len, choices.values())):
+        return None
+    found = [letter for letter, text in choices.items() if text.lower() in reply.lower()]
+    return found[0] if len(found) == 1 else None
+
+
+def infer(reply: str, choices: Mapping[str, str]) -> str | None:
+    """VLMEvalKit's `can_infer`: by letter, else by text, else None, where it would ask a chat model."""
+    return infer_option(reply, choices) or infer_text(reply, choices)
+
+
+READERS = {"original": infer, "strict": strict_letter}
+
+
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+    """CircularEval: percent of questions of which every row is right.
+
+    `outcomes` are the questions', by the id of their first row. `more`: rows alone (plain accuracy), and how many
+    questions have fewer rows than choices.
+    """
+    letters = {item.id: READERS[mode](replies[item.id], item.extra["choices"]) for item in items}
+    none = tuple(name for name, letter in letters.items() if letter not in OPTIONS)
+    if not items[0].answers:
+        return Score(mode, None, no_answer=none)
+    rows: dict[str, list[bool]] = {}
+    for item in items:
+        rows.setdefault(item.cluster, []).append(letters[item.id] == item.answers[0])
+    outcomes = {name: float(all(right)) for name, right in rows.items()}
+    first = [item for item in items if item.id in outcomes]
+    plain = sum(map(sum, rows.values()))
+    more = {
+        "rows": len(items),
+        "rows right": plain,
+        "plain accuracy": 100 * plain / len(items),
+        "questions with missing rotations": sum(len(rows[i.id]) < len(i.extra["choices"]) for i in first),
+    }
+    return Score(mode, part(list(outcomes.values())).value, accuracy_parts(first, outcomes), outcomes, none, more)
+
+
+def _printable(value: Any) -> Any:
+    return _CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", value) if isinstance(value, str) else value
+
+
+def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path:
+    """The server's .xlsx (`convert_mmbench_for_submission.py`): a row an item, the reply as it is in `prediction`.
+
+    A control character, which a sheet cannot hold, stands as Office Open XML writes it: "_x0008_".
+    """
+    path = out / "mmbench_upload.xlsx"
+    rows = [item.extra["row"] | {"prediction": replies[item.id]} for item in items]
+    table = pd.DataFrame([{name: _printable(value) for name, value in row.items()} for row in rows])
+    try:
+        with pd.ExcelWriter(path, engine="openpyxl") as writer:
+            table[["index", "question", *OPTIONS, "prediction", "answer", "split"]].to_excel(writer, index=False)
+            for cell in (cell for row in next(iter(writer.sheets.values())).iter_rows() for cell in row):
+                if cell.data_type == "f":
+                    cell.data_type = "s"  # a reply that begins with "=" is text, no formula
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{path} cannot be written: install openpyxl and run this again") from error
+    return path
+
+
+BENCHMARK = Benchmark(
+    name="mmbench",
+    title="MMBench",
+    columns={"": "MMB"},
+    media="image",
+    files=FILES,
+    load=load,
+    score=score,
+    metric="questions right in every rotation",
+    modes=("original", "strict"),
+    size=4_377,
+    max_new_tokens=1024,
+    submit=submit,
+)

@@ -1,0 +1,15 @@
+"""MSVD-QA (Xu et al. 2017): 13,157 short questions about short clips, answered by one word, scored by a judge.
+
+Data folder: test_qa.json, video/, and youtube_mapping.txt where the clips have their YouTube names (see `load_qa`).
+Sources: data.mendeley.com/datasets/h5j7cpwnvn, named by xudejing/video-question-answering; dvlab-research/LLaMA-VID,
+`scripts/video/eval/msvd_eval.sh`. Video-ChatGPT's published number is of val_qa.json, says its issue 113: no neighbour
+of LLaMA-VID's, which is of test_qa.json.
+
+The study's 59.17 is 7,786 of 13,157 (59.1776, cut off), by Llama-3-8B-Instruct; an earlier run over 9,870 of them gave
+59.08.
+"""
+
+from llamavid_kit.evaluation.benchmarks import FILES
+from llamavid_kit.evaluation.benchmarks.video_qa import qa_benchmark
+
+BENCHMARK = qa_benchmark("msvd", "MSVD-QA", prefix="vid", files=FILES["msvd"], size=13_157)

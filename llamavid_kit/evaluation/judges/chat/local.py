@@ -1,0 +1,75 @@
+"""A chat model in this process, for films that may not leave the machine: the same protocol as `chat.Endpoint`.
+
+Knows transformers' causal language models and their chat templates; only safetensors are read, and no code of a model.
+"""
+
+import hashlib
+import threading
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from llamavid_kit.evaluation.judges.chat.endpoint import DEFAULT_SETTINGS, Messages, RefusedError, Reply
+
+SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
+
+
+class LocalModel:
+    """A folder or a hub name with a causal language model in safetensors and a tokenizer with a chat template.
+
+    settings: temperature (0: greedy), top_p, max_tokens, seed. device: default the GPU if there is one.
+    Raises ValueError for a setting or a model that cannot be used.
+    """
+
+    def __init__(self, model: str, *, settings: dict[str, Any] | None = None, device: str | None = None):
+        self.settings = {k: v for k, v in (settings or DEFAULT_SETTINGS).items() if v is not None}
+        if unknown := sorted(set(self.settings) - set(SETTINGS)):
+            raise ValueError(f"settings {unknown} are unknown for a local model; known are {SETTINGS}")
+        self.name = model
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(model)
+            loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto", use_safetensors=True)
+        except OSError as error:
+            raise ValueError(f"{model} could not be loaded: expected a chat model in safetensors ({error})") from None
+        if not self.tokenizer.chat_template:
+            raise ValueError(f"{model} has no chat template: expected a chat model, not a base model")
+        self.model = loaded.to(self.device).eval()
+        self._one_at_a_time = threading.Lock()
+
+    @cached_property
+    def weights(self) -> str:
+        """sha256 of every tensor: another model under the same name is told apart. Some seconds for 7B."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, weights and settings."""
+        return {"local_model": self.name, "weights": self.weights, "settings": self.settings}
+
+    def reply(self, messages: Messages) -> Reply:
+        """One reply. Raises RefusedError where prompt and reply do not fit the model's context."""
+        inputs = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        ).to(self.device)
+        n_prompt = inputs["input_ids"].shape[1]
+        most = self.settings.get("max_tokens", DEFAULT_SETTINGS["max_tokens"])
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        if room and n_prompt + most > room:
+            raise RefusedError(f"{n_prompt} tokens and max_tokens={most} do not fit the model's {room}; shorten one")
+        temperature = self.settings.get("temperature", 0)
+        sampling = {"do_sample": temperature > 0}
+        if temperature > 0:
+            sampling |= {"temperature": temperature, "top_p": self.settings.get("top_p", 1.0)}
+        with self._one_at_a_time, torch.inference_mode():
+            if "seed" in self.settings:
+                torch.manual_seed(self.settings["seed"])
+            ids = self.model.generate(**inputs, max_new_tokens=most, **sampling)[0, n_prompt:]
+        finish = "length" if len(ids) >= most else "stop"
+        return Reply(self.tokenizer.decode(ids, skip_special_tokens=True), finish, (n_prompt, len(ids)))

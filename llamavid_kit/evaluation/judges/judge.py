@@ -1,0 +1,283 @@
+"""Who says whether an answer is right: rules, or any chat model, behind one protocol.
+
+Takes `JudgeItem`s (question, true answer, prediction); gives a `Verdict` each. A chat model is an OpenAI-compatible
+endpoint (`chat.Endpoint`) or one in this process (`local_chat.LocalModel`, such as the study's Llama-3-8B-Instruct);
+what it is asked stands in `judge_prompts.py`, how its words are read in `verdicts.py`. How much two judges agree is
+`judge_agreement.py`'s.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import string
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tqdm import tqdm
+
+from llamavid_kit.evaluation.judges import animal_judge
+from llamavid_kit.evaluation.judges.chat.endpoint import Chat, Messages, RefusedError, Reply, ReplyLog, UnreachableError
+from llamavid_kit.evaluation.judges.prompts import JudgeItem, judge_prompt
+from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Mode, Verdict, read
+from llamavid_kit.evaluation.scoring import RULES, label_of
+
+log = logging.getLogger(__name__)
+
+YES_SCORE = animal_judge.YES_SCORE
+REFUSED = "refused by the judge"
+
+
+class Judge(Protocol):
+    """Anything that judges. `identity`: JSON values that, with an item, decide its verdict."""
+
+    @property
+    def identity(self) -> dict[str, Any]: ...
+
+    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
+        """A verdict for each item, in order. task: "qa" or an axis (`judge_prompts.AXES`); mode: how words are read."""
+
+    def for_arm(self, folder: Path | str, arm: str) -> "Judge":
+        """This judge for one arm: what it need not be asked twice is kept in `folder`, apart from all other arms."""
+
+    @property
+    def steady(self) -> str:
+        """Why asking again would change nothing, in words; "" where it may."""
+
+    def at_asking(self, number: int) -> "Judge":
+        """This judge, asked for the `number`-th time, from 1: what it said at another asking is not used."""
+
+
+def _checked(items: Sequence[JudgeItem], task: str) -> None:
+    judge_prompt(task)
+    if twice := [name for name, n in Counter(item.id for item in items).items() if n > 1]:
+        raise ValueError(f"item {twice[0]!r} is given twice ({len(twice)} such items); expected each id once")
+    if task == "consistency" and (bare := [item.id for item in items if not item.question2]):
+        raise ValueError(f"item {bare[0]!r} has no question2; consistency is judged on two questions and two replies")
+
+
+# --- a chat model
+
+
+@dataclass(frozen=True)
+class ChatJudge:
+    """A chat model as judge.
+
+    prompt: "corrected", or "published" (see `judge_prompts`, which says what is wrong with those)
+    workers: requests under way at a time; more than 1 helps with an endpoint only
+    asking: the how-manieth time the items are put to it (`at_asking`); the file keeps each asking's replies apart
+    Verdicts are kept only by `for_arm`; its file holds what the model said, so that both modes read the same replies.
+    Raises ValueError for an unknown prompt; `verdicts` raises what `chat.reply` raises when no reply can be had, and
+    goes on from there when called again on the same arm. A model that refuses one item gives no verdict on it.
+    """
+
+    chat: Chat
+    prompt: Literal["corrected", "published"] = "corrected"
+    workers: int = 1
+    log: ReplyLog | None = field(default=None, repr=False)
+    arm: str = ""
+    asking: int = 1
+
+    def __post_init__(self):
+        judge_prompt("qa", self.prompt)
+        if self.workers < 1 or self.asking < 1:
+            raise ValueError(f"workers={self.workers}, asking={self.asking}: expected at least 1 each")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"judge": "chat", **self.chat.identity, "prompt": self.prompt}
+
+    def for_arm(self, folder: Path | str, arm: str) -> "ChatJudge":
+        """The same judge with a file of its own for `arm`, in `folder`: one line a reply.
+
+        A reply is found again by the sha256 of judge, arm and messages (prompt, question, answer, prediction), so that
+        a file that was copied or renamed serves no other arm and no other judge.
+        """
+        if not arm:
+            raise ValueError("arm='': expected the name of the arm whose replies are judged")
+        whole = hashlib.sha256(json.dumps([arm, self.identity], sort_keys=True).encode()).hexdigest()[:12]
+        name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', arm)[:80].lstrip('.')}.{whole}.verdicts.jsonl"
+        return replace(self, log=ReplyLog(Path(folder) / name), arm=arm)
+
+    @property
+    def steady(self) -> str:
+        """A model in this process, greedy or with a fixed seed, repeats itself; what an endpoint does is not known."""
+        who = self.chat.identity
+        if "local_model" not in who:
+            return ""
+        if not who["settings"].get("temperature"):
+            return "a model in this process that decodes greedily repeats itself"
+        return "a model in this process with a fixed seed repeats itself" if "seed" in who["settings"] else ""
+
+    def at_asking(self, number: int) -> "ChatJudge":
+        return replace(self, asking=number)
+
+    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
+        _checked(items, task)
+        pool, failed = ThreadPoolExecutor(self.workers), threading.Event()
+
+        def one(item: JudgeItem) -> Verdict | None:
+            if failed.is_set():  # nothing more is asked once a request has failed for good
+                return None
+            try:
+                return self._one(item, task, mode)
+            except BaseException:
+                failed.set()
+                raise
+
+        try:
+            asked = tqdm(pool.map(one, items), desc="judging", unit="item", total=len(items), disable=len(items) < 2)
+            found = list(asked)
+            if refused := [v for v in found if v.problem == REFUSED]:
+                log.warning(
+                    "the judge refused %d of %d items; %s: %s",
+                    len(refused),
+                    len(found),
+                    refused[0].item,
+                    refused[0].reply,
+                )
+            return found
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _one(self, item: JudgeItem, task: str, mode: Mode) -> Verdict:
+        prompt = judge_prompt(task, self.prompt)
+        named = _Named(self.chat, {**self.identity, "arm": self.arm})
+        try:
+            messages = prompt.messages(item)
+            if self.log is None:
+                said = named.reply(messages)
+            else:
+                said = self.log.reply(named, messages, attempt=self.asking, about=item.id)
+        except RefusedError as error:
+            return Verdict(item.id, None, None, str(error), REFUSED)
+        except UnreachableError as error:
+            if self.log is None:
+                raise
+            raise UnreachableError(f"{error}; {len(self.log)} verdicts are kept: run the same again to go on") from None
+        return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A chat under the name of judge and arm, for the log's keys."""
+
+    chat: Chat
+    identity: dict[str, Any]
+
+    def reply(self, messages: Messages) -> Reply:
+        return self.chat.reply(messages)
+
+
+# --- rules
+
+
+@dataclass(frozen=True)
+class RuleJudge:
+    """A rule as judge: the same verdict every time, for nothing, and checked by hand. It knows no synonym.
+
+    rule: one of `RULE_TEXT`; labels, label_rule: of the rule "label" (see `scoring.RULE_TEXT`);
+    animals: lexicon of the rule "animals" (see `animal_judge.animals_of`)
+    Its score is 5 or 0, for "words" and "animals" 0 to 5 by steps of F1, and yes from 3. It tells no axis from another,
+    and of two replies (consistency) it takes the worse. Not comparable with a language model's verdicts.
+    """
+
+    rule: Literal["exact", "mention", "words", "animals", "label"] = "mention"
+    labels: tuple[str, ...] = ()
+    label_rule: str = "normalised"
+    animals: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.rule not in RULE_TEXT:
+            raise ValueError(f"rule={self.rule!r} is not known; choose one of {', '.join(RULE_TEXT)}")
+        if (self.rule == "label") != bool(self.labels) or self.label_rule not in RULES:
+            raise ValueError(
+                f"rule={self.rule!r}, labels={self.labels}, label_rule={self.label_rule!r}: labels go with the rule "
+                f'"label" and with no other, and label_rule is one of {", ".join(RULES)}'
+            )
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        more = {"labels": list(self.labels), "label_rule": self.label_rule} if self.labels else {}
+        return {"judge": "rule", "rule": self.rule, **more, **({"animals": list(self.animals)} if self.animals else {})}
+
+    def for_arm(self, folder: Path | str, arm: str) -> "RuleJudge":
+        """Itself: a rule has nothing to keep."""
+        return self
+
+    @property
+    def steady(self) -> str:
+        return "a rule gives the same verdict every time"
+
+    def at_asking(self, number: int) -> "RuleJudge":
+        """Itself."""
+        return self
+
+    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
+        """`mode` plays no part: a rule says nothing that has to be read."""
+        _checked(items, task)
+        found = []
+        for item in items:
+            said = [item.prediction, item.prediction2] if task == "consistency" else [item.prediction]
+            score = min(self._score(prediction, item.answer) for prediction in said)
+            found.append(Verdict(item.id, score >= YES_SCORE if task == "qa" else None, score))
+        return found
+
+    def _score(self, prediction: str, answer: str) -> int:
+        if self.rule == "animals":
+            return animal_judge.judge(prediction, answer, self.animals).score
+        if self.rule == "label":
+            return TOP_SCORE * (label_of(prediction, self.labels, rule=self.label_rule) == answer)
+        return _RULES[self.rule](prediction, answer)
+
+
+_BLANKS = str.maketrans(dict.fromkeys(string.punctuation + "“”‘’…–—", " "))
+_ARTICLES = {"a", "an", "the"}
+
+
+def _words(text: str) -> list[str]:
+    """Letter case, punctuation and articles taken away; all words where nothing else is left."""
+    words = text.casefold().translate(_BLANKS).split()
+    return [word for word in words if word not in _ARTICLES] or words
+
+
+def _exact(prediction: str, answer: str) -> int:
+    return TOP_SCORE * (prediction == answer)
+
+
+def _mention(prediction: str, answer: str) -> int:
+    said, true = _words(prediction), _words(answer)
+    if not true:
+        return _exact(prediction.strip(), answer.strip())
+    if true in (["yes"], ["no"]):
+        return TOP_SCORE * ({"yes", "no"} & set(said) == set(true))
+    n = len(true)
+    return TOP_SCORE * any(said[k : k + n] == true for k in range(len(said) - n + 1))
+
+
+def _overlap(prediction: str, answer: str) -> int:
+    said, true = Counter(_words(prediction)), Counter(_words(answer))
+    both = (said & true).total()
+    if not true:
+        return _exact(prediction.strip(), answer.strip())
+    if said == true:
+        return TOP_SCORE
+    return 1 + 8 * both // (said.total() + true.total()) if both else 0
+
+
+_RULES: dict[str, Callable[[str, str], int]] = {"exact": _exact, "mention": _mention, "words": _overlap}
+RULE_TEXT: dict[str, str] = {
+    "exact": "the prediction is the answer, character by character (ActivityNet-QA's official rule)",
+    "mention": "the answer stands in the prediction as whole words, letter case, punctuation and articles aside; for "
+    "an answer yes or no, the prediction holds this word and not the other",
+    "words": "F1 of the words of prediction and answer, repeats counted: 0 for none, 5 for all, else 1 + 4·F1 rounded "
+    "down, and yes from 3",
+    "animals": f"the claims about animals that prediction and answer share: {animal_judge.RULE}",
+    "label": "the prediction names the answer and no other of the closed labels, by a rule of `scoring.RULE_TEXT`",
+}

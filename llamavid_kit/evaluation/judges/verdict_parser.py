@@ -1,0 +1,259 @@
+"""What a judge's reply says: a verdict, or why it is none.
+
+Takes the reply's text; gives a `Verdict`. Two readers: `strict`, ours, gives no verdict where a reply is not one, and
+says why; `original` does what the scripts of Video-ChatGPT, LLaMA-VID and the study did, their faults included, so
+that their numbers can be made again. Neither runs what it reads: `ast.literal_eval` builds values and calls nothing.
+Who judged, and what was asked, is `judge.py`'s.
+"""
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llamavid_kit.evaluation.statistics import bootstrap_ratio, wilson
+
+Mode = Literal["strict", "original"]
+TOP_SCORE = 5
+MAX_CHARS = 10_000  # a verdict has some 30; CPython's parser may overflow its stack on text that is long and nested
+MAX_SCORE = 10**100  # sums and squares of what lies far beyond would not fit into a float
+_CODE_FENCE = re.compile(r"```(?:python|json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
+_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
+ASKED_AGAIN = "not saved; file stays incomplete and the while-True loop asks again"
+CRASHES = "crashes the final aggregation for the whole run"
+_UNREADABLE = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One item's verdict, or none.
+
+    item: id of what was judged; reply: the judge's words, "" for a rule
+    correct: its yes or no, None where none was asked for (the five axes) or none was given
+    score: 0 to 5, 5 the best; `original` lets other whole numbers pass
+    problem: why this is no verdict, in words that can be counted; "" where it is one
+    """
+
+    item: str
+    correct: bool | None
+    score: int | None
+    reply: str = ""
+    problem: str = ""
+
+
+def read(item: str, reply: str, *, mode: Mode = "strict", yes_no: bool = True) -> Verdict:
+    """The verdict in a judge's `reply` about `item`.
+
+    yes_no: a yes or no was asked for beside the score, as for question answering; False for the five axes.
+    Raises ValueError for an unknown mode; never for a reply.
+    """
+    if mode == "strict":
+        return read_strict(item, reply, yes_no=yes_no)
+    if mode != "original":
+        raise ValueError(f"mode={mode!r} is not known; choose strict or original")
+    found = read_original(reply, yes_no=yes_no)
+    if found.error:
+        stage = "asked again" if found.effect == ASKED_AGAIN else "crash"
+        return Verdict(item, None, None, reply, f"{stage} in the original ({found.error.split(':')[0]})")
+    return Verdict(item, found.verdict == "yes" if yes_no else None, found.int_score, reply)
+
+
+# --- strict
+
+
+def read_strict(item: str, reply: str, *, yes_no: bool = True) -> Verdict:
+    """A verdict is one dictionary and no other word, with the keys that were asked for and none else.
+
+    "pred" is yes or no, in any letter case; "score" a whole number from 0 to 5, in quotes or not. JSON and Python's way
+    of writing are read alike; blanks, one code fence and one full stop around it are form, not meaning, and pass.
+    Anything else is no verdict: nothing is rounded, completed or picked out of a sentence.
+    """
+
+    def none(problem: str) -> Verdict:
+        return Verdict(item, None, None, reply, problem)
+
+    if not reply.strip():
+        return none("empty reply")
+    if len(reply) > MAX_CHARS:
+        return none("too long for a verdict")
+    pairs = _dictionary(_bare(reply))
+    if pairs is None:
+        return none("not one dictionary alone")
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        return none("a key twice")
+    if set(found) != ({"pred", "score"} if yes_no else {"score"}):
+        return none("other keys than asked for")
+    said = found.get("pred")
+    if yes_no and not (isinstance(said, str) and said.strip().lower() in ("yes", "no")):
+        return none("neither yes nor no")
+    score = _whole_number(found["score"])
+    if score is None:
+        return none("score is not a whole number")
+    if not 0 <= score <= TOP_SCORE:
+        return none(f"score is not from 0 to {TOP_SCORE}")
+    return Verdict(item, said.strip().lower() == "yes" if yes_no else None, score, reply)
+
+
+def _bare(reply: str) -> str:
+    """Without the blanks, the code fence and the full stop around it."""
+    text = reply.strip()
+    if fenced := _CODE_FENCE.fullmatch(text):
+        text = fenced[1]
+    return text.removesuffix(".").rstrip()
+
+
+def _dictionary(text: str) -> list[tuple[str, Any]] | None:
+    """(key, value) of the one flat dictionary that `text` is, in JSON or Python; None where it is anything else."""
+    try:
+        found = json.loads(text, object_pairs_hook=lambda pairs: ("object", pairs))
+        return found[1] if isinstance(found, tuple) else None
+    except (ValueError, RecursionError):
+        pass
+    try:
+        node = ast.parse(text, mode="eval").body
+        if not isinstance(node, ast.Dict) or not all(isinstance(key, ast.Constant) for key in node.keys):
+            return None
+        return [(key.value, ast.literal_eval(value)) for key, value in zip(node.keys, node.values, strict=True)]
+    except _UNREADABLE:
+        return None
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,3}", value.strip()):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+# --- original
+
+
+@dataclass(frozen=True)
+class OriginalReading:
+    """What became of a reply in the original: see `read_original`.
+
+    value: what `ast.literal_eval` made of it; int_score: what went into the mean; verdict: "yes" or "no"
+    error: type and text of what was raised, without addresses; effect: what that did to the run; "" both where nothing
+    """
+
+    value: Any = None
+    int_score: int | None = None
+    verdict: str | None = None
+    error: str = ""
+    effect: str = ""
+
+
+def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
+    """`annotate` and the sums at the end of eval_*_qa.py and evaluate_benchmark_*.py, for one reply.
+
+    Faults that are kept: any "yes" or else "no" inside the word decides, so "not sure" and "unknown" are a no; 4.8
+    becomes 4; 7 and -1 enter the mean. Where the original raises, this says what and what followed: `ASKED_AGAIN`, for
+    ever, or `CRASHES`. Departures: a reply above `MAX_CHARS` is not parsed (as if too complex), what JSON cannot hold,
+    which left half a file behind, counts as the crash it led to, and so does a score beyond `MAX_SCORE`, whose mean
+    the original could not compute.
+    """
+    try:
+        if len(reply) > MAX_CHARS:
+            raise MemoryError("too complex")
+        value = ast.literal_eval(reply)
+    except _UNREADABLE as error:
+        return OriginalReading(error=_shown(error), effect=ASKED_AGAIN)
+    score, verdict = None, None
+    try:
+        saved = json.loads(json.dumps(value))
+        score = int(saved["score"])
+        if abs(score) > MAX_SCORE:
+            score = None
+            raise OverflowError("integer division result too large for a float")
+        if yes_no:
+            verdict = _original_verdict(saved)
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, _InvalidPredictionError) as error:
+        return OriginalReading(value, score, None, _shown(error), CRASHES)
+    return OriginalReading(value, score, verdict)
+
+
+class _InvalidPredictionError(Exception):
+    """`raise Exception("Invalid prediction")` of the original."""
+
+
+def _original_verdict(saved: dict[str, Any]) -> str:
+    said = saved["pred"] if "pred" in saved else saved["predicted"]
+    for verdict in ("yes", "no"):
+        if verdict in said.lower():
+            return verdict
+    raise _InvalidPredictionError("Invalid prediction")
+
+
+def _shown(error: BaseException) -> str:
+    name = "Exception" if isinstance(error, _InvalidPredictionError) else type(error).__name__
+    return _ADDRESS.sub(" object", f"{name}: {error}")
+
+
+# --- sums
+
+
+@dataclass(frozen=True)
+class JudgeTable:
+    """What one judge's verdicts on one arm are worth.
+
+    n: items judged; n_verdicts: those with a verdict; yes, no: of those, 0 both where no yes or no was asked for
+    accuracy: yes / (yes + no), as published; wilson95: its interval; None where there is no yes or no
+    accuracy_between: with every item without a verdict counted as no, and as yes
+    score: mean of the scores; score95: bootstrap interval over videos (over items where no video is known)
+    problems: why there was no verdict → how often
+    """
+
+    n: int
+    n_verdicts: int
+    yes: int
+    no: int
+    accuracy: float | None
+    wilson95: tuple[float, float] | None
+    accuracy_between: tuple[float, float] | None
+    score: float | None
+    score95: tuple[float, float] | None
+    problems: dict[str, int]
+
+    @property
+    def no_verdict(self) -> int:
+        return self.n - self.n_verdicts
+
+
+def table(verdicts: Sequence[Verdict], *, videos: Sequence[str] | None = None, seed: int = 0) -> JudgeTable:
+    """Counts, accuracy and mean score of `verdicts`; `videos[i]` is the video of `verdicts[i]`.
+
+    Raises ValueError for no verdicts, an item judged twice, and lists of unequal length.
+    """
+    if twice := [item for item, n in Counter(v.item for v in verdicts).items() if n > 1]:
+        raise ValueError(f"item {twice[0]!r} is judged twice ({len(twice)} such items); expected one verdict an item")
+    if not verdicts or (videos is not None and len(videos) != len(verdicts)):
+        n_videos = "no list" if videos is None else len(videos)
+        raise ValueError(f"{len(verdicts)} verdicts, {n_videos} of videos: expected at least one, and as many")
+    given = [v for v in verdicts if not v.problem]
+    yes, no = sum(v.correct is True for v in given), sum(v.correct is False for v in given)
+    missing = len(verdicts) - len(given)
+    asked = yes + no > 0
+    totals: dict[str, list[int]] = {}
+    for v, video in zip(verdicts, videos or [v.item for v in verdicts], strict=True):
+        if not v.problem:
+            total = totals.setdefault(video, [0, 0])
+            total[0] += v.score
+            total[1] += 1
+    parts, wholes = zip(*totals.values(), strict=True) if totals else ((), ())
+    return JudgeTable(
+        n=len(verdicts),
+        n_verdicts=len(given),
+        yes=yes,
+        no=no,
+        accuracy=yes / (yes + no) if asked else None,
+        wilson95=wilson(yes, yes + no) if asked else None,
+        accuracy_between=(yes / len(verdicts), (yes + missing) / len(verdicts)) if asked else None,
+        score=sum(parts) / sum(wholes) if given else None,
+        score95=bootstrap_ratio(parts, wholes, bounds=(0, TOP_SCORE), seed=seed) if given else None,
+        problems=dict(Counter(v.problem for v in verdicts if v.problem).most_common()),
+    )

@@ -1,0 +1,235 @@
+"""From replies to a table: which label a reply names, and what an arm's labels are worth.
+
+Takes reply texts and true labels; gives counts, accuracies and a confusion matrix. A reply that names no label under
+the chosen rule stays unlabelled: it counts as wrong and has its own column, and is never guessed. How sure the numbers
+are and how two arms compare is left to `statistics`; replies in sentences are left to `animal_judge`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+from sklearn.metrics import confusion_matrix, f1_score, recall_score
+
+from llamavid_kit.evaluation.statistics import wilson
+
+NO_LABEL = "no label"
+RuleName = Literal["exact", "normalised", "unique_mention", "first_mention", "last_mention", "exact_plus_Road_prefix"]
+
+
+@lru_cache(maxsize=64)
+def _mention_pattern(labels: tuple[str, ...]) -> re.Pattern:
+    """Any label as whole words, an "s" after it allowed, longer labels first: "Road Accident" before "Road"."""
+    longest_first = sorted(labels, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})s?(?!\w)", re.IGNORECASE)
+
+
+def _by_lower(labels: Sequence[str]) -> dict[str, str]:
+    by_lower = {label.lower(): label for label in labels}
+    if len(by_lower) < len(labels) or not labels or not all(labels):
+        raise ValueError(f"labels={tuple(labels)}: expected different, non-empty labels, letter case aside")
+    return by_lower
+
+
+def mentions(reply: str, labels: Sequence[str]) -> list[str]:
+    """Every label that `reply` mentions, in reading order, with repeats; case is ignored, words are whole."""
+    by_lower = _by_lower(labels)
+    return [by_lower[found.lower()] for found in _mention_pattern(tuple(labels)).findall(reply)]
+
+
+def _exact(reply: str, labels: Sequence[str]) -> str | None:
+    return reply if reply in labels else None
+
+
+def _normalised(reply: str, labels: Sequence[str]) -> str | None:
+    return _by_lower(labels).get(reply.strip(" \t\r\n\"'.").lower())
+
+
+def _unique_mention(reply: str, labels: Sequence[str]) -> str | None:
+    named = set(mentions(reply, labels))
+    return named.pop() if len(named) == 1 else None
+
+
+def _first_mention(reply: str, labels: Sequence[str]) -> str | None:
+    return next(iter(mentions(reply, labels)), None)
+
+
+def _last_mention(reply: str, labels: Sequence[str]) -> str | None:
+    return next(reversed(mentions(reply, labels)), None)
+
+
+def _exact_plus_road(reply: str, labels: Sequence[str]) -> str | None:
+    return "Road Accident" if reply == "Road" and "Road Accident" in labels else _exact(reply, labels)
+
+
+RULES: dict[str, Callable[[str, Sequence[str]], str | None]] = {
+    "exact": _exact,
+    "normalised": _normalised,
+    "unique_mention": _unique_mention,
+    "first_mention": _first_mention,
+    "last_mention": _last_mention,
+    "exact_plus_Road_prefix": _exact_plus_road,
+}
+RULE_TEXT: dict[str, str] = {
+    "exact": "the reply equals one of the labels",
+    "normalised": "as exact, after blanks, quotes and full stops at the ends and letter case are taken away",
+    "unique_mention": "exactly one label is mentioned, as whole words, letter case aside, a plural s allowed",
+    "first_mention": "the first label mentioned",
+    "last_mention": "the last label mentioned",
+    "exact_plus_Road_prefix": 'as exact, and the reply "Road" counts as Road Accident (the study\'s Figure 5)',
+}
+
+
+def label_of(reply: str, labels: Sequence[str], *, rule: RuleName = "normalised") -> str | None:
+    """The label that `reply` names under `rule` (`RULE_TEXT` says each in words), or None: never a guess.
+
+    The mention rules do not understand a "no": "there is no robbery" mentions Robbery. Raises ValueError for an
+    unknown rule, and for labels that differ in letter case only.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r} is not known; choose one of {', '.join(RULES)}")
+    return RULES[rule](reply, labels)
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """One class of one arm. n: clips of the class; correct: of those; predicted: clips that were given this label."""
+
+    n: int
+    correct: int
+    predicted: int
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the class's clips answered right (per-class accuracy); None where the class has no clips."""
+        return self.correct / self.n if self.n else None
+
+    @property
+    def precision(self) -> float:
+        return self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.correct / (self.n + self.predicted) if self.n + self.predicted else 0.0
+
+    @property
+    def wilson95(self) -> tuple[float, float]:
+        return wilson(self.correct, self.n)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What always answering the most frequent class gets (the first in label order among equals)."""
+
+    label: str
+    correct: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """What one arm scored. `confusion[i][j]`: clips of class `labels[i]` that were given `columns[j]`.
+
+    columns: the labels, then "no label" where an answer named none
+    balanced_accuracy: mean recall of the classes that occur; macro_f1: mean F1 of the classes that occur or were
+    predicted (scikit-learn's own choice; 0 where a class was never predicted)
+    """
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    balanced_accuracy: float
+    macro_f1: float
+
+    @property
+    def n(self) -> int:
+        return sum(map(sum, self.confusion))
+
+    @property
+    def correct(self) -> int:
+        return sum(row[i] for i, row in enumerate(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def wilson95(self) -> tuple[float, float]:
+        return wilson(self.correct, self.n)
+
+    @property
+    def no_label(self) -> int:
+        return sum(row[-1] for row in self.confusion) if len(self.columns) > len(self.labels) else 0
+
+    @cached_property
+    def per_class(self) -> dict[str, ClassCount]:
+        return {
+            label: ClassCount(n=sum(row), correct=row[i], predicted=sum(r[i] for r in self.confusion))
+            for i, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True))
+        }
+
+    @property
+    def baseline(self) -> Baseline:
+        label = max(self.labels, key=lambda name: self.per_class[name].n)
+        return Baseline(label=label, correct=self.per_class[label].n, n=self.n)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: n, correct, accuracy, wilson95, balanced_accuracy, macro_f1, no_label, per_class, labels, …"""
+        per_class = {name: {**asdict(c), "wilson95": list(c.wilson95)} for name, c in self.per_class.items()}
+        return {
+            "n": self.n,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "wilson95": list(self.wilson95),
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
+            "no_label": self.no_label,
+            "per_class": per_class,
+            "labels": list(self.labels),
+            "columns": list(self.columns),
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+
+def score(truths: Sequence[str], answers: Sequence[str | None], *, labels: Sequence[str]) -> ArmTable:
+    """The table of one arm: `answers[i]` is the label given to the clip whose true label is `truths[i]`, or None.
+
+    Raises ValueError for no clips, unequal lengths, and a truth or answer outside `labels` (map replies with
+    `label_of` first).
+    """
+    labels = tuple(labels)
+    _by_lower(labels)
+    if len(truths) != len(answers) or not len(truths):
+        raise ValueError(f"{len(truths)} true labels and {len(answers)} answers: expected as many, at least one")
+    if outside := sorted({str(x) for x in (*truths, *answers) if x not in labels and x is not None}):
+        raise ValueError(f"{outside} are not among the labels {labels}; map replies with label_of first")
+    if None in truths or NO_LABEL in labels:
+        raise ValueError(f"every clip needs a true label, and {NO_LABEL!r} cannot be one")
+    given = [NO_LABEL if a is None else a for a in answers]
+    columns = labels + ((NO_LABEL,) if None in answers else ())
+    matrix = confusion_matrix(truths, given, labels=list(columns))[: len(labels)]
+    occurring = [label for label in labels if label in set(truths)]
+    seen = [label for label in labels if label in set(truths) | set(given)]
+    return ArmTable(
+        labels=labels,
+        columns=columns,
+        confusion=tuple(tuple(int(x) for x in row) for row in matrix),
+        balanced_accuracy=float(recall_score(truths, given, labels=occurring, average="macro", zero_division=0)),
+        macro_f1=float(f1_score(truths, given, labels=seen, average="macro", zero_division=0)),
+    )
+
+
+def collapse(labels: Sequence[str | None], *, keep: str, other: str = "Anomaly") -> list[str | None]:
+    """Every label but `keep` becomes `other` (Figure 4's anomaly against normal); None stays None.
+
+    Score the result with `labels=(other, keep)`. Raises ValueError where `other` is `keep`.
+    """
+    if keep == other:
+        raise ValueError(f"keep={keep!r} and other={other!r} are the same label; choose another word for the rest")
+    return [label if label is None or label == keep else other for label in labels]

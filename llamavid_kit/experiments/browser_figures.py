@@ -1,0 +1,217 @@
+"""What the PredictionBrowser shows, as tables and figures: a cell's clips, every arm's reply, what the arm saw.
+
+Input: a `run_folder.Run`. `cell_clips`, `replies`, `probabilities` and `receipt` read it; `matrix` and `chances` are
+for the screen, `picture` for print.
+"""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+
+from llamavid_kit.data.sampling import EPSILON_S
+from llamavid_kit.evaluation.scoring import NO_LABEL
+from llamavid_kit.experiments.report import tables as report_tables
+from llamavid_kit.experiments.run import Run
+from llamavid_kit.viz import plots
+from llamavid_kit.viz.explorers.shell import GREY, LAYOUT, VERMILION, colour_scale
+from llamavid_kit.viz.look import house_figure
+
+N_SHOWN, LONGEST_LINE = 8, 68  # frames of a clip; letters of a line in the static picture
+Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8
+ALL = "any answer"
+
+
+def cell_clips(run: Run, key: str, truth: str, answered: str) -> pd.DataFrame:
+    """The arm's rows whose true label is `truth` and whose answer is `answered` (NO_LABEL and ALL too)."""
+    rows = run.arms[(run.arms["key"] == key) & (run.arms["truth"] == truth)]
+    if answered == ALL:
+        return rows
+    return rows[rows["label"].isna() if answered == NO_LABEL else rows["label"] == answered]
+
+
+def replies(run: Run, clip: str) -> pd.DataFrame:
+    """What each arm said of one clip: arm, answering, reply, label, right, n_frames."""
+    rows = run.arms[run.arms["clip"] == clip]
+    return pd.DataFrame(
+        {
+            "arm": rows["arm"],
+            "answering": rows["answering"],
+            "reply": rows["reply"],
+            "label": rows["label"].where(rows["label"].notna(), NO_LABEL),
+            "right": rows["correct"].astype(bool),
+            "n_frames": rows["timestamps_s"].map(len),
+        }
+    ).reset_index(drop=True)
+
+
+def probabilities(run: Run, clip: str) -> pd.DataFrame:
+    """label × arm: the likelihoods of the choices made to sum to 1 over the closed set, of arms that have them."""
+    if "log_likelihood" not in run.arms:
+        return pd.DataFrame(index=run.labels)
+    rows = run.arms[(run.arms["clip"] == clip) & run.arms["log_likelihood"].map(lambda x: isinstance(x, dict))]
+    table = {}
+    for row in rows.itertuples():
+        values = np.array([row.log_likelihood[label] for label in run.labels])
+        share = np.exp(values - values.max())
+        table[row.arm] = share / share.sum()
+    return pd.DataFrame(table, index=run.labels)
+
+
+def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Of the frames that the arm saw of a clip: their seconds, whether each is in an event, and both in a sentence."""
+    row = run.arms[(run.arms["key"] == key) & (run.arms["clip"] == clip)].iloc[0]
+    times, events = np.array(row["timestamps_s"], float), run.test.set_index("clip").loc[clip, "events"]
+    inside = np.zeros(len(times), bool)
+    for start_s, end_s in events:
+        inside |= (times >= start_s - EPSILON_S) & (times < end_s - EPSILON_S)
+    if not events:
+        return times, inside, f"{row['arm']} saw {len(times)} frames; no event is marked in this clip."
+    spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
+    said = f"{row['arm']} saw {len(times)} frames, {inside.sum()} of them in the event ({spans})"
+    return times, inside, said + ("." if inside.any() else ": it lies between two frames.")
+
+
+def chosen_frames(inside: np.ndarray, n: int = N_SHOWN) -> list[int]:
+    """At most n positions, evenly chosen; where an event was seen but lies in none, the nearest one moves to it."""
+    at = np.arange(0, len(inside), -(-len(inside) // n))
+    hits = np.flatnonzero(inside)
+    if len(hits) and not inside[at].any():
+        event = hits[len(hits) // 2]
+        at[np.abs(at - event).argmin()] = event
+    return at.tolist()
+
+
+def matrix(run: Run, key: str) -> go.Figure:
+    """The arm's confusion matrix: colour is the share of the row, the number counts clips, as `plots.confusion`."""
+    arm = run.arm(key)
+    counts = np.asarray(arm["confusion"], dtype=int)
+    totals = counts.sum(1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    fig = go.Figure(
+        go.Heatmap(
+            z=share,
+            x=list(arm["columns"]),
+            y=list(arm["labels"]),
+            zmin=0,
+            zmax=1,
+            colorscale=colour_scale("Blues"),
+            text=np.where(counts > 0, counts.astype(str), ""),
+            texttemplate="%{text}",
+            textfont={"size": 14},
+            xgap=1,
+            ygap=1,
+            hovertemplate="%{y}, answered %{x}: %{text} (%{z:.0%} of the row)<extra></extra>",
+            colorbar={"title": {"text": "of the row", "side": "right"}, "tickformat": ".0%"},
+        )
+    )
+    fig.update_yaxes(autorange="reversed", title="true class", ticklabelstandoff=6)
+    fig.update_xaxes(title="answered", tickangle=-40)
+    fig.update_layout(
+        LAYOUT,
+        title=report_tables.where(run, run.shown(arm)),
+        height=190 + 34 * len(counts),
+        margin={"l": 160, "r": 20, "t": 60, "b": 130},
+    )
+    return fig
+
+
+def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Figure:
+    """Bars of `probabilities`, a group a label, in `plots.arm_colours`; an arrow and capitals mark the true label."""
+    fig = go.Figure()
+    for arm in table:
+        fig.add_trace(
+            go.Bar(
+                x=[_marked(x, truth) for x in table.index],
+                y=table[arm],
+                name=arm,
+                marker={"color": to_hex(colours[arm])},
+            )
+        )
+    fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
+    fig.update_layout(
+        LAYOUT,
+        title="Probability of each choice (sums to 100%)",
+        height=380,
+        barmode="group",
+        legend={"orientation": "h", "y": -0.45},
+    )
+    return fig
+
+
+def _marked(label: str, truth: str) -> str:
+    return f"→ {label.upper()}" if label == truth else label
+
+
+@house_figure
+def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
+    """The confusion matrix, the clip's cell framed; below it what each arm said of the clip and how likely it found
+    each choice, with the clip's frames where they were found."""
+    arm = run.arm(key)
+    heights = [
+        2.6 + 0.5 * len(arm["labels"]),
+        *([1.7] if frames else []),
+        *([0.6 + max(2.6, 0.27 * len(run.summary["arms"]))] if clip else []),
+    ]
+    fig = plt.figure(figsize=(11, sum(heights)))
+    parts = np.atleast_1d(fig.subfigures(len(heights), 1, height_ratios=heights))
+    ax = parts[0].subplots()
+    plots.confusion.__wrapped__(
+        arm["confusion"], arm["labels"], arm["columns"], ax=ax, title=report_tables.where(run, run.shown(arm))
+    )
+    if clip:
+        ax.add_patch(Rectangle(_cell(run, key, clip), 1, 1, fill=False, ec=VERMILION, lw=3.5, clip_on=False))
+    if frames:
+        for ax, (time_s, inside, frame) in zip(
+            parts[1].subplots(1, len(frames), squeeze=False)[0], frames, strict=True
+        ):
+            ax.imshow(frame)
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.set_title(f"{time_s:.1f} s", fontsize=11, loc="center", color=VERMILION if inside else GREY)
+    if clip:
+        _said(parts[-1], run, key, clip)
+    return fig
+
+
+def _cell(run: Run, key: str, clip: str) -> tuple[int, int]:
+    """(column, row) of the clip in the arm's confusion matrix."""
+    arm, row = run.arm(key), run.arms[(run.arms["key"] == key) & (run.arms["clip"] == clip)].iloc[0]
+    label = NO_LABEL if pd.isna(row["label"]) else row["label"]
+    return list(arm["columns"]).index(label), list(arm["labels"]).index(row["truth"])
+
+
+def _said(part, run: Run, key: str, clip: str) -> None:
+    """Draws the replies of all arms as lines, and beside them the probabilities of the choices as bars."""
+    table, truth = probabilities(run, clip), run.arms.loc[run.arms["clip"] == clip, "truth"].iloc[0]
+    replied = [
+        f"{'right' if x.right else 'wrong'}  {x.arm}, {x.answering}: {x.reply}" for x in replies(run, clip).itertuples()
+    ]
+    lines = [f"{clip}, true: {truth}", receipt(run, key, clip)[2], "", *replied]
+    left, right = part.subfigures(1, 2, width_ratios=(1.15, 1)) if len(table.columns) else (part, None)
+    wide = LONGEST_LINE * (1 if right else 2)
+    left.text(
+        0.02,
+        0.97,
+        "\n".join(textwrap.fill(x, wide, max_lines=2, placeholder=" …") for x in lines),
+        va="top",
+        fontsize=10.5,
+    )
+    if right:
+        colours = plots.arm_colours(run.arms)
+        ax = right.subplots()
+        table.plot.bar(ax=ax, color=[colours[arm] for arm in table], width=0.82, ylim=(0, 1))
+        ax.set_xticklabels([_marked(x, truth) for x in table.index], rotation=35, ha="right", fontsize=10)
+        ax.set_ylabel("probability of the choice", fontsize=11)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.grid(axis="x", visible=False)
+        ax.legend(fontsize=9, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+
+def right_or_wrong(correct: bool) -> str:
+    return "right" if correct else "wrong"

@@ -1,0 +1,149 @@
+"""Folders that several runs may meet: files that are whole or absent, and a record of what a folder was begun with.
+
+Text is read back with an error that names file and line.
+"""
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, text: str) -> None:
+    """All of the file or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def read_text(path: Path, *, encoding: str = "utf-8", way_out: str = "save it as UTF-8 and try again") -> str:
+    """As `Path.read_text`; ValueError naming the file, the line and `way_out` where it is not UTF-8.
+
+    encoding: "utf-8-sig" for files from elsewhere, which may begin with a mark
+    """
+    return io.StringIO(decoded(path.read_bytes(), path, encoding=encoding, way_out=way_out), newline=None).getvalue()
+
+
+def csv_text(path: Path) -> io.StringIO:
+    """A CSV file for `csv`, line ends as they are; ValueError as of `read_text`."""
+    content = decoded(path.read_bytes(), path, encoding="utf-8-sig", way_out="save the sheet as CSV UTF-8")
+    return io.StringIO(content, newline="")
+
+
+def decoded(content: bytes, path: Path, *, encoding: str = "utf-8", way_out: str) -> str:
+    """The text of what was read from `path`, line ends as they are; ValueError as of `read_text`."""
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
+        raise ValueError(f"{path}, line {line} is not UTF-8 (byte 0x{byte:02x}); {way_out}") from None
+
+
+def read_json(path: Path, *, way_out: str) -> Any:
+    """What stands in a JSON file; ValueError naming the file and `way_out` where it is none."""
+    try:
+        return json.loads(read_text(path, way_out=way_out))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}); {way_out}") from None
+
+
+def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Write `record` to `path`, or compare it with what stands there: name → (there, asked) of all that differs."""
+    record = json.loads(json.dumps(record))
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(record, indent=1))
+        return {}
+    there = read_json(path, way_out="give another folder, or delete this one")
+    names = sorted(there.keys() | record.keys())
+    return {name: (there.get(name), record.get(name)) for name in names if there.get(name) != record.get(name)}
+
+
+BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
+
+
+def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
+    """How many of `n` replies stand in `path`, cut to whole batches; a new file gets `{what: head}` as first line.
+
+    Raises ValueError where the file was begun with another head and holds replies, naming what differs.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = json.dumps({what: head}) + "\n"
+    found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
+    text = decoded(found[: found.rfind(b"\n") + 1], path, way_out=BEGIN_AGAIN)
+    whole = [line + "\n" for line in text.split("\n")[:-1]]
+    if whole and whole[0] != header:
+        differing = _differing(path, whole[0], head, what)
+        if len(whole) > 1:
+            raise ValueError(f"{path} belongs to another {what}: {differing}; give another output folder")
+    n_lines = max(0, len(whole) - 1)
+    done = n if n_lines == n else n_lines // batch * batch
+    kept = "".join([header, *whole[1 : 1 + done]])
+    if found != kept.encode():
+        write_whole(path, kept)
+    return done
+
+
+def _differing(path: Path, line: str, head: dict[str, Any], what: str) -> str:
+    """What the first line says otherwise than `head`, in words."""
+    there = _parsed(path, 1, line)
+    there = there.get(what)
+    if not isinstance(there, dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another output folder")
+    asked = json.loads(json.dumps(head))
+    names = [name for name in dict.fromkeys([*there, *asked]) if there.get(name) != asked.get(name)]
+    said = [f"{name} {there.get(name)!r:.80}, now {asked.get(name)!r:.80}" for name in names]
+    return "; ".join(said) or "the order of its settings"
+
+
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; {BEGIN_AGAIN}")
+    return found
+
+
+def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Writes a batch of replies as one piece, safe on the disk when this returns."""
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_head(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], int]:
+    """A file's head and how many whole lines follow it. Raises ValueError where its first line is no such head."""
+    first, _, rest = path.read_bytes().partition(b"\n")
+    return _head(path, _parsed(path, 1, first.decode("utf-8", "replace")), what), rest.count(b"\n")
+
+
+def _head(path: Path, line: dict[str, Any], what: str) -> dict[str, Any]:
+    if not isinstance(line.get(what), dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
+    return line[what]
+
+
+def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON object, or no UTF-8."""
+    lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
+    head, *replies = (_parsed(path, number, line) for number, line in enumerate(lines, 1))
+    return _head(path, head, what), replies
+
+
+def read_texts(path: Path, *, what: str = "run") -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """As `read_replies`, of a file whose lines are {"id", "reply"}: (id, reply) of each. ValueError names another."""
+    head, lines = read_replies(path, what=what)
+    for number, line in enumerate(lines, 2):
+        if not (isinstance(line.get("id"), str) and isinstance(line.get("reply"), str)):
+            raise ValueError(f"{path}, line {number} has no id and reply, both text: {str(line)!r:.80}; {BEGIN_AGAIN}")
+    return head, [(line["id"], line["reply"]) for line in lines]
+
+
+class CheckpointError(ValueError):
+    """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""

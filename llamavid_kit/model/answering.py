@@ -1,0 +1,151 @@
+"""Answers about many clips: generated, or as the likelihood of each closed choice.
+
+`VideoModel` is the one protocol through which an ablation reaches a model: clips and a question in, `Reply` out, so
+that another video LLM can take an arm. `LlamaVidAnswerer` is ours, on cached frame tokens. Which label a reply means is
+decided in `evaluation.scoring`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.llama_vid import LlamaVid
+
+
+class VideoModel(Protocol):
+    """What an ablation asks of a model. All clips of one call share the question."""
+
+    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
+        """A free reply to the question for each clip, greedily decoded."""
+
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
+        """The likeliest of `choices` for each clip, with the likelihood of every choice, and its length if known."""
+
+
+@runtime_checkable
+class ClipModel(Protocol):
+    """What a video benchmark asks of a model that can look once for several questions; any `VideoModel` will do."""
+
+    def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+        """A free reply to each question about one clip, greedily decoded: what `generate` says to it alone."""
+
+
+class ImageModel(Protocol):
+    """What an image benchmark asks of a model: each picture has a question of its own."""
+
+    def look(
+        self, pictures: Sequence[Path | np.ndarray], prompts: Sequence[str], *, queries: Sequence[str], pad: bool
+    ) -> list[Reply]:
+        """A free reply to each picture's prompt, greedily decoded. `queries`: what a text decoder is asked of each."""
+
+
+@dataclass
+class LlamaVidAnswerer:
+    """`VideoModel`, `ClipModel` and `ImageModel` for LLaMA-VID.
+
+    Its frame cache may be shared by adapters of one base.
+    """
+
+    model: LlamaVid
+    cache: FrameCache
+    max_new_tokens: int = 24
+
+    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
+        tokens, times = self._look(clips, question, fps)
+        texts = generate_texts(self.model, question, tokens, max_new_tokens=self.max_new_tokens)
+        return [Reply(text, seen) for text, seen in zip(texts, times, strict=True)]
+
+    def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
+        """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
+        distinct = list(dict.fromkeys(questions))
+        tokens, times = self.cache.tokens_of(clip, distinct, fps=fps)
+        seen = _rounded(times)
+        texts = [
+            generate_texts(self.model, question, [found], max_new_tokens=self.max_new_tokens)[0]
+            for question, found in zip(distinct, tokens, strict=True)
+        ]
+        said = dict(zip(distinct, texts, strict=True))
+        return [Reply(said[question], seen) for question in questions]
+
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
+        tokens, times = self._look(clips, question, fps)
+        table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
+        lengths = {choice: len(answer_ids(self.model, question, choice)) for choice in choices}
+        return [
+            Reply(choices[int(row.argmax())], seen, dict(zip(choices, map(float, row), strict=True)), lengths)
+            for row, seen in zip(table, times, strict=True)
+        ]
+
+    def look(
+        self, pictures: Sequence[Path | np.ndarray], prompts: Sequence[str], *, queries: Sequence[str], pad: bool
+    ) -> list[Reply]:
+        ids = [picture_prompt(self.model, prompt, self.max_new_tokens) for prompt in prompts]
+        tokens = picture_tokens(self.model, pictures, queries, pad=pad)
+        texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
+        return [Reply(text, (0.0,), n_visual=n_visual(seen)) for text, seen in zip(texts, tokens, strict=True)]
+
+    def _look(self, clips: Sequence[Video], question: str, fps: float):
+        found = [self.cache.tokens(clip, question, fps=fps) for clip in clips]
+        return [t for t, _ in found], [_rounded(times) for _, times in found]
+
+
+def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:
+    """Greedy replies to one question about several clips, as one batch."""
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
+    return greedy_texts(model, [prompt] * len(tokens), tokens, max_new_tokens=max_new_tokens)
+
+
+@torch.inference_mode()
+def choice_log_likelihood(
+    model: LlamaVid, question: str, tokens: Sequence[VisualTokens], choices: Sequence[str]
+) -> np.ndarray:
+    """(B clips, K choices) natural log of P(choice and its end | clip, question), summed over the choice's tokens.
+
+    The prompt runs once a clip; its key-value cache is shared by the choices.
+    """
+    if not choices:
+        raise ValueError("no choices to score: give the closed set of answers")
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
+    answers = [answer_ids(model, question, choice) for choice in choices]
+    ids, dtype = torch.tensor([prompt] * len(tokens), device=model.device), model.get_input_embeddings().weight.dtype
+    embeds, mask, _ = model.splice(ids, [[t.to(model.device, dtype)] for t in tokens], side="left")
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    first = model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+    n, k = len(tokens), len(choices)
+    longest = max(map(len, answers))
+    padded = torch.tensor([a + [0] * (longest - len(a)) for a in answers], device=model.device)  # (K, La)
+    real = torch.tensor([[i < len(a) for i in range(longest)] for a in answers], device=model.device)
+    cache = first.past_key_values
+    cache.batch_repeat_interleave(k)
+    rest = model(
+        input_ids=padded.repeat(n, 1),
+        past_key_values=cache,
+        use_cache=True,
+        attention_mask=torch.cat([mask.repeat_interleave(k, 0), real.repeat(n, 1)], 1),
+        position_ids=(positions[:, -1:] + 1).repeat_interleave(k, 0) + torch.arange(longest, device=model.device),
+    )
+    logits = torch.cat([first.logits.repeat_interleave(k, 0), rest.logits[:, :-1]], 1).float()  # (B*K, La, V)
+    picked = logits.log_softmax(-1).gather(2, padded.repeat(n, 1)[..., None])[..., 0]
+    return (picked * real.repeat(n, 1)).sum(1).view(n, k).cpu().numpy()
+
+
+def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
+    """Tokens of `choice` as the whole answer, its end included; ValueError where it runs into the prompt's last one."""
+    prompt = open_prompt(model.tokenizer, model.config.template, question)
+    whole = tokenize(model.tokenizer, template(model.config.template).render([(human_turn(question), choice)]))
+    if whole[: len(prompt)] != prompt:
+        raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")
+    return whole[len(prompt) :]
+
+
+def _rounded(times: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(s), 4) for s in times)

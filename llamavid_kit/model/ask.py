@@ -1,0 +1,200 @@
+"""One question in words: to a clip, a film or a picture, and the reply with its receipt.
+
+`Asking` is mixed into `LlamaVid`, as transformers' `GenerationMixin` is: it walks the three steps (`encode_video →
+frame_tokens → generate`) for one question. What many clips and closed choices need is `answering`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from llamavid_kit.data.films import LongVideo, interleave, movie_turn, show_frames, spread
+from llamavid_kit.data.prompt import IMAGE, open_prompt, stop_ids, template, tokenize
+from llamavid_kit.data.subtitles import frame_texts, read_subtitles
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.planner import check_fits
+
+if TYPE_CHECKING:
+    from llamavid_kit.model.llama_vid import LlamaVid
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer with the receipt of what was seen.
+
+    text: the generated words, or the likeliest choice.
+    timestamps_s: seconds from clip start of the frames that the model saw.
+    log_likelihood: choice → natural log of its probability as the whole answer; empty for generated replies.
+    n_tokens: choice → tokens that its likelihood is a product over, the answer's end included; empty like that.
+    notes: what a reader of the answer must know (a model outside its world, a clip slower than the fps asked for).
+    n_visual: tokens that the frames took in the language model's context; None where a model does not say.
+    tokens: the frame tokens with the attention map; only from `ask`. Tensors: not in what `repr` shows.
+    """
+
+    text: str
+    timestamps_s: tuple[float, ...]
+    log_likelihood: dict[str, float] = field(default_factory=dict)
+    n_tokens: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    n_visual: int | None = None
+    tokens: VisualTokens | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *(f"note: {note}" for note in self.notes)])
+
+
+class Asking:
+    """`ask` and `ask_image`, for `LlamaVid`."""
+
+    def ask(
+        self: "LlamaVid",
+        video: Video | LongVideo | Path | str,
+        question: str,
+        *,
+        fps: float = 1.0,
+        max_new_tokens: int = 64,
+        subtitles: Path | str | None = None,
+    ) -> Reply:
+        """One question about one clip; the reply holds the frame tokens with the attention map.
+
+        Args:
+            video: a clip, or a film's features (`films.import_features`), which bring their own rate and subtitles.
+            subtitles: .srt or .vtt of the clip: each frame is followed by what is said, in the original's movie prompt
+                (`run_llamavid_movie.py`). The text decoder is asked the bare question, as there.
+
+        Frames are decoded and encoded in chunks and only their tokens are kept, so a clip of any length passes.
+        Raises VideoError for a clip that cannot be read, and ValueError, with the way out, for one too long for the
+        model.
+        """
+        if isinstance(video, LongVideo):
+            if subtitles is not None:
+                raise ValueError("a feature file brings its own subtitles; leave subtitles out")
+            return _ask_film(self, video, question, max_new_tokens)
+        video = video if isinstance(video, Video) else Video(video)
+        sample, config = video.sample(fps), self.config
+        if subtitles is None:
+            prompt, n_slots = open_prompt(self.tokenizer, config.template, question), 1
+        else:
+            texts = frame_texts(read_subtitles(subtitles), sample.timestamps_s, end_s=video.duration_s)
+            slots = interleave(texts, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
+            prompt, n_slots = movie_prompt(self, question, slots), len(sample) * config.tokens_per_frame()
+        check_fits(config, n_frames=len(sample), n_prompt=len(prompt) - n_slots + max_new_tokens, fps=fps)
+        with torch.inference_mode():
+            parts = [self.frame_tokens(features, question) for _, features in self.encode_video(video, sample.indices)]
+        tokens = VisualTokens.cat(parts)
+        text = greedy_texts(self, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
+        notes = _world(config)
+        if fps > video.fps * 1.001:
+            notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
+        times = tuple(float(t) for t in sample.timestamps_s)
+        return Reply(text, times, notes=tuple(notes), n_visual=n_visual(tokens), tokens=tokens)
+
+    def ask_image(
+        self: "LlamaVid",
+        image: Path | str | np.ndarray,
+        question: str,
+        *,
+        pad: bool = True,
+        max_new_tokens: int = 64,
+    ) -> Reply:
+        """One question about one picture: a file that Pillow reads, or (H, W, 3) uint8 RGB.
+
+        pad: pad to a square with the mean colour, as the original answers image benchmarks (`image_aspect_ratio`
+        "pad"); otherwise the centre square is seen, as with video. A file's rotation mark is not followed, as in the
+        original. Raises ValueError for a file that is no picture, and for a prompt too long for the model.
+        """
+        image = image if isinstance(image, np.ndarray) else read_picture(image)
+        prompt = picture_prompt(self, question, max_new_tokens)
+        tokens = picture_tokens(self, [image], [question], pad=pad)[0]
+        text = greedy_texts(self, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
+        return Reply(text, (0.0,), notes=tuple(_world(self.config)), n_visual=n_visual(tokens), tokens=tokens)
+
+
+@torch.inference_mode()
+def greedy_texts(
+    model: "LlamaVid", prompts: Sequence[list[int]], tokens: Sequence[VisualTokens], *, max_new_tokens: int
+) -> list[str]:
+    """Greedy replies to prompts (ids with one slot each) about as many clips, as one batch."""
+    longest, dtype = max(map(len, prompts)), model.get_input_embeddings().weight.dtype
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+    mask = torch.tensor([[False] * (longest - len(p)) + [True] * len(p) for p in prompts])
+    new = model.generate(
+        ids.to(model.device),
+        visual=[[t.to(model.device, dtype)] for t in tokens],
+        attention_mask=mask.to(model.device),
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=model.tokenizer.pad_token_id,
+        eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1],
+    )
+    return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+def n_visual(tokens: VisualTokens) -> int:
+    """Tokens that a clip's frames take in the language model's context."""
+    return len(tokens) * (1 + tokens.content.shape[1])
+
+
+def movie_prompt(model: "LlamaVid", question: str, slots: str) -> list[int]:
+    """Ids of the movie prompt, one slot for each `<image>` of `slots`. Image marks stand around all of them, once."""
+    form = template(model.config.template)
+    turn = show_frames(movie_turn(question), slots, marks=form.image_mark != IMAGE)
+    return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
+
+
+def read_picture(image: Path | str) -> np.ndarray:
+    """A picture file → (H, W, 3) uint8 RGB. FileNotFoundError, and ValueError for a file that is no picture."""
+    path = Path(image)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; expected a picture")
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a picture ({error}); convert it to PNG or JPEG") from error
+
+
+def picture_prompt(model: "LlamaVid", question: str, max_new_tokens: int) -> list[int]:
+    """Ids of the prompt about one picture; ValueError where the model has no room for it."""
+    ids = open_prompt(model.tokenizer, model.config.template, question)
+    check_fits(model.config, n_frames=1, n_prompt=len(ids) - 1 + max_new_tokens, fps=1)
+    return ids
+
+
+@torch.inference_mode()
+def picture_tokens(
+    model: "LlamaVid", pictures: Sequence[Path | np.ndarray], queries: Sequence[str], *, pad: bool
+) -> list[VisualTokens]:
+    """Each picture's tokens for its own query; the vision tower sees all pictures at once."""
+    arrays = (p if isinstance(p, np.ndarray) else read_picture(p) for p in pictures)
+    features = model.encode_frames(torch.cat([model.config.pixels(array[None], pad=pad) for array in arrays]))
+    return [model.frame_tokens(features[k : k + 1], query) for k, query in enumerate(queries)]
+
+
+def _ask_film(model: "LlamaVid", film: LongVideo, question: str, max_new_tokens: int) -> Reply:
+    """A feature file and a question, as `run_llamavid_movie.py` of the original asks."""
+    config = model.config
+    prompt = movie_prompt(
+        model, question, spread(film.inputs, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
+    )
+    if (needed := len(prompt) + max_new_tokens) > config.context:
+        raise ValueError(
+            f"{len(film.features)} frames with their subtitles need {needed} tokens, the model has {config.context}: "
+            f"load it with context={needed} (--context)"
+        )
+    with torch.inference_mode():
+        tokens = model.frame_tokens(film.features, question)
+    text = greedy_texts(model, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
+    notes = (*_world(config), "the frames come from a feature file, which does not say when they are")
+    return Reply(text, (), notes=notes, n_visual=n_visual(tokens), tokens=tokens)
+
+
+def _world(config: LlamaVidConfig) -> list[str]:
+    return [f"this model only knows {config.world}"] if config.world else []

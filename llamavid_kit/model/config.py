@@ -1,0 +1,249 @@
+"""The model's configuration: what LLaMA-VID is made of, as data.
+
+`LlamaVidConfig` holds three transformers configurations (vision tower, text decoder, language model) and the few
+numbers that LLaMA-VID adds. It knows no weights and no files; presets are class methods.
+"""
+
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+from transformers import AutoConfig, BertConfig, LlamaConfig, PreTrainedConfig
+from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
+
+from llamavid_kit.data.pixels import CLIP_MEAN, CLIP_STD, pixel_values
+
+MLP_RATIO = 4.3637  # EVA-ViT-G: the MLP is int(C * 4.3637) wide
+
+VICUNA_13B = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40}
+
+ContentPool = Literal["mean", "grid", "all"]
+
+
+def parse_content(content: str) -> tuple[ContentPool, int]:
+    """`"mean"`, `"grid:k"` or `"all"` → (pool, k); k is 0 unless a grid is asked for.
+
+    Raises ValueError on anything else, and on `grid:1`, which the original refuses too (use "mean").
+    """
+    pool, _, size = content.partition(":")
+    if content in ("mean", "all"):
+        return content, 0
+    if pool == "grid" and size.isdigit() and int(size) > 1:
+        return "grid", int(size)
+    raise ValueError(f'content={content!r}: expected "mean" (1 token), "grid:k" with k >= 2, or "all" (every patch)')
+
+
+class LlamaVidConfig(PreTrainedConfig):
+    """Sub-configurations and the numbers that LLaMA-VID adds to them.
+
+    Args:
+        vision_config: EVA-ViT tower, `InstructBlipVisionConfig`; width C, grid of N patches.
+        qformer_config: text decoder, `InstructBlipQFormerConfig`, or `BertConfig` for the original's plain BERT
+            (`bert_type` "raw…"); width H. None takes the defaults of the former.
+        text_config: any causal language model; width D.
+        n_query: M, text-guided queries a frame (`num_query` of the original).
+        content: content tokens a frame, see `parse_content` (`compress_type` of the original, None there = "all").
+        vision_norm: LayerNorm between tower and Q-Former (`vlm_att_ln`; absent where bert_type lacks "pretrain").
+        feature_projector: a linear map from the tower's width to the text decoder's encoder width, before the norm
+            (`vlm_att_bert_proj`: where the two differ, and always with plain BERT).
+        drop_cls: drop the class token before context attention and content pooling. Quirk: the original drops it
+            when the token count is odd, not when a class token exists, so an odd number of patches keeps it.
+        template: name of a conversation template of `prompt.py`.
+        question_max_length: longest question in text-decoder tokens; longer ones lose their beginning.
+        world: what a model knows, one sentence for the reader of its answers ("" = no restriction known).
+    """
+
+    model_type = "llama_vid"
+    sub_configs = {  # noqa: RUF012 - the name and form that transformers expects
+        "vision_config": InstructBlipVisionConfig,
+        "qformer_config": InstructBlipQFormerConfig,
+        "text_config": AutoConfig,
+    }
+
+    def __init__(
+        self,
+        vision_config=None,
+        qformer_config=None,
+        text_config=None,
+        *,
+        n_query: int = 32,
+        content: str = "mean",
+        vision_norm: bool = True,
+        feature_projector: bool = False,
+        drop_cls: bool = True,
+        template: str = "vicuna_v1",
+        question_max_length: int = 256,
+        image_mean=CLIP_MEAN,
+        image_std=CLIP_STD,
+        world: str = "",
+        **kwargs,
+    ):
+        self.vision_config = _sub_config(vision_config, InstructBlipVisionConfig)
+        self.qformer_config = _text_decoder_config(qformer_config)
+        self.text_config = _language_model_config(text_config)
+        parse_content(content)
+        self.n_query = n_query
+        self.content = content
+        self.vision_norm = vision_norm
+        self.feature_projector = feature_projector
+        self.drop_cls = drop_cls
+        self.template = template
+        self.question_max_length = question_max_length
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+        self.world = world
+        super().__init__(**kwargs)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input image in pixels."""
+        return self.vision_config.image_size
+
+    def pixels(self, frames: np.ndarray, *, pad: bool = False) -> Tensor:
+        """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32, what the tower takes: `pixel_values`."""
+        return pixel_values(frames, size=self.image_size, mean=self.image_mean, std=self.image_std, pad=pad)
+
+    @property
+    def context(self) -> int:
+        """Longest sequence of the language model in tokens, stretched by linear RoPE scaling where it is set."""
+        rope = getattr(self.text_config, "rope_parameters", None) or {}
+        stretch = rope.get("factor", 1) if rope.get("rope_type") == "linear" else 1
+        return int(self.text_config.max_position_embeddings * stretch)
+
+    def extend_context(self, n_tokens: int) -> None:
+        """Stretch the context to at least `n_tokens` by linear RoPE scaling (paper section 3.3: 4k to 64k, factor 16).
+
+        The factor is whole, as in the original's `train()`; that takes the ratio to a context that is stretched
+        already, and forgets the old factor, where ours is always the ratio to the unstretched one.
+        """
+        if n_tokens < 1:
+            raise ValueError(f"context={n_tokens}: expected a number of tokens")
+        if n_tokens > self.context:
+            factor = -(-n_tokens // self.text_config.max_position_embeddings)
+            rope = dict(self.text_config.rope_parameters or {})
+            self.text_config.rope_parameters = rope | {"rope_type": "linear", "factor": float(factor)}
+
+    @property
+    def plain_bert(self) -> bool:
+        """Whether the text decoder is BERT itself instead of a Q-Former: no learned queries, M = question tokens."""
+        return isinstance(self.qformer_config, BertConfig)
+
+    @property
+    def feature_width(self) -> int:
+        """Width of the frame features that the text decoder attends to."""
+        decoder = self.qformer_config
+        return decoder.hidden_size if self.plain_bert else decoder.encoder_hidden_size
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side; N = grid * grid."""
+        return self.vision_config.image_size // self.vision_config.patch_size
+
+    def n_content(self, content: str | None = None) -> int:
+        """Content tokens a frame, counted as the original does: a grid that does not divide has a shorter step."""
+        pool, k = parse_content(content or self.content)
+        n_tokens = self.grid**2 + (0 if self.drop_cls else 1)
+        if pool == "mean":
+            return 1
+        if pool == "all":
+            return n_tokens
+        if k > self.grid:
+            raise ValueError(f"content=grid:{k}: the frame has only {self.grid} x {self.grid} patches")
+        step = self.grid // k
+        return ((self.grid - step) // step + 1) ** 2
+
+    def tokens_per_frame(self, content: str | None = None) -> int:
+        """Context token plus content tokens."""
+        return 1 + self.n_content(content)
+
+    @classmethod
+    def tiny(cls, *, vocab_size: int, question_vocab_size: int, **kwargs) -> "LlamaVidConfig":
+        """The shipped model's shape: about 5 million parameters, 112-pixel frames, 8 x 8 patches."""
+        vision = InstructBlipVisionConfig(
+            hidden_size=192,
+            intermediate_size=576,
+            num_hidden_layers=5,
+            num_attention_heads=4,
+            image_size=112,
+            patch_size=14,
+            initializer_range=0.02,
+        )
+        qformer = InstructBlipQFormerConfig(
+            vocab_size=question_vocab_size,
+            hidden_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=384,
+            max_position_embeddings=320,
+            encoder_hidden_size=192,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+        llm = LlamaConfig(
+            vocab_size=vocab_size,
+            hidden_size=192,
+            intermediate_size=512,
+            num_hidden_layers=5,
+            num_attention_heads=4,
+            max_position_embeddings=2048,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            tie_word_embeddings=False,
+        )
+        return cls(vision, qformer, llm, n_query=8, template="plain", **kwargs)
+
+    @classmethod
+    def llama_vid_7b_224(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-224`, `…-video-fps-1`: EVA-ViT-G, BERT-base Q-Former with 32 queries, Vicuna-7B-v1.5."""
+        return cls._published(224, {}, kwargs)
+
+    @classmethod
+    def llama_vid_7b_336(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-336`: 24 x 24 patches a frame."""
+        return cls._published(336, {}, kwargs)
+
+    @classmethod
+    def llama_vid_7b_224_long_video(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-7b-full-224-long-video`: 64k tokens by linear RoPE scaling of the 4k, factor 16."""
+        config = cls._published(224, {}, kwargs)
+        config.extend_context(65536)
+        return config
+
+    @classmethod
+    def llama_vid_13b_224(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-13b-full-224-video-fps-1`."""
+        return cls._published(224, VICUNA_13B, kwargs)
+
+    @classmethod
+    def llama_vid_13b_336(cls, **kwargs) -> "LlamaVidConfig":
+        """`llama-vid-13b-full-336`."""
+        return cls._published(336, VICUNA_13B, kwargs)
+
+    @classmethod
+    def _published(cls, image_size: int, llm: dict, kwargs: dict) -> "LlamaVidConfig":
+        vision = InstructBlipVisionConfig(
+            image_size=image_size, intermediate_size=int(1408 * MLP_RATIO), initializer_range=0.02
+        )
+        qformer = InstructBlipQFormerConfig(vocab_size=30523, encoder_hidden_size=1408)
+        vicuna = {"vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "pad_token_id": 0} | llm
+        return cls(vision, qformer, LlamaConfig(**vicuna), **kwargs)
+
+
+def _sub_config(value, config_class):
+    if value is None:
+        return config_class()
+    return config_class(**value) if isinstance(value, dict) else value
+
+
+def _text_decoder_config(value):
+    kind = value.get("model_type") if isinstance(value, dict) else None
+    return _sub_config(value, BertConfig if kind == BertConfig.model_type else InstructBlipQFormerConfig)
+
+
+def _language_model_config(value):
+    if value is None:
+        return LlamaConfig()
+    if isinstance(value, dict):
+        return AutoConfig.for_model(**{"model_type": "llama", **value})
+    return value

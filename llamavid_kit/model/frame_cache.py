@@ -1,0 +1,142 @@
+"""Frame tokens on disk, so that an FPS sweep and every epoch after the first need no vision.
+
+Input: a clip, a question and a sampling rate. Output: the clip's `VisualTokens` and their timestamps. A file is keyed
+by the clip's content, the model's vision side, the question and the kind of content tokens, never by a file name; it
+holds whatever frames anybody asked for, so the frames of 1 fps come free with those of 6 fps.
+"""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from llamavid_kit.data.sampling import Rule
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.llama_vid import LlamaVid
+
+VISION_SIDE = ("vision_tower", "feature_projector", "vision_norm", "text_decoder", "context_attention")
+
+
+class FrameCache:
+    """Frame tokens of one model, kept in `folder`; None keeps nothing.
+
+    The model's projectors and its language model play no part, so adapters of one base model share a cache. Threads
+    may ask at the same time.
+    """
+
+    def __init__(self, model: LlamaVid, folder: Path | str | None = None):
+        self.model = model
+        self.folder = None if folder is None else Path(folder)
+        self._vision_key = vision_key(model)
+        self._model_in_use, self._writing = threading.Lock(), threading.Lock()  # only decoding runs side by side
+
+    def tokens(
+        self, video: Video, question: str, *, fps: float, rule: Rule = "time"
+    ) -> tuple[VisualTokens, np.ndarray]:
+        """The frame tokens of `video` for `question` at `fps`, and timestamps_s (T,) of the frames they came from.
+
+        The attention map is not kept. Raises VideoError where the clip cannot be read.
+        """
+        (found,), times = self.tokens_of(video, [question], fps=fps, rule=rule)
+        return found, times
+
+    def tokens_of(
+        self, video: Video, questions: Sequence[str], *, fps: float, rule: Rule = "time"
+    ) -> tuple[list[VisualTokens], np.ndarray]:
+        """As `tokens`, of several questions; a frame is decoded and goes through the vision tower once.
+
+        All of them lie in memory: context and content of a frame and a question, 5.6 KB for the 7B.
+        """
+        sample = video.sample(fps, rule=rule)
+        found = []
+        for stored in self._stored(video, questions, sample.indices):
+            at = torch.from_numpy(np.searchsorted(stored["indices"].numpy(), sample.indices))
+            found.append(VisualTokens(stored["context"][at], stored["content"][at]))
+        return found, sample.timestamps_s
+
+    def fill(self, video: Video, questions: Sequence[str], *, fps: float, rule: Rule = "time") -> None:
+        """Keeps the frame tokens of several questions; a frame is decoded and goes through the vision tower once."""
+        self._stored(video, questions, video.sample(fps, rule=rule).indices)
+
+    def _stored(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
+        """What is kept of each question, once at least the frames at `indices` are."""
+        paths = [self._path(video, question) for question in questions]
+        stored = [load_file(path) if path is not None and path.is_file() else None for path in paths]
+        held = [one["indices"].numpy() if one else np.empty(0, np.int64) for one in stored]
+        missing = [np.setdiff1d(indices, have) for have in held]
+        for frames in {tuple(lack): lack for lack in missing if len(lack)}.values():
+            asked = [k for k, lack in enumerate(missing) if np.array_equal(lack, frames)]
+            found = self.compute(video, [questions[k] for k in asked], frames)
+            for k, tokens in zip(asked, found, strict=True):
+                stored[k] = self._merge(stored[k], frames, tokens)
+                self._write(stored[k], paths[k])
+        return stored
+
+    def _write(self, stored: dict[str, torch.Tensor], path: Path | None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._writing:
+                save_file(stored, partial := path.with_suffix(".partial"))
+                partial.replace(path)
+
+    @torch.inference_mode()
+    def compute(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[VisualTokens]:
+        """Each question's tokens of the frames at `indices`, on the CPU; in chunks (`LlamaVid.encode_video`)."""
+        parts: list[list[VisualTokens]] = [[] for _ in questions]
+        for _, features in self.model.encode_video(video, indices, lock=self._model_in_use):
+            with self._model_in_use:
+                for part, question in zip(parts, questions, strict=True):
+                    part.append(self.model.frame_tokens(features, question).to("cpu"))
+        return [VisualTokens.cat(part) for part in parts]
+
+    def _path(self, video: Video, question: str) -> Path | None:
+        if self.folder is None:
+            return None
+        asked = "\0".join([self._vision_key, question, self.model.config.content, video.reader])
+        return self.folder / f"{video.content_key()[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.safetensors"
+
+    @staticmethod
+    def _merge(stored: dict | None, indices: np.ndarray, tokens: VisualTokens) -> dict:
+        new = {"indices": torch.from_numpy(indices), "context": tokens.context, "content": tokens.content}
+        if stored is None:
+            return {name: t.contiguous() for name, t in new.items()}
+        both = {name: torch.cat([stored[name], new[name]]) for name in new}
+        order = both["indices"].argsort()
+        return {name: t[order].contiguous() for name, t in both.items()}
+
+
+def vision_key(model: LlamaVid) -> str:
+    """Hash of every weight and setting that frame tokens depend on."""
+    return _hash(model, VISION_SIDE, repr(sorted(_settings(model).items())))
+
+
+def weights_key(model: LlamaVid) -> str:
+    """Hash of the whole model, so that a retrained one under the same name is told apart."""
+    return _hash(model, ("content_projector", "language_model"), vision_key(model))
+
+
+def _hash(model: LlamaVid, parts: tuple[str, ...], settings: str) -> str:
+    digest = hashlib.sha256(settings.encode())
+    for part in parts:
+        for name, tensor in sorted(getattr(model, part).state_dict().items()):
+            digest.update(f"{part}.{name}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _settings(model: LlamaVid) -> dict:
+    """What the configuration decides and no tensor shows, so that equal weights with other heads have another key."""
+    names = ("image_mean", "image_std", "drop_cls", "vision_norm", "n_query", "question_max_length")
+    parts = ("num_attention_heads", "layer_norm_eps", "hidden_act")
+    vision, qformer = model.config.vision_config, model.config.qformer_config
+    return (
+        {name: getattr(model.config, name) for name in names}
+        | {"image_size": model.config.image_size, "decoder": qformer.model_type}
+        | {"cross_every": getattr(qformer, "cross_attention_frequency", 1)}
+        | {f"{kind}.{name}": getattr(part, name) for kind, part in (("v", vision), ("q", qformer)) for name in parts}
+    )

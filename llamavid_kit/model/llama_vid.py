@@ -1,0 +1,290 @@
+"""LLaMA-VID, composed: frames and a question in, words out.
+
+`encode_frames → frame_tokens → generate` are the three steps; `ask` walks them for one clip. The parts are
+transformers' (vision tower, Q-Former, language model) and ours (`context_attention`, `text_decoder`). Reading video,
+prompts' wording and files are left to `data.video`, `data.prompt` and `checkpoints`.
+
+Shapes, with the paper's symbols:
+    T frames · N patches (+1 class token) · C vision width (X_t ∈ R^{N×C})
+    M queries (Q_t ∈ R^{M×C}) · P questions of a clip · n content tokens a frame · D language-model width
+    L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.models.instructblip import InstructBlipVisionModel
+
+from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.ask import Asking
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.context_attention import ContextAttention, VisualTokens, content_tokens, interleave
+from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokenize_questions
+
+FRAMES_AT_ONCE = 64  # bound on the frames that the tower and the text decoder hold at a time
+DECODED_AT_ONCE = 48  # bound on the frames of a clip that lie in memory as pictures
+FREE = nullcontext()  # no lock: the model is one thread's own
+
+
+class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
+    """The model of arXiv 2311.17043 (`LlavaLlamaAttForCausalLM` of the original).
+
+    `tokenizer` and `question_tokenizer` are attached by `checkpoints.load`; without them the model works on ids.
+    """
+
+    config_class = LlamaVidConfig
+    base_model_prefix = "language_model"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _no_split_modules = ("LlamaDecoderLayer", "InstructBlipEncoderLayer", "InstructBlipQFormerLayer")
+
+    def __init__(self, config: LlamaVidConfig):
+        super().__init__(config)
+        width, llm_width = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.vision_tower = InstructBlipVisionModel(config.vision_config)
+        self.vision_tower.post_layernorm = nn.Identity()  # the original tower has no final norm
+        seen = config.feature_width
+        self.feature_projector = nn.Linear(width, seen) if config.feature_projector else nn.Identity()
+        self.vision_norm = nn.LayerNorm(seen) if config.vision_norm else nn.Identity()
+        if config.plain_bert:
+            self.text_decoder = BertTextDecoder(config.qformer_config)
+        else:
+            self.text_decoder = TextDecoder(config.qformer_config, config.n_query)
+        self.context_attention = ContextAttention(config.qformer_config.hidden_size, width, llm_width)
+        self.content_projector = nn.Sequential(nn.Linear(width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.tokenizer = None
+        self.question_tokenizer = None
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self):
+        return self.language_model.get_output_embeddings()
+
+    # --- the three steps -------------------------------------------------------------------------------------------
+
+    def encode_frames(self, frames: Tensor, *, chunk: int = FRAMES_AT_ONCE) -> Tensor:
+        """frames (T, 3, h, w) float, normalised (`pixels.pixel_values`) → features (T, N+1, C), class token first.
+
+        uint8 frames (T, h, w, 3) that already have the model's size are normalised here. At most `chunk` frames pass
+        the tower at a time. No question is involved: keep the features and ask again.
+        """
+        if frames.dtype == torch.uint8:
+            frames = self.normalise(frames)
+        size = self.config.image_size
+        if frames.ndim != 4 or tuple(frames.shape[1:]) != (3, size, size):
+            raise ValueError(f"frames of shape {tuple(frames.shape)}: expected (T, 3, {size}, {size})")
+        if len(frames) == 0:
+            raise ValueError("no frames: sample at least one from the clip")
+        frames = frames.to(self.device, self.vision_tower.dtype)
+        return torch.cat([self.vision_tower(pixel_values=part).last_hidden_state for part in frames.split(chunk)])
+
+    def encode_video(
+        self, video: Video, indices: np.ndarray, *, chunk: int = DECODED_AT_ONCE, lock: AbstractContextManager = FREE
+    ) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Frames of a clip → (frames (t, H, W, 3) uint8, features (t, N+1, C)), at most `chunk` frames at a time.
+
+        Decoded, brought to the tower's size and normalised (`config.pixels`), encoded. Threads may share the model:
+        give all of them one `lock`, and only decoding runs side by side.
+        """
+        for start in range(0, len(indices), chunk):
+            frames = video.frames(indices[start : start + chunk])
+            pixels = self.config.pixels(frames)
+            with lock:
+                features = self.encode_frames(pixels)
+            yield frames, features
+
+    def frame_tokens(
+        self,
+        features: Tensor,
+        question: str | Sequence[str],
+        *,
+        content: str | None = None,
+        chunk: int = FRAMES_AT_ONCE,
+    ) -> VisualTokens | list[VisualTokens]:
+        """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
+
+        Several questions give a list, one entry each. They are padded to one length, which only a plain BERT text
+        decoder notices (`text_decoder.BertTextDecoder`). Features without class token (T, N, C) are the original's
+        long-video form (`feature_file.import_features`); they may lie on the CPU in any float type. `content` overrides
+        the configured content tokens, see `config.parse_content`.
+        """
+        questions = [question] if isinstance(question, str) else list(question)
+        seen = []
+        for ids, mask in zip(*self.question_ids(questions), strict=True):
+            parts = [
+                self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content)
+                for part in (part.to(self.device, self.vision_tower.dtype) for part in features.split(chunk))
+            ]
+            seen.append(VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True))))
+        return seen[0] if isinstance(question, str) else seen
+
+    def generate(self, inputs=None, *, visual=None, attention_mask=None, **kwargs):
+        """Prompt ids with slots and the frame tokens that fill them → new token ids (B, n_new) only.
+
+        Args:
+            inputs: (B, L) int64, IMAGE_SLOT where frame tokens go (`prompt.open_prompt`). Where clips differ in
+                length the shorter samples are padded on the left.
+            visual: per sample a list of `VisualTokens`, one for each slot; None for `inputs_embeds` or plain text.
+            **kwargs: transformers' generation options (`max_new_tokens`, `do_sample`, …).
+        """
+        inputs = kwargs.pop("input_ids", inputs)
+        if visual is None:
+            return super().generate(inputs, attention_mask=attention_mask, **kwargs)
+        embeds, attention_mask, _ = self.splice(inputs, visual, attention_mask=attention_mask, side="left")
+        return super().generate(inputs_embeds=embeds, attention_mask=attention_mask, **kwargs)
+
+    # --- what the steps are made of --------------------------------------------------------------------------------
+
+    def question_ids(self, questions: list[str]) -> tuple[Tensor, Tensor]:
+        """Questions → text-decoder ids and mask (P, Lt) on the model's device."""
+        if self.question_tokenizer is None:
+            raise ValueError("this model has no question tokenizer: load it with llamavid_kit.load(folder)")
+        ids, mask = tokenize_questions(self.question_tokenizer, questions, max_length=self.config.question_max_length)
+        return ids.to(self.device), mask.to(self.device)
+
+    def decode_tokens(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None):
+        """One question for each frame: features (F, N+1, C), ids and mask (F, Lt) → context, content, attention."""
+        patches = self.patches(features)  # (F, N, C), un-normalised
+        seen = patches if self.config.plain_bert else features  # a Q-Former sees the class token
+        queries = self.text_decoder(self.vision_norm(self.feature_projector(seen)), ids, mask)  # (F, M, H)
+        context, attention = self.context_attention(queries, patches)
+        return context, content_tokens(patches, content or self.config.content), attention
+
+    def patches(self, features: Tensor) -> Tensor:
+        """features (F, N+1, C), or (F, N, C) without class token as the original stores long video → (F, N, C).
+
+        Quirk: with an odd number of patches the class token stays (`config.drop_cls`). There the original takes
+        features without class token for others and loses their first patch; here they raise ValueError.
+        """
+        n, drop = self.config.grid**2, self.config.drop_cls
+        if features.shape[1] == n + 1:
+            return features[:, 1:] if drop else features
+        if features.shape[1] == n and drop:
+            return features
+        raise ValueError(
+            f"{features.shape[1]} features a frame: expected {n + 1}, class token first"
+            + (f", or the {n} patches alone" if drop else "")
+        )
+
+    def project(self, tokens: VisualTokens) -> Tensor:
+        """`VisualTokens` → (T*(n+1), D) in the language model's width; per frame context first, then content."""
+        context = self.context_attention.value_projector(tokens.context)
+        return interleave(context, self.content_projector(tokens.content))
+
+    def project_all(self, clips: list[VisualTokens]) -> Tensor:
+        """`project` of several clips, one below the other."""
+        return self.project(VisualTokens(torch.cat([t.context for t in clips]), torch.cat([t.content for t in clips])))
+
+    def splice(self, input_ids, visual, *, attention_mask=None, labels=None, side: Literal["left", "right"] = "right"):
+        """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
+
+        Slot k takes the k-th entry; where a sample has one entry and a slot for each of its T·(n+1) tokens (frames
+        interleaved with subtitles), slot k takes the k-th token. Shorter samples are padded on `side` with zero rows,
+        mask False and label IGNORE.
+        Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
+        entries and ignores those that are too many).
+        """
+        index = _layout(input_ids.cpu(), visual, side).to(input_ids.device)
+        text = self.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_SLOT, 0)).flatten(0, 1)  # (B*L, D)
+        filled = [tokens for sample in visual for tokens in sample]
+        seen = self.project_all(filled).to(text.dtype) if filled else text[:0]
+        embeds = torch.cat([text, seen, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
+        is_text = (index >= 0) & (index < len(text))
+        at = index.clamp(0, len(text) - 1)
+        mask = (index >= 0) if attention_mask is None else attention_mask.bool().flatten()[at] & is_text
+        mask = mask | (index >= len(text))
+        return embeds, mask, None if labels is None else labels.flatten()[at].where(is_text, IGNORE)
+
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        labels=None,
+        *,
+        visual=None,
+        frames=None,
+        features=None,
+        question_ids=None,
+        question_mask=None,
+        clip_of=None,
+        content=None,
+        inputs_embeds=None,
+        position_ids=None,
+        **kwargs,
+    ):
+        """Logits (B, L', V) and, with labels, the loss.
+
+        Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or a list
+        of clips, as `frames` (what `encode_frames` takes) or `features` (what it returns), with `question_ids` and
+        `question_mask` (B, Lt) and `clip_of` (B,), the clip that each sample asks about, which trains through text
+        decoder and tower. With `inputs_embeds`, or none of these, it is the language model.
+        """
+        if frames is not None:
+            lengths = [len(clip) for clip in frames]
+            features = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
+        if features is not None:
+            visual = self._see(features, question_ids, question_mask, clip_of.tolist(), content)
+        if visual is not None:
+            visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
+            inputs_embeds, attention_mask, labels = self.splice(
+                input_ids, visual, attention_mask=attention_mask, labels=labels
+            )
+            input_ids = None
+        return self.language_model(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            labels=labels,
+            position_ids=position_ids,
+            **kwargs,
+        )
+
+    def _see(self, clips, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
+        """Text decoder and pooling once a (frame, question), all at once, for training."""
+        asked = [len(clips[clip]) for clip in clip_of]
+        if 0 in asked:
+            raise ValueError(f"clip {clip_of[asked.index(0)]} has no frames: sample at least one from each")
+        sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))
+        features = torch.cat([clips[clip] for clip in clip_of])
+        context, pooled, _ = self.decode_tokens(features, ids[sample_of_frame], mask[sample_of_frame], content)
+        pairs = zip(context.split(asked), pooled.split(asked), strict=True)
+        return [[VisualTokens(c, p)] for c, p in pairs]
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """frames (T, h, w, 3) uint8 RGB → (T, 3, h, w) float32 by the configured mean and std."""
+        mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
+        return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def _layout(ids: Tensor, visual, side: str) -> Tensor:
+    """Where each position of the filled prompts comes from: ids (B, L) → (B, L') int64.
+
+    Below B*L: that token of the flattened ids. From B*L on: that row of all frame tokens, one clip below the other.
+    -1: padding, on `side`.
+    """
+    rows, at = [], ids.numel()
+    for i, row in enumerate(ids):
+        slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
+        filled = [len(tokens) * (1 + tokens.content.shape[1]) for tokens in visual[i]]  # rows for each slot
+        if len(filled) == 1 and filled[0] == len(slots):
+            filled = [1] * len(slots)
+        if len(slots) != len(filled):
+            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(filled)} clips given")
+        start, pieces = i * len(row), []
+        position, done = torch.arange(start, start + len(row)), 0
+        for slot, n in zip(slots, filled, strict=True):
+            pieces += [position[done:slot], torch.arange(at, at + n)]
+            at, done = at + n, slot + 1
+        rows.append(torch.cat([*pieces, position[done:]]))
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1, padding_side=side)

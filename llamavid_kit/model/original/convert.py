@@ -1,0 +1,280 @@
+"""Whole folders from the original's layout to ours and back, piece by piece: `convert` and `export`.
+
+Input of `convert`: a full model of the original, a LoRA folder or a stage-1 adapter on a base; output: our folder
+(safetensors), beside it in `original/` what the way back needs. `export` writes the original's layout from any folder
+of ours. No model is built and at most one shard lies in memory. What the names mean is `original_names.py`.
+"""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from llamavid_kit.files import CheckpointError
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.original.config import image_size_of, write_config
+from llamavid_kit.model.original.names import TOWER, shard_names
+from llamavid_kit.model.original.open import Opened, check_opened, open_lora, open_original, open_parts
+from llamavid_kit.model.original.tensors import ConversionReport, original_tensors, read_object
+from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
+
+log = logging.getLogger(__name__)
+PIECE_BYTES = 2**30  # of our files: what is copied into memory at a time
+SHARD_BYTES = 10 * 10**9  # of the original's files, as its `save_pretrained` cuts them
+OURS = LlamaVidConfig.model_type
+ORIGINAL, TENSORS = "original", "tensors.json"
+LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
+ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
+KEPT = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+
+
+def convert(
+    folder: Path | str,
+    *,
+    out: Path | str,
+    base: Path | str | None = None,
+    text_decoder: Path | str | None = None,
+    **kwargs,
+) -> ConversionReport:
+    """A checkpoint of the original → our folder `out`, and the report on every tensor.
+
+    Args:
+        folder: a full model; a LoRA folder (`adapter_config.json`), merged into `base`; a stage-1 folder
+            (`mm_projector.bin`) on the language model `base`; or a bare language model with `text_decoder`.
+        base: the folder that a LoRA or stage-1 folder belongs to.
+        text_decoder: InstructBLIP's file: stage 1 begins from it, with new projectors.
+        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `original_models.open_original`). A
+            stage-1 folder's own config.json says the size of its frames.
+
+    Tensors keep their dtype and are written in pieces of 1 GiB as they are read. `config.json` is written last: a
+    folder whose conversion was interrupted is no model. Raises CheckpointError that lists every tensor that does not
+    fit, before anything is written.
+    """
+    folder, out = Path(folder), Path(out)
+    opened = _open(folder, base, text_decoder, kwargs)
+    check_opened(opened)
+    if (out / "config.json").exists():
+        raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    if opened.llm == folder and text_decoder is None:
+        _keep_original(folder, out / ORIGINAL)
+    dtype = opened.state["language_model.lm_head.weight"].dtype
+    _write_pieces(opened, out)
+    load_llm_tokenizer(opened.llm).save_pretrained(out)
+    load_question_tokenizer(opened.bert).save_pretrained(out / QUESTION_TOKENIZER)
+    opened.config.dtype = dtype
+    opened.config.architectures = ["LlamaVid"]
+    opened.config.save_pretrained(out)
+    return opened.report
+
+
+def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
+    """The kind of checkpoint is told by its files."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; expected a checkpoint of the original")
+    if (folder / "config.json").is_file() and read_object(folder / "config.json").get("model_type") == OURS:
+        raise CheckpointError(
+            f"{folder} is a folder of this kit already: load it, or `export` it to the original's layout"
+        )
+    adapter = folder / "mm_projector.bin"
+    lora = (folder / "adapter_config.json").is_file()
+    if (lora or adapter.is_file()) and base is None:
+        raise CheckpointError(f"{folder} holds an adapter and no model: name the model it belongs to with --base")
+    if lora and text_decoder is not None:
+        raise CheckpointError(
+            f"{folder} is a LoRA folder: --text-decoder is for a bare language model or a stage-1 folder; leave it out"
+        )
+    if lora:
+        return open_lora(folder, base=base, **kwargs)
+    if adapter.is_file():
+        config = folder / "config.json"
+        original = read_object(config) if config.is_file() else {"compress_type": "mean"}
+        parts = {"content": original.get("compress_type") or "all", "image_size": image_size_of(original)}
+        return open_parts(base, adapter=adapter, text_decoder=text_decoder, **parts | kwargs)
+    if base is not None:
+        raise CheckpointError(f"{folder} holds neither adapter_config.json nor mm_projector.bin: --base is for those")
+    if text_decoder is not None:
+        return open_parts(folder, text_decoder=text_decoder, **kwargs)
+    return open_original(folder, **kwargs)
+
+
+def _keep_original(llm: Path, kept: Path) -> None:
+    """A full model's small files, and name, file, dtype and shape of each of its tensors."""
+    kept.mkdir(exist_ok=True)
+    for name in KEPT:
+        if (llm / name).is_file():
+            shutil.copyfile(llm / name, kept / name)
+    tensors = {
+        name: {"file": shard, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
+        for shard, loaded in original_tensors(llm)
+        for name, tensor in loaded.items()
+    }
+    (kept / TENSORS).write_text(json.dumps(tensors, indent=0), encoding="utf-8")
+
+
+def _write_pieces(opened: Opened, out: Path) -> None:
+    """Empties `opened.state` into safetensors files, in the order in which the tensors lie in theirs."""
+    pieces: list[list[str]] = [[]]
+    size = 0
+    for name, tensor in opened.state.items():
+        if size and size + tensor.nbytes > PIECE_BYTES:
+            pieces, size = [*pieces, []], 0
+        pieces[-1].append(name)
+        size += tensor.nbytes
+    where, total = {}, 0
+    for k, names in enumerate(tqdm(pieces, desc="convert", unit="piece")):
+        file = f"model-{k + 1:05d}-of-{len(pieces):05d}.safetensors"
+        piece = {name: _merged(opened, name, opened.state.pop(name)).contiguous() for name in names}
+        save_file(piece, out / file, metadata={"format": "pt"})
+        where |= dict.fromkeys(names, file)
+        total += sum(tensor.nbytes for tensor in piece.values())
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def _merged(opened: Opened, name: str, tensor: Tensor) -> Tensor:
+    """`tensor` with its LoRA added: W + (alpha / r) B A, computed in float32 as peft does on a CPU."""
+    linear = name.removesuffix(".weight")
+    a, b = (opened.adapters and opened.adapters.tensors.get(linear + suffix) for suffix in (LORA_A, LORA_B))
+    if a is None or b is None:
+        return tensor
+    settings = opened.adapters.settings
+    delta = (b.float() @ a.float()) * (settings.alpha / settings.r)
+    return tensor + delta.to(tensor.dtype)
+
+
+@dataclass
+class ExportReport:
+    """What was written. `exact`: bit for bit ours; `rebuilt`: buffers and tower copies that the original recomputes."""
+
+    exact: list[str] = field(default_factory=list)
+    rebuilt: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.exact)} tensors written bit for bit, {len(self.rebuilt)} rebuilt"]
+        return "\n".join([*lines, *(f"  rebuilt {name}" for name in self.rebuilt)])
+
+
+def export(folder: Path | str, *, out: Path | str) -> ExportReport:
+    """A folder of ours → the original's layout: `pytorch_model-*.bin`, index, `config.json` and tokenizer files.
+
+    Where `folder` was converted from the original, names, files and dtypes are those it had, and every tensor is bit
+    for bit what was read; else tensors keep our dtype and lie in shards of 10 GB. Listed as rebuilt: buffers that
+    transformers dropped, and the checkpoint's copy of the tower, which the original never reads (its EVA-ViT file
+    decides).
+    Raises CheckpointError for a folder of another kind, and for an `out` that holds a model.
+    """
+    folder, out = Path(folder), Path(out)
+    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if config.get("model_type") != OURS:
+        raise CheckpointError(f"{folder} is no folder of this kit: expected one that `convert` or `save` wrote")
+    if (out / "config.json").exists():
+        raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    ours, kept = LlamaVidConfig.from_pretrained(folder), folder / ORIGINAL
+    source = _Source(folder, ours)
+    report, layout = ExportReport(), _layout(kept, source)
+    index, total = {}, 0
+    for file, tensors in tqdm(layout.items(), desc="export", unit="shard"):
+        shard = {name: source.original(name, like, report) for name, like in tensors.items()}
+        torch.save(shard, out / file)
+        index |= dict.fromkeys(shard, file)
+        total += sum(tensor.nbytes for tensor in shard.values())
+    written = {"metadata": {"total_size": total}, "weight_map": index}
+    (out / "pytorch_model.bin.index.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
+    _write_small_files(folder, kept, ours, out)
+    return report
+
+
+def _layout(kept: Path, source: "_Source") -> dict[str, dict[str, dict | None]]:
+    """File → tensor name → how the original stored it (None: as ours)."""
+    files: dict[str, dict[str, dict | None]] = {}
+    if (kept / TENSORS).is_file():
+        for name, like in read_object(kept / TENSORS).items():
+            files.setdefault(Path(like["file"]).name, {})[name] = like
+        return files
+    names, size = [[]], 0
+    for name, n_bytes in source.sizes():
+        if size and size + n_bytes > SHARD_BYTES:
+            names, size = [*names, []], 0
+        names[-1].append(name)
+        size += n_bytes
+    return {f"pytorch_model-{k + 1:05d}-of-{len(names):05d}.bin": dict.fromkeys(part) for k, part in enumerate(names)}
+
+
+class _Source:
+    """The tensors of our folder under the original's names, read one at a time."""
+
+    def __init__(self, folder: Path, config: LlamaVidConfig):
+        self.config = config
+        self.files = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, "pt") as file:
+                self.files |= dict.fromkeys(file.keys(), path)
+        self.names = dict(shard_names(self.files))  # original → (ours, part)
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        for name, (ours, part) in self.names.items():
+            with safe_open(self.files[ours], "pt") as file:
+                tensor = file.get_slice(ours)
+                n_bytes = math.prod(tensor.get_shape()) * ITEM_BYTES[tensor.get_dtype()]
+                yield name, n_bytes // (1 if part is None else 3)
+
+    def original(self, name: str, like: dict | None, report: ExportReport) -> Tensor:
+        """The original's tensor `name`, in the dtype that `like` says."""
+        if name in self.names:
+            ours, part = self.names[name]
+            with safe_open(self.files[ours], "pt") as file:
+                tensor = file.get_tensor(ours)
+            tensor = tensor if part is None else tensor.chunk(3)[part].clone()
+        else:
+            tensor = self._buffer(name)
+        if like is None:
+            report.exact.append(name)
+            return tensor
+        dtype = getattr(torch, like["dtype"])
+        tower = name.startswith(TOWER)
+        if list(tensor.shape) != like["shape"] or (tensor.dtype != dtype and name in self.names and not tower):
+            raise CheckpointError(
+                f"{name}: ours is {tensor.dtype} {tuple(tensor.shape)}, the original was {dtype} {like['shape']}: the "
+                "weights were changed since; remove the folder `original` to export them as they are"
+            )
+        (report.rebuilt if tower or name not in self.names else report.exact).append(name)
+        return tensor.to(dtype)
+
+    def _buffer(self, name: str) -> Tensor:
+        """Buffers of transformers 4.31 that newer versions rebuild instead of storing."""
+        text, decoder = self.config.text_config, self.config.qformer_config
+        if name.endswith("rotary_emb.inv_freq"):
+            width = text.hidden_size // text.num_attention_heads
+            theta = text.rope_parameters.get("rope_theta", 10000.0)
+            return 1.0 / (theta ** (torch.arange(0, width, 2).float() / width))
+        if name.endswith("embeddings.position_ids"):
+            return torch.arange(decoder.max_position_embeddings)[None]
+        raise CheckpointError(f"{name}: the original had it, this folder does not, and it is no buffer")
+
+
+def _write_small_files(folder: Path, kept: Path, config: LlamaVidConfig, out: Path) -> None:
+    source = kept if kept.is_dir() else folder
+    for name in KEPT[1:]:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
+    stored = read_object(kept / "config.json") if (kept / "config.json").is_file() else None
+    text = json.dumps(write_config(config, stored), indent=2, sort_keys=True)
+    (out / "config.json").write_text(text, encoding="utf-8")

@@ -1,0 +1,193 @@
+"""Models of the original that lie in pieces: a bare language model with its new parts, an adapter on a base.
+
+Input: a bare LLaMA folder, the EVA-ViT file, InstructBLIP's file or a stage-1 adapter (`mm_projector.bin`), a LoRA
+folder (`adapter_model.bin`, `non_lora_trainables.bin`). Output as in `original.py`, whose key map and strictness hold
+here too: every tensor of every file is used, or named with the reason; none may come from two files.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from llamavid_kit.files import CheckpointError
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.lora import LORA_LINEARS, LoraSettings
+from llamavid_kit.model.original.config import read_config
+from llamavid_kit.model.original.names import KEY_MAP
+from llamavid_kit.model.original.tensors import (
+    ConversionReport,
+    _depth,
+    _load,
+    _patch,
+    _read_shards,
+    _renamed,
+    _resize_positions,
+    _tower_state,
+    read_object,
+    read_original,
+)
+
+# InstructBLIP's names → ours; its Q-Former is renamed to the original's names first, so that KEY_MAP does the rest.
+QFORMER, ENCODER = "Qformer.bert.", "model.vlm_att_encoder.bert."
+INSTRUCT_BLIP_MAP: tuple[tuple[str, str | None, str], ...] = (
+    (r"llm_proj\..+", None, "InstructBLIP's projection to its own language model"),
+    (r"ln_vision\.(.+)", r"vision_norm.\1", ""),
+    (r"query_tokens", r"text_decoder.query_tokens", ""),
+    *KEY_MAP,
+)
+PEFT_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """LoRA on the language model: size, the linears that have one, tensors by peft's name in our model."""
+
+    settings: LoraSettings
+    linears: tuple[str, ...]
+    tensors: dict[str, Tensor]  # "language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight": …
+
+
+def read_parts(
+    llm: Path | str,
+    *,
+    vision_weights: Path | str,
+    text_decoder: Path | str | None = None,
+    adapter: Path | str | None = None,
+    content: str = "mean",
+    bert_config: dict | None = None,
+    vision_heads: int | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport]:
+    """A bare language model and its new parts → (configuration, state dict in our names, report).
+
+    Args:
+        llm: folder of a LLaMA, `pytorch_model*.bin`, nothing else in it.
+        vision_weights: the EVA-ViT file, one block longer than the tower.
+        text_decoder: InstructBLIP's file: Q-Former, queries and the norm before them (`--pretrain_qformer`).
+        adapter: what stage 1 saves, `mm_projector.bin` (`--pretrain_mm_mlp_adapter`): all projectors, and the text
+            decoder too, unless `text_decoder` brings it.
+        content, bert_config, vision_heads: as in `read_original`; `content` is the configuration's.
+        image_size: side of the frames in pixels; None takes the EVA-ViT file's (224). Positions are interpolated.
+        seed: of the projectors where no file holds any; drawn as `nn.Linear` draws them, as in the original.
+
+    Raises CheckpointError that lists unexpected and missing tensors, and those that two files hold.
+    """
+    report, state = ConversionReport(), {}
+    eva = _load(Path(vision_weights))
+    depth = _depth(eva) - 1
+    _add(state, _tower_state(eva, depth, "eva:", report))
+    if image_size:
+        _resize_positions(state, image_size // _patch(state), report)
+    base = _named(_read_shards(Path(llm)), KEY_MAP, report, "llm:")
+    if others := [name for name in base if not name.startswith("language_model.")]:
+        named = ", ".join(report.used[name] for name in others)
+        raise CheckpointError(f"{llm} is no bare language model, it also holds {named}")
+    _add(state, base)
+    if text_decoder is not None:
+        tensors = _load(Path(text_decoder), inside="model")
+        tensors = {f"{ENCODER}{n.removeprefix(QFORMER)}" if n.startswith(QFORMER) else n: t for n, t in tensors.items()}
+        _add(state, _named(tensors, INSTRUCT_BLIP_MAP, report, "instructblip:"))
+    if adapter is not None:
+        _add(state, _named(_load(Path(adapter)), KEY_MAP, report, "adapter:"))
+    original = read_object(Path(llm) / "config.json")
+    state |= _new_projectors(state, original.get("hidden_size", 0), seed, report)
+    kind = "qformer_pretrain" if any(name.startswith("vision_norm.") for name in state) else "qformer"
+    original |= {"bert_type": kind, "compress_type": content}
+    return read_config(original, state, depth, bert_config or {}, vision_heads), state, report
+
+
+def _named(tensors: dict, table, report: ConversionReport, prefix: str) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    if unknown := _renamed(tensors, table, state, report, prefix):
+        raise CheckpointError(f"unexpected tensors: {', '.join(sorted(unknown))}")
+    return state
+
+
+def _add(state: dict[str, Tensor], more: dict[str, Tensor]) -> None:
+    if both := sorted(set(state) & set(more)):
+        raise CheckpointError(f"given by two files: {', '.join(both)}")
+    state |= more
+
+
+def _new_projectors(state: dict, llm_width: int, seed: int, report: ConversionReport) -> dict[str, Tensor]:
+    """The projectors between tower, text decoder and language model, if no file holds any of them."""
+    tower, queries = state.get("vision_tower.embeddings.patch_embedding.weight"), state.get("text_decoder.query_tokens")
+    prefixes = ("content_projector.", "context_attention.")
+    if tower is None or queries is None or any(name.startswith(prefixes) for name in state):
+        return {}  # what is missing is named when the state dict meets the model
+    width, decoder_width = tower.shape[0], queries.shape[-1]
+    sizes = {
+        "content_projector.0": (width, llm_width),
+        "content_projector.2": (llm_width, llm_width),
+        "context_attention.text_projector": (decoder_width, width),
+        "context_attention.key_projector": (width, width),
+        "context_attention.value_projector": (width, llm_width),
+    }
+    rng, new = torch.Generator().manual_seed(seed), {}
+    for name, (n_in, n_out) in sizes.items():
+        bound = 1 / math.sqrt(n_in)
+        for kind, shape in (("weight", (n_out, n_in)), ("bias", (n_out,))):
+            new[f"{name}.{kind}"] = torch.empty(shape).uniform_(-bound, bound, generator=rng)
+    report.drawn += list(new)
+    return new
+
+
+def read_lora(
+    folder: Path | str, *, base: Path | str, bert_config: dict | None = None, **kwargs
+) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport, Adapters]:
+    """A LoRA folder on `base`, a folder of the original → as `read_original`, and the adapters.
+
+    The folder's `non_lora_trainables.bin` (projectors, text decoder) takes the place of the base's tensors, and its
+    `config.json` that of the base's. `kwargs` go to `read_original`.
+    """
+    folder = Path(folder)
+    config, state, report = read_original(base, bert_config=bert_config, **kwargs)
+    lora_report = ConversionReport()
+    trained = _named(_without_prefix(folder / "non_lora_trainables.bin"), KEY_MAP, lora_report, "lora:")
+    if unknown := sorted(set(trained) - set(state)):
+        raise CheckpointError(f"{folder}: not in {base}: {', '.join(map(lora_report.used.get, unknown))}")
+    for name in trained:
+        report.unused[report.used[name]] = "replaced by non_lora_trainables.bin"
+    report.used |= lora_report.used
+    report.unused |= lora_report.unused
+    state |= trained
+    vision = config.vision_config
+    config = read_config(
+        read_object(folder / "config.json"),
+        state,
+        vision.num_hidden_layers,
+        bert_config or {},
+        vision.num_attention_heads,
+    )
+    adapters = _named(_without_prefix(folder / "adapter_model.bin"), KEY_MAP, report, "lora:")
+    adapters = {name.removesuffix(".weight") + ".default.weight": tensor for name, tensor in adapters.items()}
+    return config, state, report, Adapters(*_lora_settings(folder / "adapter_config.json"), adapters)
+
+
+def _without_prefix(path: Path) -> dict[str, Tensor]:
+    tensors = _load(path)
+    if others := sorted(name for name in tensors if not name.startswith(PEFT_PREFIX)):
+        raise CheckpointError(f"{path}: unexpected tensors: {', '.join(others)}")
+    return {name.removeprefix(PEFT_PREFIX): tensor for name, tensor in tensors.items()}
+
+
+def _lora_settings(path: Path) -> tuple[LoraSettings, tuple[str, ...]]:
+    """Settings and the linears that have adapters; anything else that peft can do is refused."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    config = read_object(path)
+    plain = {"peft_type": "LORA", "bias": "none", "fan_in_fan_out": False, "modules_to_save": None}
+    if odd := {name: config.get(name) for name, value in plain.items() if config.get(name, value) != value}:
+        raise CheckpointError(f"{path}: {odd} is not supported, the original trains with {plain}")
+    linears = config.get("target_modules")
+    if not isinstance(linears, list) or not linears or not set(linears) <= set(LORA_LINEARS):
+        raise CheckpointError(f"{path}: target_modules={linears!r}, expected some of {', '.join(LORA_LINEARS)}")
+    try:
+        settings = LoraSettings(r=config["r"], alpha=config["lora_alpha"], dropout=config.get("lora_dropout", 0.0))
+    except KeyError as error:
+        raise CheckpointError(f"{path} says nothing about {error}") from None
+    return settings, tuple(linears)

@@ -1,0 +1,109 @@
+"""LoRA on instruction pairs, the study's setting, from cached frame tokens; and a model with its adapter.
+
+Tower, text decoder and context attention stay frozen, so the frame tokens of a question never change and no vision runs
+after the first pass. The published stages are `stage.train_stage`'s.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model
+
+from llamavid_kit.data.films import is_film
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.lora import LoraSettings, lora_config
+from llamavid_kit.training.dataset import TokenCollate, TokenPairs
+from llamavid_kit.training.loop import claim_training, fit
+from llamavid_kit.training.stages import TrainSettings
+
+log = logging.getLogger(__name__)
+ADAPTER = "adapter"
+
+
+def finetune(
+    model: LlamaVid,
+    pairs: Sequence,
+    tokens: Sequence[VisualTokens],
+    *,
+    out: Path | str,
+    settings: TrainSettings | None = None,
+    lora: LoraSettings | None = None,
+) -> Path:
+    """LoRA on the language model, and the content projector, from cached frame tokens → the adapter's folder.
+
+    Args:
+        pairs: instruction pairs of the training split, in the order of `tokens`.
+        tokens: the clips' frame tokens at this arm's fps (`frame_cache.FrameCache.tokens`).
+        out: gets `adapter/`, `training.jsonl` (the loss curve) and, while running, a checkpoint to resume from.
+
+    Trainable as in the original's LoRA with the study's `freeze_all`: the adapter and `mm_projector` (ours:
+    `content_projector`). Done already (an adapter lies in `out`): nothing runs. `model` is left as it was.
+    Raises ValueError where `out` was begun with other pairs, frames or settings.
+    """
+    out = Path(out)
+    settings, lora = settings or TrainSettings(), lora or LoraSettings()
+    if not pairs:
+        raise ValueError("no training pairs: fine-tuning needs a train split")
+    if films := [pair.id for pair in pairs if is_film(pair)]:
+        raise ValueError(f"{films[0]!r} is about a film with subtitles: train a stage on it (--stage long_video)")
+    dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
+    claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
+    if (out / ADAPTER / "adapter_config.json").is_file():
+        log.info("%s is trained already", out / ADAPTER)
+        return out / ADAPTER
+    torch.manual_seed(settings.seed)
+    config = lora_config(lora, modules_to_save=["content_projector"])
+    collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
+    with _left_as_it_was(model):
+        adapted = get_peft_model(model, config)
+        try:
+            fit(adapted, dataset, collate, out=out, settings=settings)
+            adapted.save_pretrained(out / ADAPTER)
+        finally:
+            adapted.unload()
+    return out / ADAPTER
+
+
+def _digest(pairs: Sequence, tokens: Sequence[VisualTokens]) -> str:
+    """What is learned from: questions, answers, and the frame tokens themselves, so that another fps differs."""
+    digest = hashlib.sha256()
+    for pair, seen in zip(pairs, tokens, strict=True):
+        digest.update(json.dumps([pair.id, pair.question, pair.answer, len(seen)]).encode())
+        for tensor in (seen.context, seen.content):
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def adapter(model: LlamaVid, folder: Path | str | None) -> Iterator[LlamaVid]:
+    """`model` with a trained adapter inside the `with` block, as it was afterwards; None adds nothing."""
+    if folder is None:
+        yield model
+        return
+    with _left_as_it_was(model):
+        adapted = PeftModel.from_pretrained(model, folder).eval()
+        try:
+            yield adapted.get_base_model()
+        finally:
+            adapted.unload()
+
+
+@contextmanager
+def _left_as_it_was(model: LlamaVid) -> Iterator[None]:
+    """Puts back what peft's `unload` leaves changed: the trained projector, which parameters train, and the mode."""
+    trains, training = [(p, p.requires_grad) for p in model.parameters()], model.training
+    projector = model.content_projector
+    try:
+        yield
+    finally:
+        model.content_projector = projector  # `unload` leaves the adapter's copy of a module that it saves
+        for parameter, wanted in trains:
+            parameter.requires_grad_(wanted)
+        model.train(training)

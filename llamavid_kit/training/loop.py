@@ -1,0 +1,123 @@
+"""One resumable training loop on transformers' Trainer: what `requires_grad` trains, a killed run goes on.
+
+Which parameters train is decided in `stages` and `finetune`, which batches they see in `dataset`.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from llamavid_kit.files import claim, read_text
+from llamavid_kit.training.stages import TrainSettings
+
+log = logging.getLogger(__name__)
+LOSS_CURVE = "training.jsonl"
+
+
+def claim_training(out: Path, record: dict) -> None:
+    """Keep in `out/settings.json` what is trained there; ValueError where it was begun with something else."""
+    if differs := claim(out / "settings.json", record):
+        raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
+
+
+class _LossCurve(TrainerCallback):
+    """Appends each logged loss to a JSONL file, so that an interrupted run keeps its curve."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs and "loss" in logs:
+            kept = [json.loads(x) for x in read_text(self.path).splitlines()] if self.path.exists() else []
+            kept = [row for row in kept if row["step"] < state.global_step]  # a resumed run repeats some steps
+            row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
+            self.path.write_text("".join(json.dumps(r) + "\n" for r in [*kept, row]))
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint; those that a killed run did not finish are taken away.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint without one that can be read is torn.
+    """
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+        try:
+            json.loads((Path(last) / "trainer_state.json").read_text(encoding="utf-8"))
+            return last
+        except (FileNotFoundError, ValueError):
+            log.warning("%s was not finished: not resumed from, and removed", last)
+            shutil.rmtree(last)
+    return None
+
+
+def _not_about_mtime(record: logging.LogRecord) -> bool:
+    """Two checkpoints within a second are usual here: transformers then sorts them by step, which is what we want."""
+    return "mtime may not be reliable" not in record.getMessage()
+
+
+def fit(
+    model, dataset: Dataset, collate: Callable, *, out: Path | str, settings: TrainSettings, in_order: bool = False
+) -> None:
+    """Train what `requires_grad`, resuming from the last checkpoint in `out` if there is one.
+
+    bf16 autocast on a GPU and for a bfloat16 model, else float32; what trains is float32 meanwhile, because bfloat16
+    loses small steps. `in_order` keeps the data set's order instead of shuffling. Raises ValueError for float16.
+    """
+    dtypes = {p.dtype for p in model.parameters()}
+    if torch.float16 in dtypes:
+        raise ValueError("a float16 model cannot be trained under bf16 autocast: load it with dtype=torch.bfloat16")
+    logging.getLogger("transformers.trainer_utils").addFilter(_not_about_mtime)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    on_gpu = torch.cuda.is_available()
+    kept = {p: p.dtype for p in model.parameters() if p.requires_grad}
+    arguments = TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        seed=settings.seed,
+        bf16=on_gpu or torch.bfloat16 in dtypes,
+        use_cpu=not on_gpu,
+        save_steps=settings.save_every,
+        save_total_limit=1,
+        logging_steps=10,
+        logging_first_step=True,
+        report_to="none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_num_workers=settings.workers,
+        dataloader_persistent_workers=settings.workers > 0,
+        dataloader_pin_memory=on_gpu,
+        train_sampling_strategy="sequential" if in_order else "random",
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        data_collator=collate,
+        callbacks=[_LossCurve(out / LOSS_CURVE)],
+    )
+    last = _last_checkpoint(Path(arguments.output_dir))
+    if last:
+        log.info("resuming from %s", last)
+    try:
+        for parameter in kept:
+            parameter.data = parameter.data.float()
+        model.train()
+        trainer.train(resume_from_checkpoint=last)
+    finally:  # after an error too, the model has the types that it came with
+        for parameter, dtype in kept.items():
+            parameter.data = parameter.data.to(dtype)
+        model.eval()

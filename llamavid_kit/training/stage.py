@@ -1,0 +1,123 @@
+"""The paper's training stages on instruction pairs: a stage's name in, the trained model's folder out.
+
+Applies a stage of `stages.py` to a model and feeds it clips: as frames through the frozen tower where the stage trains
+what makes frame tokens, else as cached frame tokens. The loop that resumes is `finetune.fit`; LoRA on an arm of an
+ablation is `finetune.finetune`.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from llamavid_kit.data.films import (
+    FEATURES,
+    import_features,
+    interleave,
+    is_film,
+    movie_turn,
+    query_of,
+    show_frames,
+    spread,
+)
+from llamavid_kit.data.prompt import human_turn
+from llamavid_kit.data.subtitles import frame_texts, read_subtitles
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.checkpoints import save
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.lora import add_lora, lora_config
+from llamavid_kit.training.dataset import ClipCollate, ClipPairs, TokenCollate, TokenPairs
+from llamavid_kit.training.loop import claim_training, fit
+from llamavid_kit.training.stages import TrainSettings, keeps_frame_tokens, set_trainable, stage_named
+
+log = logging.getLogger(__name__)
+TRAINED = "model"
+
+
+def train_stage(
+    model: LlamaVid,
+    pairs: Sequence,
+    *,
+    stage: str,
+    root: Path | str = ".",
+    fps: float = 1.0,
+    out: Path | str,
+    settings: TrainSettings | None = None,
+) -> Path:
+    """Train `model`, in place, as the stage says → the folder of the trained model, for `load`.
+
+    Args:
+        pairs: instruction pairs of the training split; their clips lie at `root` and are sampled at `fps`. One about a
+            film (`long_video.is_film`) is shown with its subtitles, in a stage that does not train on frames.
+        stage: a name of `stages.STAGES`.
+        out: gets `model/`, `training.jsonl` (the loss curve), `settings.json`, and, while running, a checkpoint. A run
+            that was killed goes on when it is called again with the model that it began with.
+        settings: None takes the stage's published ones.
+
+    Done already (`out/model` is there): nothing runs. A folder begun with another stage, rate, settings or pairs raises
+    ValueError. The model takes the stage's conversation template; adapters of a
+    stage with LoRA are merged in the end. Departures from the original `train.py`: the loss is the mean over a step's
+    supervised tokens, not the mean of each process's mean; the text decoder reads the question as it will be asked,
+    with its line breaks; where frame tokens do not change they are computed once, in eval mode, while the original
+    leaves the frozen text decoder's dropout on; the tower stays in the model's dtype.
+    """
+    recipe, out = stage_named(stage), Path(out)
+    if not pairs:
+        raise ValueError("no training pairs: a stage needs a train split")
+    settings = settings or recipe.settings
+    asked = json.dumps([[p.id, p.question, p.answer] for p in pairs])
+    record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
+    claim_training(out, record | {"data": hashlib.sha256(asked.encode()).hexdigest()})
+    if (out / TRAINED / "config.json").is_file():
+        log.info("%s is trained already", out / TRAINED)
+        return out / TRAINED
+    model.eval().config.template = recipe.template
+    torch.manual_seed(settings.seed)
+    handle = add_lora(model, lora_config(recipe.lora)) if recipe.lora else None
+    trained = set_trainable(model, recipe)
+    log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
+    if keeps_frame_tokens(trained):
+        cache = FrameCache(model, out / "frame_tokens")
+        seen = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
+        tokens, turns = zip(*seen, strict=True)
+        dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
+        collate: Any = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
+    else:
+        dataset = ClipPairs(model, pairs, root=root, fps=fps, max_length=settings.max_length)
+        collate = ClipCollate(model, settings.max_length)
+    fit(model, dataset, collate, out=out, settings=settings)
+    if handle is not None:
+        handle.merge_and_unload()
+    save(model, out / f"{TRAINED}.partial")
+    return (out / f"{TRAINED}.partial").rename(out / TRAINED)
+
+
+def _look(cache: FrameCache, pair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
+    """A pair's frame tokens, and its human turn; that of a film has its subtitles between the frames.
+
+    The text decoder is asked a film's whole turn without `<image>`, wrapper and all, as in the original's training.
+    """
+    if not is_film(pair):
+        return cache.tokens(Video(pair.video_path(root)), pair.question, fps=fps)[0], human_turn(pair.question)
+    turn, per_frame = movie_turn(pair.question), cache.model.config.tokens_per_frame()
+    path = pair.video_path(root)
+    if path.suffix == FEATURES:
+        film = import_features(path)
+        with torch.inference_mode():
+            seen = cache.model.frame_tokens(film.features, query_of(turn))
+        tokens, frames = VisualTokens(seen.context.cpu(), seen.content.cpu()), film.inputs
+    else:
+        video = Video(path)
+        tokens, times = cache.tokens(video, query_of(turn), fps=fps)
+        cues = read_subtitles(Path(root) / pair.extra["subtitles"])
+        frames = interleave(frame_texts(cues, times, end_s=video.duration_s))
+    return tokens, show_frames(turn, spread(frames, tokens_per_frame=per_frame))

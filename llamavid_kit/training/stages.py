@@ -1,0 +1,187 @@
+"""Training stages as data: which parts of the model train, on which text, with which settings.
+
+Knows the parts of the model, the paper's three stages (section 3.4), the study's fine-tuning, and what the original's
+option strings mean in these terms. `set_trainable` applies a stage to a model; the loop is `finetune.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from llamavid_kit.model.lora import LoraSettings
+
+# Every parameter belongs to the part with the longest prefix of its name.
+PARTS = {
+    "vision_tower": "vision_tower.",
+    "vision_norm": "vision_norm.",
+    "feature_projector": "feature_projector.",
+    "query_tokens": "text_decoder.query_tokens",
+    "text_decoder": "text_decoder.",
+    "text_projector": "context_attention.text_projector.",
+    "key_projector": "context_attention.key_projector.",
+    "value_projector": "context_attention.value_projector.",
+    "content_projector": "content_projector.",
+    "language_model": "language_model.",
+}
+AFTER_FRAME_TOKENS = ("value_projector", "content_projector", "language_model")
+
+# What the original's options (`llamavid/train/train.py`) freeze; the tower is frozen always. "freeze" and "freeze_all"
+# are endings of its bert_type, which also names the text decoder; the others are options of their own.
+ORIGINAL_FREEZES: dict[str, tuple[str, ...]] = {
+    "": ("vision_tower",),
+    "freeze": ("text_decoder", "vision_norm", "query_tokens"),
+    "freeze_all": (
+        "text_decoder",
+        "vision_norm",
+        "query_tokens",
+        "text_projector",
+        "key_projector",
+        "value_projector",
+    ),
+    "tune_mm_mlp_adapter": ("language_model",),
+    "freeze_mm_mlp_adapter": ("content_projector",),
+    "lora_enable": ("language_model",),
+}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long and how fast. The defaults fine-tune the shipped model on a CPU; the paper's are in `STAGES`.
+
+    batch_size: samples that pass the model together; a step sees batch_size * accumulate of them.
+    max_length: longest prompt in tokens, a clip's slot counted as one; longer ones lose their end.
+    """
+
+    learning_rate: float = 2e-3
+    batch_size: int = 8
+    epochs: float = 6.0
+    max_steps: int = -1  # where positive, replaces `epochs`
+    warmup_ratio: float = 0.03
+    scheduler: str = "cosine"
+    weight_decay: float = 0.0
+    seed: int = 0
+    save_every: int = 200
+    workers: int = 0
+    accumulate: int = 1
+    max_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Which parts train, on which text, and the published settings.
+
+    trains: names of `PARTS`; all others are frozen.
+    template: conversation template of `prompt.py`.
+    settings: as published (stage 2's, for its variants); `accumulate` stands for the GPUs as well, so that one
+        process takes the same steps.
+    lora: adapters on the language model's linears train beside `trains`; None for a stage without.
+    about: whose stage it is, and what for.
+    """
+
+    trains: tuple[str, ...]
+    template: str
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    lora: LoraSettings | None = None
+    about: str = ""
+
+
+def _published(learning_rate: float, batch_size: int, accumulate: int, max_length: int) -> TrainSettings:
+    return TrainSettings(
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        max_length=max_length,
+        epochs=1.0,
+    )
+
+
+_ALIGNMENT = ("content_projector", "text_projector", "key_projector", "value_projector")
+_ALL_BUT_TOWER = tuple(part for part in PARTS if part != "vision_tower")
+_FREEZE_ALL = ("feature_projector", "content_projector", "language_model")
+
+STAGES: dict[str, Stage] = {
+    "align": Stage(
+        (*_ALIGNMENT, "feature_projector"),
+        "plain_guided",
+        _published(1e-3, 32, 8, 2048),
+        about="stage 1: modality alignment; all projectors, not only the content projector, on image and caption",
+    ),
+    "instruct": Stage(
+        _ALL_BUT_TOWER,
+        "imgsp_v1",
+        _published(2e-5, 4, 4 * 8, 2048),
+        about="stage 2: instruction tuning; everything but the vision tower",
+    ),
+    "long_video": Stage(
+        _FREEZE_ALL,
+        "imgsp_v1",
+        _published(2e-5, 1, 8, 65536),
+        about="stage 3: long video; the language model and its content projector",
+    ),
+    "freeze_all": Stage(
+        _FREEZE_ALL,
+        "imgsp_v1",
+        _published(2e-5, 1, 2 * 4, 65536),
+        about="the study's fine-tuning on UCF-Crime and Animal Kingdom, from a short-video checkpoint",
+    ),
+    "freeze_content": Stage(
+        ("feature_projector", "text_projector", "key_projector", "value_projector", "language_model"),
+        "imgsp_v1",
+        _published(2e-5, 4, 4 * 8, 2048),
+        about="stage 2 with bert_type …freeze and --freeze_mm_mlp_adapter: language model and context attention only",
+    ),
+    "lora": Stage(
+        tuple(part for part in _ALL_BUT_TOWER if part != "language_model"),
+        "imgsp_v1",
+        _published(2e-5, 4, 4 * 8, 2048),
+        LoraSettings(r=64, alpha=16, dropout=0.05),
+        about="stage 2 with --lora_enable: adapters in place of the language model's own weights",
+    ),
+}
+
+
+def stage_named(name: str) -> Stage:
+    """The stage called `name`; ValueError lists the known names."""
+    if name not in STAGES:
+        raise ValueError(f"unknown stage {name!r}: expected one of {', '.join(STAGES)}")
+    return STAGES[name]
+
+
+def trained_by(options: Mapping[str, str]) -> tuple[str, ...]:
+    """The parts that train under the original's command-line options, `{"bert_type": …, "lora_enable": "True", …}`.
+
+    With "lora_enable" the adapters train in the language model's place.
+    """
+    kind = options.get("bert_type", "")
+    ending = next((e for e in ("freeze_all", "freeze") if kind.endswith(f"_{e}")), "")
+    on = [name for name in ORIGINAL_FREEZES if options.get(name) == "True"]
+    frozen = {part for name in ("", ending, *on) for part in ORIGINAL_FREEZES[name]}
+    return tuple(part for part in PARTS if part not in frozen)
+
+
+def part_of(parameter: str) -> str:
+    """The part that a parameter of `LlamaVid` belongs to; ValueError where it belongs to none."""
+    found = [part for part, prefix in PARTS.items() if parameter.startswith(prefix)]
+    if not found:
+        raise ValueError(f"{parameter} belongs to none of the parts {', '.join(PARTS)}")
+    return max(found, key=lambda part: len(PARTS[part]))
+
+
+def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
+    """Freeze and unfreeze every parameter of `model` (a `LlamaVid`) as `stage` says → names of those that train.
+
+    Adapters of `add_lora` train in a stage with LoRA, and only there.
+    """
+    unknown = set(stage.trains) - set(PARTS)
+    if unknown:
+        raise ValueError(f"unknown parts {sorted(unknown)}: expected some of {', '.join(PARTS)}")
+    for name, parameter in model.named_parameters():
+        adapter = ".lora_" in name
+        parameter.requires_grad_(stage.lora is not None if adapter else part_of(name) in stage.trains)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def keeps_frame_tokens(trained: Iterable[str]) -> bool:
+    """Whether a clip's frame tokens stay the same while these parameters train, so that they can be cached."""
+    return all(part_of(name) in AFTER_FRAME_TOKENS for name in trained)

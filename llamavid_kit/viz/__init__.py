@@ -1,0 +1,1 @@
+"""Seeing: figures, attention maps and explorers. Nothing here knows an experiment."""

@@ -1,0 +1,240 @@
+"""What all explorers share: a view with a line for messages, a static picture beside it, exports, one set of colours.
+
+An explorer is a thin shell: pure functions make tables and figures, its observers carry them into widgets. Errors that
+a person can mend stand in the view, never as a traceback. Nothing is fetched: figures are `LiveFigure`s,
+and an exported page holds plotly.js and forbids its browser to load anything.
+"""
+
+import base64
+import html
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from llamavid_kit.viz.explorers.live_figure import CONFIG, LiveFigure, widgets
+from llamavid_kit.viz.plots import BLUE, GREEN, GREY, VERMILION
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "VERMILION",
+    "Explorer",
+    "LiveFigure",
+    "colour_scale",
+    "data_uri",
+    "guarded",
+    "html_line",
+    "widgets",
+]
+
+EXPECTED = (ValueError, OSError)  # VideoError and FileNotFoundError among them
+FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 15, "color": "#222222"}
+LAYOUT = {
+    "font": FONT,
+    "paper_bgcolor": "white",
+    "plot_bgcolor": "white",
+    "margin": {"l": 70, "r": 20, "t": 50, "b": 50},
+}
+WIDE = {"description_width": "110px"}
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
+<style>body {{ font-family: {family}; color: {colour}; max-width: 1100px; margin: 16px auto; padding: 0 12px }}
+h1 {{ font-size: 20px; padding: 0 12px }}</style><script>{plotly}</script></head>
+<body><h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+class Explorer(ABC):
+    """Base of the explorers. view: the widget; message: the line in it; refused: why nothing is shown, "" if it is.
+
+    A subclass makes `view`, with `saving` at its end, `title`, `figure()` and `page()`; an observer wrapped by
+    `guarded` shows its error in `message`. target, save_button, saved: the controls of `saving` and their answer; file:
+    offered there first.
+    """
+
+    view: widgets.Widget
+
+    def __init__(self, file: str):
+        self._message = widgets.HTML("", layout={"width": "100%"})
+        self.message = self.refused = ""
+        self.target = widgets.Text(file, description="Save as", style=WIDE, layout={"width": "50%"})
+        self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
+        self.save_button.on_click(self._save)
+        self.saved = widgets.Label(".png, .svg or .html (works offline)")
+        self.saving = widgets.HBox([self.target, self.save_button, self.saved])
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Model or clip, and the setting that is shown."""
+
+    @abstractmethod
+    def figure(self) -> Figure:
+        """A static picture of the present state. Raises ValueError where nothing can be shown."""
+
+    @abstractmethod
+    def page(self) -> list[go.Figure | str]:
+        """The present state for a page: plotly figures and HTML. Raises ValueError where nothing can be shown."""
+
+    def export(self, path: Path | str) -> Path:
+        """Write the present state as .png, .svg (one picture), or .html (works offline, keeps what needs no kernel)."""
+        path = Path(path)
+        if path.suffix not in (".png", ".svg", ".html"):
+            raise ValueError(f"{path}: expected a name that ends in .png, .svg or .html")
+        if path.suffix == ".html":
+            parts = self.page()  # first: where nothing is shown it says so, and there is no title
+            text = offline_page(self.title, parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            figure = self.figure()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=140)
+        return path
+
+    def _save(self, *_) -> None:
+        """The line of messages may be out of sight, so the button's own label says what becomes of the click."""
+        self.saved.value = "Saving …"
+        try:
+            saved = self.export(self.target.value)
+        except EXPECTED as error:
+            self.say(str(error), problem=True)
+            self.saved.value = "Not saved: the message above says why"
+        else:
+            self.say(f"Saved {saved}")
+            self.saved.value = f"Saved {saved.name}"
+
+    def _need(self, shown: Any) -> None:
+        if shown is None:
+            raise ValueError(self.refused or "nothing is shown yet")
+
+    def still(self) -> Any:
+        """`figure()` as an IPython image that is small enough to stay in a notebook."""
+        from IPython import display
+
+        return display.Image(data=jpeg(self.figure()))
+
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """Show one line in the view; problem: in a frame that is hard to miss. "" takes the line away."""
+        self.message = text
+        look = (
+            f"border-left:6px solid {VERMILION};background:#fdf1ea;padding:8px 12px" if problem else "padding:2px 12px"
+        )
+        role = "alert" if problem else "status"
+        self._message.value = (
+            f'<div role="{role}" style="{look};font-size:15px;line-height:1.4">{html.escape(text)}</div>'
+            if text
+            else ""
+        )
+
+    def _ipython_display_(self) -> None:
+        """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
+        from IPython import display
+
+        display.display(self.view)
+        display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
+        try:
+            display.display(self.still())
+        except EXPECTED as error:
+            self.say(str(error), problem=True)
+
+
+def guarded(work: Callable) -> Callable:
+    """An observer whose expected errors become the view's message; a success takes an older message away.
+
+    Returns whether it succeeded. Errors nobody expects pass through: they are faults of the kit.
+    """
+
+    @wraps(work)
+    def watched(self: Explorer, *args: Any) -> bool:
+        try:
+            self.say("")
+            self.refused = ""
+            work(self, *args)
+        except EXPECTED as error:
+            self.refused = str(error)
+            self.say(self.refused, problem=True)
+            return False
+        return True
+
+    return watched
+
+
+def jpeg(figure: Figure, dpi: int = 80) -> bytes:
+    """The figure as a JPEG: frames of a video as PNG would be several times larger, too large for a notebook."""
+    file = io.BytesIO()
+    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 75, "optimize": True})
+    return file.getvalue()
+
+
+def data_uri(picture: np.ndarray, *, side: int | None = None) -> str:
+    """(H, W, 3) or (H, W) uint8 → a JPEG as data URI; side: longest side in pixels."""
+    image = Image.fromarray(picture)
+    if side is not None:
+        image.thumbnail((side, side))
+    file = io.BytesIO()
+    image.save(file, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def colour_scale(name: str, n: int = 17) -> list[list]:
+    """A matplotlib colour map as plotly's list, so that print and screen show the same colours."""
+    return [[float(x), to_hex(colormaps[name](float(x)))] for x in np.linspace(0, 1, n)]
+
+
+def heat_map() -> ListedColormap:
+    """Inferno without its black end, transparent at 0, so that the frame shows where there is little attention."""
+    colours = colormaps["inferno"](np.linspace(0.25, 1, 256))
+    colours[:, 3] = np.clip(np.linspace(0, 2, 256), 0, 1)
+    return ListedColormap(colours)
+
+
+def heat_scale(n: int = 33) -> list[list]:
+    """`heat_map` for plotly over the square root of the value, as matplotlib's PowerNorm(0.5) draws it."""
+    colours = heat_map()(np.linspace(0, 1, n))
+    places = np.linspace(0, 1, n) ** 2
+    rgb = (255 * colours[:, :3]).round().astype(int)
+    return [
+        [float(x), f"rgba({r},{g},{b},{a:.3f})"] for x, (r, g, b), a in zip(places, rgb, colours[:, 3], strict=True)
+    ]
+
+
+def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
+    """One escaped paragraph, with an emphasised beginning."""
+    head = f"<b>{html.escape(strong)}</b> " if strong else ""
+    return f'<div style="font-size:{size}px;line-height:1.4;padding:2px 12px">{head}{html.escape(text)}</div>'
+
+
+def offline_page(title: str, parts: list[go.Figure | str]) -> str:
+    """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
+    drawn = [
+        part
+        if isinstance(part, str)
+        else part.to_html(
+            full_html=False, include_plotlyjs=False, auto_play=False, config={"responsive": True, **CONFIG}
+        )
+        for part in parts
+    ]
+    return PAGE.format(
+        title=html.escape(title),
+        family=FONT["family"],
+        colour=FONT["color"],
+        plotly=get_plotlyjs(),
+        body="\n".join(drawn),
+    )

@@ -1,0 +1,236 @@
+"""What the course's notebooks share: one toy clip, and pictures of frames, matrices, curves and token sequences.
+
+Input: frames, matrices and numbers that a notebook has computed. Output: a clip on disk, or figures in the look of
+`plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
+"""
+
+import io
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+from PIL import Image
+from transformers.utils import logging
+
+from llamavid_kit.viz.look import OTHERS, house_figure
+
+TAPE_WIDTH = 40  # tokens in one row of a tape
+KINDS = {  # of tokens, each with the one colour that it has in every notebook
+    "text": "#D9D9D9",
+    "ignored": "#D9D9D9",
+    "slot": "#CC79A7",
+    "context token": "#E69F00",
+    "content token": "#56B4E9",
+    "supervised": "#009E73",
+}
+
+
+def tidy_page(*, charts: bool = False, dpi: float | None = None, quality: int = 72) -> None:
+    """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+    Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
+    Tables show what is in a cell, however long.
+
+    charts: the notebook draws lines and bars rather than frames: a PNG of few colours is a third of their JPEG.
+    dpi: of every JPEG, less for a page with many of them; None leaves each figure its own. quality: of the JPEGs.
+    """
+    logging.disable_progress_bar()
+    pd.set_option("display.max_colwidth", None)
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+    if charts:
+        set_matplotlib_formats("png")
+        get_ipython().display_formatter.formatters["image/png"].for_type(Figure, chart_png)
+    else:
+        size = {} if dpi is None else {"dpi": dpi}
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": quality, "optimize": True, "progressive": True}, **size)
+
+
+def chart_png(figure: Figure, *, dpi: int = 80, n_colours: int = 128) -> bytes:
+    """The figure as a PNG with a palette, for charts that are kept in a notebook."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    Image.open(drawn).convert("RGB").quantize(n_colours).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+@house_figure
+def frame_strip(frames: np.ndarray, names: Sequence[str], *, title: str, grid: int = 0) -> Figure:
+    """frames (n, H, W, 3) uint8 side by side under their names; with `grid` cut into that many patches a side."""
+    fig, axes = plt.subplots(1, len(frames), figsize=(1.55 * len(frames), 2.4), squeeze=False)
+    for ax, frame, name in zip(axes.flat, frames, names, strict=True):
+        ax.imshow(frame)
+        for cut in np.arange(1, grid) * frame.shape[0] / max(grid, 1) - 0.5:
+            ax.axhline(cut, color="white", lw=0.8)
+            ax.axvline(cut, color="white", lw=0.8)
+        ax.set_title(name, loc="center", fontsize=12, fontweight="normal")
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@house_figure
+def heat(
+    matrix,
+    *,
+    x: str,
+    y: str,
+    unit: str,
+    title: str,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    numbers: str | None = None,
+) -> Figure:
+    """A matrix as colours, axes called `x` and `y`, colour bar `unit`; `numbers` is a format ("{:.2f}") for cells."""
+    values = np.asarray(matrix, dtype=float)
+    size = (min(10.5, 3.2 + 0.62 * values.shape[1]), min(6.5, 1.7 + 0.5 * values.shape[0]))
+    fig, ax = plt.subplots(figsize=size)
+    image = ax.imshow(values, cmap="cividis", aspect="auto")
+    for (i, j), value in np.ndenumerate(values if numbers else np.zeros((0, 0))):
+        dark = value < (values.min() + values.max()) / 2
+        ax.text(j, i, numbers.format(value), ha="center", va="center", color="white" if dark else "black")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if rows is not None:
+        ax.set_yticks(range(len(rows)), rows)
+    if columns is not None:
+        turned = len(columns) > 8
+        ax.set_xticks(range(len(columns)), columns, rotation=50 if turned else 0, ha="right" if turned else "center")
+    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.grid(False)
+    fig.colorbar(image, label=unit)
+    return fig
+
+
+@house_figure
+def maps(
+    grids: Mapping[str, np.ndarray], *, unit: str, title: str, over: np.ndarray | None = None, own_scales: bool = False
+) -> Figure:
+    """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
+
+    One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one,
+    both ends written at its bar.
+    A scale begins at 0, or at the least value where that is lower. The line below the maps says which kind it is.
+    """
+    grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
+    scales = [[grid] if own_scales else list(grids.values()) for grid in grids.values()]
+    fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 3.1), squeeze=False)
+    for ax, (name, grid), scale in zip(axes.flat, grids.items(), scales, strict=True):
+        side = len(grid) if over is None else len(over)
+        if over is not None:
+            ax.imshow(over.mean(-1), cmap="gray", vmin=0, vmax=255)
+        image = ax.imshow(
+            grid,
+            cmap="inferno",
+            vmin=min(0.0, *map(np.min, scale)),
+            vmax=max(map(np.max, scale)),
+            alpha=1 if over is None else 0.65,
+            extent=(-0.5, side - 0.5, side - 0.5, -0.5),
+        )
+        ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        if own_scales:
+            bar = fig.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8)
+            bar.set_ticks(image.get_clim(), labels=[f"{end:.2g}" for end in image.get_clim()])
+    if not own_scales:
+        fig.colorbar(image, ax=axes, shrink=0.8)
+    which = "each map has a scale of its own" if own_scales else "one scale for all maps"
+    fig.supxlabel(f"{unit}; {which}", fontsize=11)
+    fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@house_figure
+def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
+    """A bar a name, the number beside it, written by `note`; the axis is called `x`, and counts in what notes do."""
+    fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
+    drawn = ax.barh(list(values), list(values.values()), color=OTHERS[0])
+    ax.bar_label(drawn, labels=[note.format(v) for v in values.values()], padding=5)
+    ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
+    ax.invert_yaxis()
+    ax.margins(x=0.18)
+    if note.endswith("%}"):
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+    elif note.endswith(".0f}") and not log:
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.grid(axis="y", visible=False)
+    return fig
+
+
+@house_figure
+def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey: Collection[str] = ()) -> Figure:
+    """A bar a row, cut into its pieces with their numbers; a piece has one colour in all rows, those in `grey` grey.
+
+    rows: name → piece → number, 0 or more. Raises ValueError for more coloured pieces than there are colours.
+    """
+    pieces = list(dict.fromkeys(piece for row in rows.values() for piece in row))
+    coloured = [piece for piece in pieces if piece not in grey]
+    if len(coloured) > len(OTHERS):
+        raise ValueError(f"{len(coloured)} pieces ({', '.join(coloured)}), but colours for {len(OTHERS)}: join some")
+    colours = dict.fromkeys(grey, KINDS["ignored"]) | dict(zip(coloured, OTHERS, strict=False))
+    fig, ax = plt.subplots(figsize=(9, 1.9 + 0.5 * len(rows)))
+    left = np.zeros(len(rows))
+    for piece in pieces:
+        widths = np.array([row.get(piece, 0) for row in rows.values()], dtype=float)
+        drawn = ax.barh(list(rows), widths, left=left, color=colours[piece], edgecolor="white", label=piece)
+        red, green, blue = to_rgb(colours[piece])
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        ax.bar_label(
+            drawn,
+            labels=[f"{w:g}" if w else "" for w in widths],
+            label_type="center",
+            color="white" if dark else "black",
+        )
+        left += widths
+    ax.set(xlabel=x, title=title)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    fig.legend(*ax.get_legend_handles_labels(), ncols=min(4, len(pieces)), loc="outside lower center", frameon=False)
+    return fig
+
+
+@house_figure
+def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, title: str) -> Figure:
+    """A line a name over the same x."""
+    fig, ax = plt.subplots(figsize=(9, 4))
+    for i, (name, values) in enumerate(curves.items()):
+        ax.plot(x, values, marker="os^D"[i % 4], ms=7, lw=2.5, color=OTHERS[i], ls=("-", "--", ":")[i % 3], label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend(frameon=True)
+    return fig
+
+
+@house_figure
+def tape(kinds: Sequence[str], *, title: str) -> Figure:
+    """A token sequence as a tape of coloured squares, 40 in a row. Each kind is a name of KINDS."""
+    names = list(dict.fromkeys(kinds))
+    down = -(-len(kinds) // TAPE_WIDTH)
+    across = min(TAPE_WIDTH, len(kinds))
+    cells = np.full(down * across, np.nan)
+    cells[: len(kinds)] = [names.index(kind) for kind in kinds]
+    fig, ax = plt.subplots(figsize=(10.5, 1.5 + 0.42 * down))
+    colours = [KINDS[name] for name in names]
+    ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
+    ax.yaxis.set_visible(down > 1)
+    ax.grid(False)
+    ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
+    ax.hlines(np.arange(1, down) - 0.5, -0.5, across - 0.5, color="white", lw=1.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel=f"position in the {'row' if down > 1 else 'sequence'} (tokens)", yticks=range(down), title=title)
+    ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
+    fig.legend(
+        [Patch(color=c) for c in colours],
+        [f"{n}: {list(kinds).count(n)}" for n in names],
+        ncols=len(names),
+        loc="outside lower center",
+        frameon=False,
+    )
+    return fig

@@ -1,0 +1,121 @@
+"""A reply's context attention, drawn over the frames that it came from. Reads the clip again; drawing is `plots`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from llamavid_kit.data.pixels import resize_and_crop
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.ask import Reply
+from llamavid_kit.viz.look import house_figure
+
+SHOWN_PX = 224
+
+
+def save_overlay(
+    video: Video, question: str, reply: Reply, *, fps: float, model: str, out: Path | str, scale: float | None = None
+) -> Path:
+    """Write the overlay of a reply of `answering.ask` as PNG, over the square of each frame that the model saw.
+
+    scale: upper end of the colours, for pictures of several questions (`plots.attention_overlay`'s vmax).
+    """
+    frames = np.stack([resize_and_crop(frame, SHOWN_PX) for frame in video.frames(video.sample(fps).indices)])
+    figure = attention_overlay(
+        frames,
+        reply.tokens.attention.float().cpu().numpy(),
+        question=question,
+        timestamps_s=reply.timestamps_s,
+        title=f"“{question}” — {model}, {video.path.name}, {fps:g} fps",
+        reply=reply.text,
+        vmax=scale,
+    )
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    return out
+
+
+def attention_grid(attention: np.ndarray) -> np.ndarray:
+    """attention (T, M, N), softmax over N patches → mean over the M queries as (T, side, side), raster order, in
+    multiples of even attention 1/N.
+
+    Raises ValueError where N is no square, naming the shape.
+    """
+    maps = np.asarray(attention, dtype=float)
+    side = round(maps.shape[-1] ** 0.5)
+    if maps.ndim != 3 or side * side != maps.shape[-1]:
+        raise ValueError(f"attention {maps.shape}: expected (frames, queries, patches) with a square number of patches")
+    return maps.mean(1).reshape(len(maps), side, side) * side**2
+
+
+def attention_top(*attentions: np.ndarray) -> float:
+    """Highest value of all frames of these attentions (T, M, N), as `attention_grid` gives it: the `vmax` with which
+    overlays of several questions can be compared."""
+    return max(float(attention_grid(attention).max()) for attention in attentions)
+
+
+@house_figure
+def attention_overlay(
+    frames: np.ndarray,
+    attention: np.ndarray,
+    *,
+    question: str,
+    timestamps_s: Sequence[float],
+    n: int = 6,
+    title: str | None = None,
+    reply: str | None = None,
+    vmax: float | None = None,
+) -> Figure:
+    """Up to n frames, evenly chosen, above the same frames under their context attention (mean over the queries).
+
+    frames: (T, H, W, 3) uint8 RGB, or a sequence of T such arrays; attention: (T, M, N) softmax over patches;
+    timestamps_s: (T,) seconds from clip start. The frames must be what the model saw, cropped as it crops: the patch
+    grid is laid over the whole picture. One colour scale for all frames, in multiples of even attention 1/N.
+    vmax: its upper end, above 0. Without it the scale ends at this figure's own highest value, so two figures look
+    equally strong whatever their values: give those to be compared the same (`attention_top`).
+    Attention says where the context token looked, not how much the frame mattered for the answer.
+    """
+    maps = attention_grid(attention)
+    if not len(frames) == len(maps) == len(timestamps_s):
+        raise ValueError(f"{len(frames)} frames, {len(maps)} maps, {len(timestamps_s)} times: expected equally many")
+    if vmax is not None and not 0 < vmax < np.inf:
+        raise ValueError(f"vmax={vmax}: expected a number above 0, in multiples of even attention (see attention_top)")
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
+    highest = float(maps[chosen].max())
+    top = max(highest, 1.0 + 1e-6) if vmax is None else vmax
+    cut = highest > top * (1 + 1e-6)
+    height, width = np.asarray(frames[0]).shape[:2]
+    across = max(5.0, 2.1 * len(chosen))  # inches
+    said = [title or f'Where the context token looks: "{question}"', *([] if reply is None else [f"reply: “{reply}”"])]
+    lines = [part for line in said for part in wrap(line, int(8 * across))] + [f"{len(chosen)} of {len(maps)} frames"]
+    size = (across, 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.5 + 0.25 * len(lines))
+    fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
+    for (above, below), i in zip(axes.T, chosen, strict=True):
+        height, width = np.asarray(frames[i]).shape[:2]
+        above.imshow(frames[i])
+        above.set_title(f"{timestamps_s[i]:.2f} s", loc="center", fontsize=12, fontweight="normal")
+        below.imshow(np.asarray(frames[i]).mean(-1), cmap="gray", vmin=0, vmax=255)
+        heat = below.imshow(
+            maps[i],
+            cmap="inferno",
+            vmin=0,
+            vmax=top,
+            alpha=0.62,
+            interpolation="bilinear",
+            extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        )
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    bar = fig.colorbar(
+        heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02, extend="max" if cut else "neither"
+    )
+    scale = f"one scale for all frames, 0 to {top:.3g}" if vmax is None else f"scale given: 0 to {top:.3g}"
+    scale += f"; here up to {highest:.3g}" if vmax is not None else ""
+    bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries\n(1 = even; {scale})")
+    fig.suptitle("\n".join(lines), fontweight="bold")
+    return fig

@@ -1,0 +1,339 @@
+"""Figures of results: from arrays and DataFrames to matplotlib Figures in one look, for print and for a projector.
+
+Input: tables of counts (`report_tables` makes them from a run), training logs, frames and attention maps. Nothing is
+computed here but heights, shares and positions; intervals and p-values come in with the data. Blue is zero-shot,
+vermilion fine-tuned, darker means more frames a second (`plot_look` has the colours). Every function returns a Figure
+that pyplot has forgotten, so that a notebook shows it once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, house_axes, house_figure
+from llamavid_kit.viz.overlay import attention_grid as attention_grid
+from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
+from llamavid_kit.viz.overlay import attention_top as attention_top
+
+
+def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
+    """Arm → RGB from the columns arm, fps, fine_tuned: hue says zero-shot or fine-tuned, a darker shade more fps."""
+    rates = sorted(arms["fps"].unique())
+    shades = {
+        fine: sns.light_palette(VERMILION if fine else BLUE, len(rates) + 1)[1:] if len(rates) > 1 else [base]
+        for fine, base in ((True, VERMILION), (False, BLUE))
+    }
+    return {row.arm: shades[bool(row.fine_tuned)][rates.index(row.fps)] for row in arms.itertuples()}
+
+
+def _whiskers(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.clip(np.stack([values - low, high - values]), 0, None)
+
+
+@house_figure
+def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Share of events that hold at least one sampled frame against fps, one line a set, Wilson 95% whiskers.
+
+    table: columns set, fps (frames a second), n, seen (events), low, high (shares from 0 to 1)
+    """
+    fig, ax = house_axes(ax, (9.5, 4.6))
+    for i, (name, rows) in enumerate(table.groupby("set", sort=False)):
+        rows, colour = rows.sort_values("fps"), (VERMILION, BLUE, GREEN, GREY)[i % 4]
+        share = (rows["seen"] / rows["n"]).to_numpy()
+        bars = _whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
+        ax.errorbar(
+            rows["fps"],
+            share,
+            yerr=bars,
+            marker="os^D"[i % 4],
+            ms=8,
+            lw=2.5,
+            capsize=4,
+            color=colour,
+            label=f"{name} (n = {rows['n'].iloc[0]} events)",
+        )
+        above = share.mean() >= 0.97 and table["set"].nunique() > 1
+        for fps, value in zip(rows["fps"], share, strict=True):
+            ax.annotate(
+                f"{value:.0%}",
+                (fps, value),
+                xytext=(8, 7 if above else -17),
+                textcoords="offset points",
+                color=colour,
+                fontsize=12,
+                fontweight="bold",
+            )
+    rates = sorted(table["fps"].unique())
+    ax.set(
+        xticks=rates,
+        xticklabels=[f"{r:g}" for r in rates],
+        ylim=(0, 1.12),
+        xlabel="frames sampled a second (fps)",
+        ylabel="events with a frame",
+        title=title or "Events that sampling shows at all",
+    )
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="lower right", frameon=True)
+    return fig
+
+
+@house_figure
+def accuracy_forest(
+    arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None, ax: Axes | None = None
+) -> Figure:
+    """Accuracy of each arm as a point with its Wilson 95% interval, top to bottom in the order of the table.
+
+    arms: columns arm, fps, fine_tuned, n, correct, low, high (shares); baseline: {"label", "correct", "n"} of always
+    answering the most frequent class, drawn as a line
+    """
+    share = baseline["correct"] / baseline["n"] if baseline else 0
+    line = (share, f'always "{baseline["label"]}": {share:.1%}') if baseline else None
+    notes = [f"{row.correct}/{row.n} = {row.correct / row.n:.1%}" for row in arms.itertuples()]
+    fig, ax = _forest(arms, arms["correct"] / arms["n"], notes, line, ax)
+    ax.set(
+        xlim=(0, 1.22),
+        xticks=np.linspace(0, 1, 6),
+        title=title or "Accuracy of each arm",
+        xlabel="clips answered right (95% Wilson interval)",
+    )
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    return fig
+
+
+@house_figure
+def score_forest(
+    arms: pd.DataFrame, *, baseline: Mapping[str, Any] | None = None, title: str | None = None, ax: Axes | None = None
+) -> Figure:
+    """Mean score of each arm, 0 to 5, with its 95% interval; otherwise as `accuracy_forest`.
+
+    arms: columns arm, fps, fine_tuned, n, score, low, high (scores); baseline: {"label", "score"} of one answer to all
+    """
+    line = (baseline["score"], f'always "{baseline["label"]}": {baseline["score"]:.2f}') if baseline else None
+    fig, ax = _forest(arms, arms["score"], [f"{row.score:.2f}, n = {row.n}" for row in arms.itertuples()], line, ax)
+    ax.set(
+        xlim=(0, 6.1),
+        xticks=range(6),
+        title=title or "Mean score of each arm",
+        xlabel="mean score, 0 to 5 (95% bootstrap interval over clips)",
+    )
+    return fig
+
+
+def _forest(
+    arms: pd.DataFrame, values: Sequence[float], notes: Sequence[str], line: tuple[float, str] | None, ax: Axes | None
+) -> tuple[Figure, Axes]:
+    """A row an arm, top to bottom: point, interval (columns low, high), note. `line`: a value for all and its name."""
+    fig, ax = house_axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
+    colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
+    for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
+        spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
+        ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm], clip_on=False)
+        ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, bbox=paper, **beside)
+    if line:
+        ax.axvline(line[0], color=GREY, ls="--", lw=2)
+        ax.annotate(line[1], (line[0], len(arms) - 0.3), xytext=(6, 0), fontsize=11, color=GREY, **beside)
+    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.1, -0.5))
+    ax.grid(axis="y", visible=False)
+    return fig, ax
+
+
+@house_figure
+def confusion(
+    matrix: Sequence[Sequence[int]],
+    labels: Sequence[str],
+    columns: Sequence[str],
+    title: str | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Figure:
+    """Confusion matrix: colour and percentage say the share of the row (0 to 100%), the number counts clips.
+
+    matrix: (rows, columns) clips of true class `labels[i]` answered as `columns[j]`; a class without clips stays empty
+    """
+    counts = np.asarray(matrix, dtype=int)
+    totals = counts.sum(1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    text = [f"{c}\n{s:.0%}" if c else "" for c, s in zip(counts.flat, share.flat, strict=True)]
+    many = len(labels) > 4
+    wide, high = (0.72, 0.6) if many else (1.4, 0.7)
+    fig, ax = house_axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
+    sns.heatmap(
+        share,
+        vmin=0,
+        vmax=1,
+        cmap="Blues",
+        annot=np.reshape(text, counts.shape),
+        fmt="",
+        ax=ax,
+        linewidths=0.5,
+        annot_kws={"size": 9.5 if many else 13},
+        cbar_kws={"label": "of the row"},
+    )
+    ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40 if many else 0, ha="right" if many else "center")
+    rows = [f"{label} (n = {n})" for label, n in zip(labels, totals[:, 0], strict=True)]
+    ax.set_yticks(np.arange(len(labels)) + 0.5, rows, rotation=0)
+    ax.set(xlabel="answered", ylabel="true class", title=title or f"Confusion, n = {counts.sum()} clips")
+    return fig
+
+
+@house_figure
+def confusion_row(
+    panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[str], Sequence[str]]], *, title: str | None = None
+) -> Figure:
+    """Small confusion matrices side by side, one scale (0 to 100% of a row): name → (matrix, labels, columns)."""
+    across = min(2, len(panels))
+    down = -(-len(panels) // across)
+    fig, axes = plt.subplots(down, across, figsize=(5 * across, 3.6 * down + 0.4), squeeze=False)
+    for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
+        confusion.__wrapped__(matrix, labels, columns, name, ax=ax)
+        ax.set_title(name, fontsize=12)
+        ax.set_xticks(ax.get_xticks(), columns, rotation=25, ha="right")  # a narrow panel has no room for level names
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    if title:
+        fig.suptitle(title, fontweight="bold")
+    return fig
+
+
+@house_figure
+def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Share of each class answered right, a bar an arm, Wilson 95% whiskers; n stands under the class.
+
+    table: columns class, arm, fps, fine_tuned, n, correct, low, high; classes without clips are left out
+    """
+    table = table[table["n"] > 0]
+    classes, arms = list(dict.fromkeys(table["class"])), list(dict.fromkeys(table["arm"]))
+    fig, ax = house_axes(ax, (max(9.5, 1.5 + 0.85 * len(classes)), 5.4))
+    colours, width = arm_colours(table), 0.84 / len(arms)
+    for i, arm in enumerate(arms):
+        rows = table[table["arm"] == arm].set_index("class").loc[classes]
+        value = (rows["correct"] / rows["n"]).to_numpy()
+        bars = _whiskers(value, rows["low"].to_numpy(), rows["high"].to_numpy())
+        ax.bar(
+            np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width,
+            value,
+            width,
+            yerr=bars,
+            label=arm,
+            color=colours[arm],
+            edgecolor="white",
+            error_kw={"lw": 1, "ecolor": GREY},
+        )
+    sizes = table.drop_duplicates("class").set_index("class")["n"]
+    ax.set_xticks(np.arange(len(classes)), [f"{c}  n={sizes[c]}" for c in classes], rotation=35, ha="right")
+    ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)", title=title or "Accuracy of each class")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    return fig
+
+
+@house_figure
+def training_curves(training: Mapping[str, Any], *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Training loss against step, one line a fine-tuning, thin as logged and thick as a running mean.
+
+    training: name → rows with step and loss (a DataFrame or dicts); loss is the mean cross-entropy in nats a token
+    """
+    fig, ax = house_axes(ax, (9.5, 4.4))
+    for i, (name, rows) in enumerate(training.items()):
+        rows = pd.DataFrame(rows).dropna(subset=["loss"]).sort_values("step")
+        smooth = rows["loss"].rolling(max(1, len(rows) // 15), min_periods=1, center=True).mean()
+        colour, dash = OTHERS[i % len(OTHERS)], ("-", "--", ":", "-.")[i % 4]
+        ax.plot(rows["step"], rows["loss"], color=colour, lw=0.8, alpha=0.35)
+        ax.plot(rows["step"], smooth, dash, color=colour, lw=2.8, label=f"{name} (last {smooth.iloc[-1]:.2f})")
+    ax.set(xlabel="optimiser step", ylabel="loss (nats a token)", title=title or "Loss while fine-tuning")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=True)
+    return fig
+
+
+@house_figure
+def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
+    """Difference of two arms on the same clips with its 95% interval; beside it discordant counts, p and Holm's p.
+
+    paired: columns a, b, n, only_a, only_b (clips that only that arm got right), difference, low, high (shares, b - a),
+    p, p_holm. Filled points have p_holm below 0.05.
+    """
+    fig, ax = house_axes(ax, (9.5, 1.6 + 0.85 * len(paired)))
+    ax.axvline(0, color=GREY, lw=1.5)
+    for y, row in enumerate(paired.itertuples()):
+        sure = row.p_holm < 0.05
+        spread = _whiskers(*np.array([[row.difference], [row.low], [row.high]])) * 100
+        ax.errorbar(
+            row.difference * 100,
+            y,
+            xerr=spread,
+            fmt="o",
+            ms=10,
+            lw=2.5,
+            capsize=5,
+            mew=2,
+            color=BLUE,
+            mfc=BLUE if sure else "white",
+        )
+        note = f"only first right: {row.only_a}, only second: {row.only_b}\n"
+        note += f"p {p_text(row.p)}, Holm {p_text(row.p_holm)}"
+        ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
+    reach = 100 * max(0.05, np.abs(paired[["low", "high"]].to_numpy()).max()) * 1.1
+    ax.set(yticks=range(len(paired)), ylim=(len(paired) - 0.5, -0.5), xlim=(-reach, reach))
+    ax.set_yticklabels([f"{row.a}  →\n{row.b}" for row in paired.itertuples()], fontsize=10.5)
+    ax.set(
+        xlabel="points more (right) or fewer (left) of the clips right in the second arm",
+        title=title or f"Paired differences, n = {paired['n'].iloc[0]} clips",
+    )
+    ax.grid(axis="y", visible=False)
+    return fig
+
+
+def p_text(p: float) -> str:
+    """ "= 0.077" or "< 0.001": three decimals are all that a reader can use."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+@house_figure
+def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
+    """How often a choice is right against how probable it was said to be; a line an arm, a panel a rule.
+
+    table: columns arm, fps, fine_tuned, rule, n (clips of the bin), said (their mean probability), correct (clips),
+    low, high (Wilson 95%, shares). On the dashed diagonal a model is calibrated, below it overconfident. A point's area
+    is the share of the arm's clips that it stands for.
+    """
+    rules, colours = list(dict.fromkeys(table["rule"])), arm_colours(table)
+    fig, axes = plt.subplots(1, len(rules), figsize=(3.4 + 4.6 * len(rules), 5.0), squeeze=False, sharey=True)
+    for ax, rule in zip(axes[0], rules, strict=True):
+        ax.plot([0, 1], [0, 1], ls="--", lw=2, color=GREY)
+        for i, (arm, rows) in enumerate(table[table["rule"] == rule].groupby("arm", sort=False)):
+            rows = rows.sort_values("said")
+            share = (rows["correct"] / rows["n"]).to_numpy()
+            bars = _whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
+            ax.errorbar(
+                rows["said"],
+                share,
+                yerr=bars,
+                lw=2,
+                ls=("-", "--", ":", "-.")[i % 4],
+                capsize=3,
+                color=colours[arm],
+                label=f"{arm} (n = {rows['n'].sum()})",
+            )
+            ax.scatter(rows["said"], share, s=500 * rows["n"] / rows["n"].sum() + 12, color=colours[arm], zorder=3)
+        ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the choice among the options")
+        ax.set_title(f"likeliest choice, {rule}", fontsize=12)
+        ax.set_xticks(np.linspace(0, 1, 6))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+    axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=10)
+    axes[0][0].set_ylabel("right (95% Wilson interval)")
+    fig.suptitle(f"Is it as sure as it is right? {title or ''}".strip(), fontweight="bold")
+    return fig

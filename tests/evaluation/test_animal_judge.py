@@ -1,0 +1,300 @@
+"""The rule judge: how sentences become claims, and what a verdict promises whatever the sentences are."""
+
+import random
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llamavid_kit.evaluation.judges.animal_judge import AnimalAction, animals_of, judge, parse
+
+LEXICON = ("lion", "Young of the lion (cub)", "birds", "grey bird", "frog", "frog tadpole", "russell's viper", "wolf")
+
+
+def claims(text: str, animals=LEXICON) -> list[tuple[str | None, str]]:
+    return [(claim.animal, claim.action) for claim in parse(text, animals=animals)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The lion is walking.", [("lion", "walking")]),
+        ("  THE LION\n\t is  WALKING !", [(None, "the lion"), (None, "is walking")]),
+        ("the Lion   is\u00a0walking", [("lion", "walking")]),
+        ("The young of the lion (cub) is playing.", [("young of the lion cub", "playing")]),
+        ("The bird dips its face into the water.", [("bird", "dips its face into water")]),
+        ("The frog tadpole moves.", [("frog tadpole", "moves")]),
+        (
+            "Two lions are walking in the jungle, the smaller one is walking in front.",
+            [("lions", "walking in jungle smaller one is walking in front")],
+        ),
+        ("A group of wolves runs.", [("wolves", "runs")]),
+        ("One of the lions seems to be feeding on the bird.", [("lions", "feeding on bird")]),
+        ("The lion is also eating.", [("lion", "eating")]),
+        ("Russell\u2019s viper is moving.", [("russell's viper", "moving")]),
+        ("The zebra is running.", [("zebra", "running")]),  # is/are says it, the lexicon need not
+        ("The grey bird in the foreground is eating.", [("grey bird in the foreground", "eating")]),
+        ("The lion roars while it is running.", [("lion", "roars while it is running")]),
+        ("The rat is being bitten and eaten by the lion.", [("rat", "being bitten and eaten by lion")]),
+    ],
+)
+def test_one_sentence(text, expected):
+    assert claims(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The lion is walking. The lion is eating.", [("lion", "walking"), ("lion", "eating")]),
+        ("The lion is walking The bird is flying", [("lion", "walking"), ("bird", "flying")]),
+        (
+            "1. The lion is walking\n2. A bird is flying\n- frog: swimming",
+            [("lion", "walking"), ("bird", "flying"), ("frog", "swimming")],
+        ),
+        (
+            "Here are the actions: the lion is walking; the frog is jumping.",
+            [(None, "here are the actions"), ("lion", "walking"), ("frog", "jumping")],
+        ),
+        ("The lion is walking, eating, and drinking.", [("lion", "walking"), ("lion", "eating"), ("lion", "drinking")]),
+        ("The lion is walking and is eating the other lion.", [("lion", "walking"), ("lion", "eating other lion")]),
+        ("The lion and the birds are moving.", [("lion", "moving"), ("birds", "moving")]),
+        ("A lion, a frog, and two wolves are moving.", [("lion", "moving"), ("frog", "moving"), ("wolves", "moving")]),
+        (
+            "The lion is walking and the bird is flying, while the frog is jumping.",
+            [("lion", "walking"), ("bird", "flying"), ("frog", "jumping")],
+        ),
+        (
+            "In the video, we can see a lion walking. There is a frog jumping.",
+            [("lion", "walking"), ("frog", "jumping")],
+        ),
+        ("The lion is walking. The lion is walking. A lion walks.", [("lion", "walking")]),
+    ],
+)
+def test_several_sentences(text, expected):
+    assert claims(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "walking",
+        "lion",
+        "The lion is.",
+        "It is walking",
+        "The video is dark",
+        "No lion is walking",
+        "the zebra runs",
+        "The lion in the grass",
+        "The zebra and the horse are running",
+        "The lion and the zebra run",
+        "there are no lions",
+        "a car drives past a house",
+        "the grey shoebill with large beak flaps its wings while it is stretching",
+    ],
+)
+def test_what_names_no_animal_with_an_action_stays_unparsed(text):
+    assert [animal for animal, _ in claims(text)] == [None]
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "...", "1. 2. 3.", "?!", ", ,"])
+def test_no_letters_no_claims(text):
+    assert claims(text) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("walking", "walks"),
+        ("walk", "walking"),
+        ("flies", "flying"),
+        ("lies down", "lying down"),
+        ("dying", "dies"),
+        ("diving", "dives"),
+        ("running", "runs"),
+        ("hugs", "hugging"),
+        ("swings", "swinging"),
+        ("swing", "swings"),
+        ("passes", "passing"),
+        ("makes landing", "making landing"),
+        ("fleeing", "flees"),
+        ("singing", "sings"),
+        ("preening itself", "preening themselves"),
+        ("shaking its head", "shaking their head"),
+    ],
+)
+def test_endings_do_not_make_an_action_another(a, b):
+    assert AnimalAction("lion", a) == AnimalAction("lions", b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("walking", "running"),
+        ("eating", "being eaten"),
+        ("walking", "not walking"),
+        ("swing", "sing"),
+        ("flapping its wings", "flapping its wing"),
+        ("keeping still", "keeping"),
+        ("lying", "flying"),
+    ],
+)
+def test_other_actions_are_others(a, b):
+    assert AnimalAction("lion", a) != AnimalAction("lion", b)
+    assert len({AnimalAction("lion", a), AnimalAction("lion", a), AnimalAction("wolf", a)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("wolves", "wolf"),
+        ("butterflies", "butterfly"),
+        ("foxes", "fox"),
+        ("finches", "finch"),
+        ("mice", "mouse"),
+        ("walruses", "walrus"),
+        ("octopuses", "octopus"),
+        ("horses", "horse"),
+        ("flamingoes", "flamingo"),
+        ("lion cubs", "lion cub"),
+        ("the young of lions", "young of the lion"),
+    ],
+)
+def test_plurals(plural, singular):
+    assert AnimalAction(plural, "eating") == AnimalAction(singular, "eating") != AnimalAction("ant", "eating")
+
+
+@pytest.mark.parametrize("animal", ["walrus", "ass", "octopus", "polyergus mexicanus", "ibis"])
+def test_not_every_s_is_a_plural(animal):
+    assert AnimalAction(animal, "eating").key[0] == animal
+
+
+def test_the_lexicon_is_what_stands_before_is_or_are():
+    texts = ["The Lion is walking. The lions are eating.", "The goby fish is moving. The minke whale surfaces.", "dark"]
+    assert animals_of(texts) == ("goby fish", "lions")
+    assert claims("The lion roars.", animals_of(texts)) == [("lion", "roars")]
+    assert claims("The lion roars.", ()) == [(None, "the lion roars")]
+
+
+# --- verdicts
+
+TRUTH = "The lion is walking. The lion is eating. The frog is jumping."
+
+
+@pytest.mark.parametrize(
+    ("reply", "counts", "score"),
+    [
+        (TRUTH, (3, 0, 0), 5),
+        ("the frog jumps. A lion is eating and walking", (3, 0, 0), 5),
+        ("", (0, 3, 0), 0),
+        ("The lion is sleeping.", (0, 3, 1), 0),
+        ("The lion is walking. The lion is eating.", (2, 1, 0), 4),  # F1 4/5
+        ("The lion is walking.", (1, 2, 0), 3),  # 1/2, the lowest yes
+        ("The lion is walking. The wolf is eating.", (1, 2, 1), 2),  # 2/5
+        (TRUTH + " The bird is flying.", (3, 0, 1), 4),  # 6/7
+        (TRUTH + " What a lovely afternoon.", (3, 0, 1), 4),  # babble is a claim too
+        ("The lion is walking. " + " ".join(f"The bird is carrying {i} eggs." for i in range(5)), (1, 2, 5), 1),  # 2/9
+    ],
+)
+def test_counts_and_score_by_hand(reply, counts, score):
+    verdict = judge(reply, TRUTH, LEXICON)
+    assert (len(verdict.matched), len(verdict.missing), len(verdict.invented)) == counts
+    assert verdict.score == score and verdict.correct == (score >= 3)
+
+
+def test_the_score_is_a_step_function_of_f1():
+    """Every F1 of up to 12 against 12 claims: 0, then a step at each quarter, 5 for F1 = 1 only."""
+    for n_truth in range(1, 13):
+        truth = " ".join(f"The lion is carrying {i} eggs." for i in range(n_truth))
+        for n_right in range(n_truth + 1):
+            for n_more in range(13 - n_right):
+                said = [f"The lion is carrying {i} eggs." for i in range(n_right)]
+                said += [f"The frog is carrying {i} eggs." for i in range(n_more)]
+                f1 = Fraction(2 * n_right, n_truth + n_right + n_more)
+                expected = 0 if f1 == 0 else 5 if f1 == 1 else 1 + sum(f1 >= Fraction(q, 4) for q in (1, 2, 3))
+                verdict = judge(" ".join(said), truth, LEXICON)
+                assert verdict.score == expected and verdict.f1 == pytest.approx(float(f1))
+                assert verdict.correct == (f1 >= Fraction(1, 2))
+
+
+ANIMALS = ("lion", "frog", "goby fish", "young of the lion (cub)")
+DOES = ("walking", "keeping still", "sensing its environment", "eating", "jumping")
+SENTENCES = st.lists(st.tuples(st.sampled_from(ANIMALS), st.sampled_from(DOES)), max_size=8)
+
+
+def told(pairs) -> str:
+    return " ".join(f"The {animal} is {action}." for animal, action in pairs)
+
+
+@given(SENTENCES, SENTENCES.filter(bool))
+def test_a_verdict_is_arithmetic_on_sets(reply, truth):
+    """Against Python's sets, for claims, animals and actions."""
+    verdict, said, true = judge(told(reply), told(truth), ANIMALS), set(reply), set(truth)
+    right = len(said & true)
+    assert verdict.precision == pytest.approx(right / len(said) if said else 0)
+    assert verdict.recall == pytest.approx(right / len(true))
+    assert verdict.f1 == pytest.approx(2 * right / (len(said) + len(true)))
+    for part, f1 in ((0, verdict.animals_f1), (1, verdict.actions_f1)):
+        a, b = {x[part] for x in said}, {x[part] for x in true}
+        assert f1 == pytest.approx(2 * len(a & b) / (len(a) + len(b)))
+    assert (verdict.score == 5) == (said == true) and (verdict.score == 0) == (right == 0)
+
+
+@given(SENTENCES.filter(bool), SENTENCES.filter(bool), st.randoms())
+def test_order_and_repetition_do_not_matter_and_sides_can_be_changed(reply, truth, chance: random.Random):
+    verdict = judge(told(reply), told(truth), ANIMALS)
+    mixed, twice = [*reply, *reply], [*truth, truth[0]]
+    chance.shuffle(mixed)
+    again, other = judge(told(mixed), told(twice), ANIMALS), judge(told(truth), told(reply), ANIMALS)
+    for name in ("precision", "recall", "f1", "score", "animals_f1", "actions_f1"):
+        assert getattr(verdict, name) == getattr(again, name)
+    assert (other.precision, other.recall) == (verdict.recall, verdict.precision)
+    for name in ("f1", "score", "animals_f1", "actions_f1"):
+        assert getattr(verdict, name) == getattr(other, name)
+
+
+@given(SENTENCES.filter(bool), SENTENCES.filter(bool), st.sampled_from(["The wolf is howling.", "Hm hm.", "wolf"]))
+def test_more_inventions_never_help(reply, truth, invention):
+    before, after = judge(told(reply), told(truth)), judge(told(reply) + " " + invention, told(truth))
+    assert after.score <= before.score and after.precision <= before.precision and after.recall == before.recall
+    assert (after.f1 < before.f1) == bool(before.matched) and (before.score < 5 or after.score < 5)
+
+
+def test_animals_and_actions_apart_are_not_in_the_score():
+    verdict = judge("The wolf is walking. The lion is jumping.", "The lion is walking. The lion is eating.", LEXICON)
+    assert (
+        verdict.score == 0 and verdict.animals_f1 == pytest.approx(2 / 3) and verdict.actions_f1 == pytest.approx(1 / 2)
+    )
+
+
+def test_unparsed_sentences_match_the_same_words_only():
+    truth = "The lion is walking. Somewhere, far away."
+    assert judge("somewhere far away! the lion walks", truth, LEXICON).score == 5
+    verdict = judge("The lion is walking. Somewhere near.", truth, LEXICON)
+    assert [str(claim) for claim in verdict.unparsed] == ['"somewhere near"'] == [str(c) for c in verdict.invented]
+    assert [str(claim) for claim in verdict.missing] == ['"somewhere far away"']
+    assert verdict.animals_f1 == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("reply", "errors"),
+    [
+        (TRUTH, {}),
+        ("", {"empty reply": []}),
+        ("a lovely day", {"nothing parsed": ['"a lovely day"']}),
+        ("The lion is walking. The lion is eating.", {"missed action": ["frog: jumping"]}),
+        (TRUTH + " The frog is eating. Hm.", {"invented action": ["frog: eating"], "not parsed": ['"hm"']}),
+        (
+            "The lion is walking and eating. The wolves are jumping.",
+            {"missed action": ["frog: jumping"], "wrong animal": ["wolves: jumping"]},
+        ),
+    ],
+)
+def test_kinds_of_error(reply, errors):
+    assert judge(reply, TRUTH, LEXICON).errors == errors
+
+
+def test_a_truth_without_words_is_refused():
+    with pytest.raises(ValueError, match=re.escape("truth='...' holds no sentence; expected something like")):
+        judge("The lion is walking.", "...")

@@ -1,0 +1,218 @@
+"""What the loaders refuse, and how strict and original readers of replies differ."""
+
+import json
+from pathlib import Path
+
+import pytest
+from made_up_benchmarks import MAKERS, vqav2, write_jsonl
+
+from llamavid_kit.evaluation.benchmarks import benchmark
+from llamavid_kit.evaluation.benchmarks.base import inside
+from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+from llamavid_kit.evaluation.benchmarks.pope import counts, said
+from llamavid_kit.evaluation.benchmarks.vqa_answers import vqa_accuracy
+
+
+def _rewrite(path: Path, change) -> None:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    change(rows)
+    write_jsonl(path, rows)
+
+
+def _rewrite_json(path: Path, change) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+GQA, POPE = "llava_gqa_testdev_balanced.jsonl", "llava_pope_test.jsonl"
+RANDOM = "coco/coco_pope_random.json"
+TSV = "mmbench_dev_20230712.tsv"
+
+
+def _tsv(change):
+    return lambda folder: (folder / TSV).write_text(change((folder / TSV).read_text()))
+
+
+BROKEN = {
+    "gqa, a doubled question": ("gqa", lambda f: _rewrite(f / GQA, lambda r: r.append(r[0])), r"once \(200\)"),
+    "gqa, no label": (
+        "gqa",
+        lambda f: _rewrite_json(f / "testdev_balanced_questions.json", lambda c: c.pop("201")),
+        r"1 questions have no label \(201\)",
+    ),
+    "gqa, no question": ("gqa", lambda f: _rewrite(f / GQA, lambda r: r.pop()), r"1 labels have no question \(203\)"),
+    "gqa, another picture": (
+        "gqa",
+        lambda f: _rewrite_json(f / "testdev_balanced_questions.json", lambda c: c["200"].update(imageId="n9")),
+        "asked about n0.png, labelled for n9",
+    ),
+    "gqa, out of the folder": (
+        "gqa",
+        lambda f: _rewrite(f / GQA, lambda r: r[0].update(image="../../n0.png")),
+        "no file name below",
+    ),
+    "gqa, no file": ("gqa", lambda f: (f / GQA).unlink(), "the data folder must hold"),
+    "gqa, no picture": ("gqa", lambda f: (f / "images" / "n0.png").unlink(), "n0.png is not there"),
+    "gqa, no JSON": ("gqa", lambda f: (f / GQA).write_text("{"), "line 1 is not JSON"),
+    "gqa, no text": ("gqa", lambda f: _rewrite(f / GQA, lambda r: r[1].pop("text")), "row 2: 'text' is None"),
+    "gqa, no UTF-8": ("gqa", lambda f: (f / GQA).write_bytes(b"\xff"), r"llava_gqa_\S+, line 1 is not UTF-8"),
+    "gqa, nested": ("gqa", lambda f: (f / GQA).write_text("[" * 100_000), r"llava_gqa_\S+ is not JSON"),
+    "gqa, types that are none": (
+        "gqa",
+        lambda f: _rewrite_json(f / "testdev_balanced_questions.json", lambda c: c["200"].update(types="x")),
+        "id 200: types 'x'",
+    ),
+    "pope, longer labels": (
+        "pope",
+        lambda f: _rewrite(f / RANDOM, lambda r: r.append(r[0] | {"question_id": 5})),
+        r"1 labels have no question \(5\)",
+    ),
+    "pope, labels of another release": (
+        "pope",
+        lambda f: _rewrite(f / RANDOM, lambda r: r[0].update(text="Is there a cat in the image?")),
+        "its label is for 'cat'",
+    ),
+    "pope, moved by one": (
+        "pope",
+        lambda f: _rewrite(f / RANDOM, lambda r: [x.update(question_id=x["question_id"] % 4 + 1) for x in r]),
+        "its label is for",
+    ),
+    "pope, a third label": ("pope", lambda f: _rewrite(f / RANDOM, lambda r: r[0].update(label="maybe")), "yes or no"),
+    "pope, a fourth category": ("pope", lambda f: _rewrite(f / POPE, lambda r: r[0].update(category="x")), "unknown"),
+    "scienceqa, no such choice": (
+        "scienceqa",
+        lambda f: _rewrite_json(f / "problems.json", lambda c: c["10"].update(answer=7)),
+        "id 10",
+    ),
+    "scienceqa, choices without words": (
+        "scienceqa",
+        lambda f: _rewrite_json(f / "problems.json", lambda c: c["10"].update(choices=[1, 2])),
+        "id 10",
+    ),
+    "scienceqa, another split": (
+        "scienceqa",
+        lambda f: _rewrite_json(f / "pid_splits.json", lambda c: c["test"].append("77")),
+        r"1 ids \(77\)",
+    ),
+    "scienceqa, out of the folder": (
+        "scienceqa",
+        lambda f: _rewrite_json(f / "llava_test_CQM-A.json", lambda c: c[0].update(image="/etc/passwd")),
+        "no file name below",
+    ),
+    "mmbench, no picture": ("mmbench", _tsv(lambda text: text.replace("iVBOR", "!!!!!")), "is not base64"),
+    "mmbench, a doubled row": ("mmbench", _tsv(lambda t: t + t.splitlines()[-1] + "\n"), "more than once"),
+    "mmbench, rotations alone": (
+        "mmbench",
+        _tsv(lambda t: "\n".join(line for line in t.split("\n") if not line.startswith("240\t"))),
+        "a rotation of 240, which is not there",
+    ),
+    "mmbench, empty": ("mmbench", _tsv(lambda t: ""), r"\.tsv is no table"),
+    "mmbench, no rows": ("mmbench", _tsv(lambda t: t.split("\n")[0] + "\n"), r"\.tsv holds no rows"),
+    "mmbench, torn": ("mmbench", _tsv(lambda t: t + "\t".join("abcdefghijklmnopq") + "\n"), r"\.tsv is no table"),
+    "mmbench, no column": ("mmbench", _tsv(lambda t: t.replace("\tanswer\t", "\tlabel\t")), "no column answer"),
+    "vizwiz, a picture twice": (
+        "vizwiz",
+        lambda f: _rewrite(f / "llava_test.jsonl", lambda r: r[1].update(image=r[0]["image"])),
+        "than once",
+    ),
+    "vqav2, ids that the upload lacks": (
+        "vqav2",
+        lambda f: _rewrite(f / "llava_vqav2_mscoco_test2015.jsonl", lambda r: r.pop(1)),
+        r"1 ids .* \(1000\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_data_are_named(fault, tmp_path):
+    name, breaks, said_ = BROKEN[fault]
+    MAKERS[name](tmp_path)
+    breaks(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=said_):
+        benchmark(name).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said_"),
+    [
+        (lambda row: row.update(image_id=9), "answers about picture 3"),
+        (lambda row: row.update(answers=[]), "id 1003"),
+        (lambda row: row.update(answers=5), "id 1003: expected people's answers"),
+        (lambda row: row["answers"].append("red"), "id 1003: expected people's answers"),
+        (lambda row: row.update(question_id=7), r"1 questions have no label \(1003\) and 1 labels have no question"),
+    ],
+)
+def test_labels_of_another_question(change, said_, tmp_path):
+    vqav2(tmp_path, labelled=True)
+    path = tmp_path / "v2_mscoco_val2014_annotations.json"
+    _rewrite_json(path, lambda content: change(content["annotations"][0]))
+    with pytest.raises(ValueError, match=said_):
+        benchmark("vqav2").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda row: row.pop("question"), lambda row: row.pop("image_id"), lambda row: row.update(image_id="3")]
+)
+def test_questions_that_ask_nothing(change, tmp_path):
+    vqav2(tmp_path, labelled=True)
+    _rewrite_json(tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json", lambda c: change(c["questions"][0]))
+    with pytest.raises(ValueError, match=r"val2014_questions\.json, id \d+: expected the text `question`"):
+        benchmark("vqav2").load(tmp_path)
+
+
+def test_a_name_that_leaves_the_folder(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b.png").write_bytes(b"")
+    for name in ("../b.png", str(tmp_path / "b.png"), "", None, 3):
+        with pytest.raises(ValueError, match="no file name below"):
+            inside(tmp_path / "a", name, where="row 1")
+
+
+@pytest.mark.parametrize(
+    ("reply", "original", "strict"),
+    [
+        ("NO", "yes", "no"),
+        ("", "yes", None),
+        ("nothing", "yes", None),
+        ("There is no dog", "no", None),
+        ("Yes, there is", "yes", "yes"),
+        ("**No**", "yes", "no"),
+        ("No.", "no", "no"),
+    ],
+)
+def test_pope_original_guesses_yes_where_strict_has_no_answer(reply, original, strict):
+    assert (said(reply, mode="original"), said(reply, mode="strict")) == (original, strict)
+
+
+def test_pope_counts_without_any_yes():
+    """The original divides by zero; no answer is neither a yes nor a no, and wrong."""
+    numbers = counts([("no", "yes"), (None, "no"), ("no", "no")])
+    assert (numbers["TP"], numbers["FP"], numbers["TN"], numbers["FN"]) == (0, 0, 1, 1)
+    assert numbers["F1 score"] == numbers["Precision"] == 0 and numbers["Accuracy"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B", "B"),
+        ("(B)", "B"),
+        ("B. a dog", "B"),
+        ("A cow", None),
+        ("A dog", "B"),
+        ("The answer is A.", "A"),
+        ("A or B", None),
+        ("The answer is A. The answer is B.", None),
+        ("E", None),
+        ("", None),
+        ("The answer is AB.", None),
+        ("**B**", "B"),
+    ],
+)
+def test_strict_letters(reply, letter):
+    assert strict_letter(reply, {"A": "a cat", "B": "a dog"}) == letter
+
+
+def test_vqa_accuracy_needs_people():
+    with pytest.raises(ValueError, match="no people"):
+        vqa_accuracy("red", [])

@@ -1,0 +1,159 @@
+"""Guards scoring a finished run alone: by which judges, without model and clips, and what is no such run."""
+
+import json
+
+import pytest
+from fake_endpoint import serve
+from made_up_benchmarks import gqa
+from made_up_video_benchmarks import write_json
+from test_several_judges import Minds, N, data
+from test_video_benchmarks import evaluate_tiny, rows_of
+
+from llamavid_kit.__main__ import main
+from llamavid_kit.evaluation.benchmarks import benchmark
+from llamavid_kit.evaluation.benchmarks.clips import _line
+from llamavid_kit.evaluation.benchmarks.run import _items_key, rescore
+from llamavid_kit.evaluation.judges.judge import RuleJudge
+
+__all__ = ["data"]  # a fixture
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Whoever loads a model or opens a clip fails."""
+
+    def never(*_, **__):
+        raise AssertionError("a model or a clip was touched")
+
+    for place in ("data.video.Video.__init__", "model.checkpoints.load"):
+        monkeypatch.setattr(f"llamavid_kit.{place}", never)
+
+
+def test_a_finished_run_is_judged_by_others_without_its_model(data, tmp_path, capsys, request):
+    out = tmp_path / "run"
+    assert main(evaluate_tiny("msvd", data, out, "--judge-rule", "words")) == 0
+    first, replies = capsys.readouterr().out, (out / "replies.jsonl").read_bytes()
+    request.getfixturevalue("no_model")
+    alone = ["evaluate", "msvd", "--data", str(data), "--out", str(out), "--score-only"]
+    assert main([*alone, "--judge-rule", "words"]) == 0
+    assert capsys.readouterr().out == first  # the resolution too, which stands in the run
+    with serve(Minds()) as fake:
+        asked = ["--judge-endpoint", fake.url, "--judge-model", "anna", "--judge-rule", "words", "--judge-again", "1"]
+        given = ["--model", "tiny", "--fps", "1", "--max-new-tokens", "6"]
+        assert main([*alone, *given, *asked]) == 0
+        shown = capsys.readouterr().out
+        assert len(fake.bodies) == 2 * N and f"judge A: {2 * N} requests" in shown
+    assert "judge A: anna" in shown and "judge B: the rule 'words'" in shown and "A and B: both judged" in shown
+    assert (out / "replies.jsonl").read_bytes() == replies
+
+
+def test_a_benchmark_without_judge_is_scored_alone_too(tmp_path, monkeypatch, capsys, request):
+    gqa(tmp_path / "data")
+    argv = ["evaluate", "gqa", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    assert main([*argv, "--max-new-tokens", "4"]) == 0
+    shown = capsys.readouterr().out
+    request.getfixturevalue("no_model")
+    assert main([*argv, "--score-only"]) == 0 and capsys.readouterr().out == shown
+    assert main([*argv, "--score-only", "--judge-again", "1"]) == 2 and "takes no judge" in capsys.readouterr().err
+
+
+def unfinished(data, out):
+    lines = (out / "replies.jsonl").read_text().splitlines(keepends=True)
+    (out / "replies.jsonl").write_text("".join(lines[:6]) + lines[6][:9])
+
+
+def edited(data, out):
+    rows = rows_of(data / "test_qa.json")
+    rows[3]["question"] += "?"
+    write_json(data / "test_qa.json", rows)
+
+
+def clip_changed(data, out):
+    (data / "video" / "1302.avi").write_bytes(b"another")
+
+
+def shorter(data, out):
+    write_json(data / "test_qa.json", rows_of(data / "test_qa.json")[:-1])
+
+
+def no_head(data, out):
+    (out / "replies.jsonl").write_text('{"arm": {}}\n')
+
+
+def no_model_named(data, out):
+    path = out / "replies.jsonl"
+    path.write_text(path.read_text().replace('"model": "parrot", ', "", 1))
+
+
+def no_reply(data, out):
+    lines = (out / "replies.jsonl").read_text().splitlines(keepends=True)
+    lines[3] = json.dumps(json.loads(lines[3]) | {"reply": None}) + "\n"
+    (out / "replies.jsonl").write_text("".join(lines))
+
+
+SPOILED = {
+    "no model": (no_model_named, {}, "line 1 names no model"),
+    "no reply": (no_reply, {}, "line 4 has no id and reply, both text"),
+    "unfinished": (unfinished, {}, f"holds 5 of {N} replies: finish the run first"),
+    "edited": (edited, {}, f"answers {N} other items than the {N} in .*put them back"),
+    "clip": (clip_changed, {}, r"1302\.avi: changed since questions about them were answered in .*put them back"),
+    "shorter": (shorter, {}, f"answers {N} other items than the {N - 1} in"),
+    "head": (no_head, {}, "line 1: not the head of a run"),
+    "no run": (lambda data, out: (out / "replies.jsonl").unlink(), {}, "expected the folder of a finished run"),
+    "benchmark": (lambda *_: None, {"name": "msrvtt"}, "is a run of 'msvd', not of 'msrvtt'"),
+    "fps": (lambda *_: None, {"given": {"fps": 3.0, "batch": 16}}, "was made with fps 2, not 3.0: leave that out"),
+    "judge": (lambda *_: None, {"judges": [RuleJudge(), RuleJudge()]}, "a judge is named twice"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_what_cannot_be_scored_alone(case, data, tmp_path, no_model):
+    spoil, options, message = SPOILED[case]
+    path = tmp_path / "run"
+    answered(data, path)
+    spoil(data, path)
+    options = {"name": "msvd", "judges": [RuleJudge()]} | options
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        rescore(benchmark(options.pop("name")), data=data, out=path, **options)
+
+
+def answered(data, out):
+    """A finished run's reply file, as `answer` leaves it; made without opening a clip."""
+    items = benchmark("msvd").load(data)
+    head = {
+        "benchmark": "msvd",
+        "model": "parrot",
+        "items": _items_key(items, "video"),
+        "n": len(items),
+        "batch": 16,
+        "fps": 2,
+    }
+    lines = [{"run": head}, *(_line(item, item.question) for item in items)]
+    out.mkdir()
+    (out / "replies.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_label_that_was_corrected_is_scored_anew(data, tmp_path, no_model):
+    """Replies do not depend on labels."""
+    answered(data, tmp_path / "run")
+    before, _ = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
+    rows = rows_of(data / "test_qa.json")
+    for k, row in enumerate(rows):
+        row["answer"] = f"{k}"
+    write_json(data / "test_qa.json", rows)
+    after, head = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
+    assert before.scores["strict"].value < after.scores["strict"].value == 100 and head["fps"] == after.fps == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--judge-rule", "words", "--judge-again", "-1"], "again=-1"),
+        (["--score-only", "--adapter", "a", "--judge-rule", "words"], "name both, or neither"),
+        (["--score-only"], "is scored by a judge"),
+        (["--score-only", "--judge-rule", "words"], "expected the folder of a finished run"),
+    ],
+)
+def test_commands_that_cannot_be(options, message, data, tmp_path, capsys, no_model):
+    assert main(["evaluate", "msvd", "--data", str(data), "--out", str(tmp_path / "run"), *options]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "run").exists()

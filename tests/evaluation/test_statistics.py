@@ -1,0 +1,267 @@
+"""Intervals and tests against closed forms, published values and a second way to compute them."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
+
+from llamavid_kit.data.sampling import sample_times
+from llamavid_kit.evaluation.calibration import calibration
+from llamavid_kit.evaluation.statistics import (
+    bootstrap_ratio,
+    compare_arms,
+    compare_scores,
+    equivalent,
+    holm,
+    mcnemar_exact,
+    paired_interval,
+    wilson,
+)
+from llamavid_kit.evaluation.visibility import n_samples_in, visibility_curve
+
+Z = 1.959963984540054
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_its_formula(k_n):
+    k, n = k_n
+    p = k / n
+    centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+    low, high = wilson(k, n)
+    assert low == pytest.approx(max(0, centre - half), abs=1e-9) and high == pytest.approx(
+        min(1, centre + half), abs=1e-9
+    )
+    assert 0 <= low <= p <= high <= 1
+
+
+def test_wilson_of_nothing_and_of_nonsense():
+    assert wilson(0, 0) == (0.0, 1.0)
+    for k, n in ((3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match=f"k={k}, n={n}"):
+            wilson(k, n)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_a_sign_test(only_a, only_b):
+    n = only_a + only_b
+    expected = binomtest(only_a, n, 0.5).pvalue if n else 1.0
+    assert mcnemar_exact(only_a, only_b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_of_the_study():
+    assert mcnemar_exact(4, 12) == pytest.approx(2 * sum(math.comb(16, i) for i in range(5)) / 2**16)
+    with pytest.raises(ValueError, match="only_a=-1"):
+        mcnemar_exact(-1, 3)
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_step_by_step(p_values):
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    expected, running = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, p_values[i] * (len(p_values) - rank)))
+        expected[i] = running
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_holm_refuses_what_is_no_p_value():
+    with pytest.raises(ValueError, match="0 to 1"):
+        holm([0.2, float("nan")])
+
+
+def test_tango_published_example():
+    """Airway data of Fagerland, Lydersen and Laake (2014), n = 21, 1 against 7 discordant: -0.517 to -0.026."""
+    assert paired_interval(7, 1, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+
+
+def test_tango_without_discordant_clips_is_closed_form():
+    for n in (1, 10, 242):
+        bound = Z * Z / (n + Z * Z)
+        assert paired_interval(0, 0, n) == pytest.approx((-bound, bound), abs=1e-9)
+
+
+counts = st.integers(1, 300).flatmap(
+    lambda n: st.integers(0, n).flatmap(lambda a: st.tuples(st.just(a), st.integers(0, n - a), st.just(n)))
+)
+
+
+@given(counts)
+def test_tango_inverts_the_score_test(case):
+    a, b, n = case
+    low, high = paired_interval(a, b, n)
+    assert -1 <= low <= (b - a) / n <= high <= 1
+    mirrored = paired_interval(b, a, n)
+    assert (low, high) == pytest.approx((-mirrored[1], -mirrored[0]), abs=1e-9)
+    rejects = (b - a) ** 2 > Z * Z * (a + b) + 1e-6
+    keeps = (b - a) ** 2 < Z * Z * (a + b) - 1e-6
+    if rejects or keeps:
+        assert rejects == (low > 0 or high < 0)
+
+
+def test_tango_covers_the_truth():
+    """3,000 draws of 100 clips with 10% and 20% discordant: the 95% interval holds the true difference 93-97% often."""
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(100, [0.1, 0.2, 0.7], size=3000)
+    covered = [low <= 0.1 <= high for low, high in (paired_interval(int(a), int(b), 100) for a, b, _ in draws)]
+    assert 0.93 < np.mean(covered) < 0.97
+
+
+def test_two_arms_clip_by_clip():
+    a = {"v1": True, "v2": True, "v3": False, "v4": False, "v5": True}
+    b = {"v5": True, "v4": False, "v3": True, "v2": False, "v1": False}
+    pair = compare_arms(a, b, names=("fps 1", "fps 6"))
+    assert (pair.a, pair.b, pair.n, pair.both, pair.neither) == ("fps 1", "fps 6", 5, 1, 1)
+    assert pair.only_a == ("v1", "v2") and pair.only_b == ("v3",)
+    assert pair.difference == pytest.approx(-0.2) and pair.p == 1.0
+    assert pair.interval95 == paired_interval(2, 1, 5) and "Tango" in pair.method
+
+
+def test_arms_on_other_clips_are_refused():
+    with pytest.raises(ValueError, match="only 'x' has v1; only 'y' has v3"):
+        compare_arms({"v1": True, "v2": True}, {"v2": True, "v3": True}, names=("x", "y"))
+    with pytest.raises(ValueError, match="at least one"):
+        compare_arms({}, {})
+
+
+@given(st.integers(0, 200), st.integers(1, 120), st.integers(0, 60), st.sampled_from([1, 2, 3, 6, 30]))
+def test_events_against_the_sampler(start, length, rest, fps):
+    """Second way: sample a clip of 30 frames a second by time, and count the chosen frames inside the event."""
+    n = start + length + rest
+    chosen = sample_times(np.arange(n) / 30, n / 30, fps)
+    inside = int(((chosen >= start) & (chosen < start + length)).sum())
+    assert n_samples_in((start / 30, (start + length) / 30), fps) == inside
+
+
+@given(
+    st.fractions(0, 20, max_denominator=30), st.fractions(Fraction(1, 30), 5, max_denominator=30), st.integers(1, 12)
+)
+def test_an_event_longer_than_the_gap_is_always_seen(start, length, fps):
+    if length * fps >= 1 + Fraction(fps, 500):
+        assert n_samples_in((float(start), float(start + length)), fps) >= 1
+
+
+def test_expected_share_is_the_average_over_phases():
+    """Events of 0.25 s starting at every 1/1000 s: the grid of 2 fps shows half of them, d·f = 0.5."""
+    events = [(1 + i / 1000 + 0.0005, 1.25 + i / 1000 + 0.0005) for i in range(1000)]
+    curve = visibility_curve(events, fps=[1, 2, 6])
+    assert [point.expected for point in curve] == pytest.approx([0.25, 0.5, 1.0])
+    assert [point.share for point in curve] == pytest.approx([0.25, 0.5, 1.0], abs=0.002)
+    assert curve[1].wilson95 == wilson(curve[1].seen, 1000) and [p.fps for p in curve] == [1, 2, 6]
+
+
+@pytest.mark.parametrize(
+    ("events", "fps", "message"),
+    [([], 1, "no events"), ([(1, 2)], 0, "fps=0"), ([(2, 1)], 1, "start_s"), ([(-1, 1)], 1, "start_s")],
+)
+def test_what_has_no_visibility(events, fps, message):
+    with pytest.raises(ValueError, match=message):
+        visibility_curve(events, fps=[fps])
+
+
+def test_equivalence_needs_evidence():
+    """Against the exact tails: near chance with few clips is not enough, far from it never."""
+    cases = ((30, 330, 1 / 11, 0.05), (3, 33, 1 / 11, 0.05), (50, 330, 1 / 11, 0.05), (0, 330, 0.03, 0.05))
+    for k, n, chance, margin in cases:
+        above = binom.sf(k - 1, n, max(chance - margin, 1e-9))  # would so many be odd at the lower bound?
+        below = binom.cdf(k, n, chance + margin)
+        assert equivalent(k, n, chance=chance, margin=margin) == (max(above, below) < 0.05)
+    assert equivalent(30, 330, chance=1 / 11, margin=0.05) and not equivalent(3, 33, chance=1 / 11, margin=0.05)
+    assert not equivalent(50, 330, chance=1 / 11, margin=0.05)
+    with pytest.raises(ValueError, match="k=4, n=3"):
+        equivalent(4, 3, chance=0.5, margin=0.1)
+
+
+def test_calibration_by_hand():
+    error, rows = calibration([0.95, 0.91, 0.55, 0.15, 1.0], [True, False, True, False, True])
+    assert rows == [(0.1, 0.2, 1, 0.15, 0.0), (0.5, 0.6, 1, 0.55, 1.0), (0.9, 1.0, 3, pytest.approx(2.86 / 3), 2 / 3)]
+    assert error == pytest.approx((0.15 + 0.45 + (2.86 - 2)) / 5)
+    rng = np.random.default_rng(0)
+    said = rng.uniform(size=20_000)
+    assert calibration(said, rng.uniform(size=20_000) < said)[0] < 0.02  # a model that knows what it knows
+    for bad in (([], []), ([0.5], [True, False]), ([1.5], [True])):
+        with pytest.raises(ValueError, match="0 to 1"):
+            calibration(*bad)
+
+
+def test_a_bootstrap_by_hand():
+    """Two clips give four equally frequent resamples: means 0, 2, 2, 4."""
+    assert bootstrap_ratio([0, 4], bounds=(0, 5)) == (0.0, 4.0)
+    assert bootstrap_ratio([0, 4], bounds=(0, 5), level=0.4) == (2.0, 2.0)
+
+
+def test_a_bootstrap_of_many_clips_is_nearly_the_normal_interval():
+    values = np.random.default_rng(0).integers(0, 6, 2000)
+    half = Z * values.std() / math.sqrt(2000)
+    expected = (values.mean() - half, values.mean() + half)
+    assert bootstrap_ratio(values, bounds=(0, 5)) == pytest.approx(expected, abs=0.01)
+    ninety = bootstrap_ratio(values, bounds=(0, 5), level=0.9)
+    assert ninety[1] - ninety[0] == pytest.approx(2 * 1.645 * values.std() / math.sqrt(2000), rel=0.05)
+
+
+def test_a_ratio_is_resampled_by_clip_not_by_part():
+    """Against numpy: the clip with most parts comes and goes as a whole."""
+    parts, wholes = np.array([9, 0, 1, 1, 0]), np.array([10, 1, 1, 2, 3])
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(0, 5, (20_000, 5))
+    expected = np.quantile(parts[drawn].sum(1) / wholes[drawn].sum(1), [0.025, 0.975])
+    assert bootstrap_ratio(parts, wholes, bounds=(0, 1)) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_bootstrap_is_seeded_and_knows_its_limits():
+    values = np.random.default_rng(2).random(40)  # many digits: other resamples give other quantiles
+    once, again, other = (bootstrap_ratio(values, bounds=(0, 1), seed=seed) for seed in (0, 0, 1))
+    assert once == again != other
+    assert bootstrap_ratio([3], bounds=(0, 5)) == (0, 5) == bootstrap_ratio([], bounds=(0, 5))
+    assert bootstrap_ratio([2, 2, 2], bounds=(0, 5)) == (2.0, 2.0)
+    assert bootstrap_ratio([0, 1], [0, 1], bounds=(0, 1)) == (0.0, 1.0)  # a resample without a whole counts as 0
+    with pytest.raises(ValueError, match="3 parts, 2 wholes"):
+        bootstrap_ratio([1, 2, 3], [1, 2], bounds=(0, 1))
+    with pytest.raises(ValueError, match="level=1"):
+        bootstrap_ratio([1, 2, 3], bounds=(0, 1), level=1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=9))
+def test_the_permutation_test_is_all_ways_to_change_places(scores):
+    a, b = ({f"c{k}": pair[side] for k, pair in enumerate(scores)} for side in (0, 1))
+    found = compare_scores(a, b, top=5, names=("x", "y"))
+    gains = [second - first for first, second in scores]
+    ways = [
+        abs(sum(g * sign for g, sign in zip(gains, signs, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(gains))
+    ]
+    assert found.p == pytest.approx(sum(way >= abs(sum(gains)) for way in ways) / len(ways))
+    assert found.difference == pytest.approx(np.mean(gains)) and (found.a, found.b, found.n) == ("x", "y", len(a))
+    assert found.interval95[0] <= found.difference <= found.interval95[1]
+    back = compare_scores(b, a, top=5)
+    assert back.p == pytest.approx(found.p) and back.difference == -found.difference
+
+
+def test_scores_of_many_clips_against_the_normal_approximation():
+    rng = np.random.default_rng(3)
+    a = {k: int(v) for k, v in enumerate(rng.integers(0, 6, 400))}
+    b = {k: min(5, v + int(rng.random() < 0.1)) - int(rng.random() < 0.06) for k, v in a.items()}
+    gains = np.array([b[k] - a[k] for k in a])
+    z = (abs(gains.sum()) - 1) / math.sqrt((gains**2).sum())  # 1: sums of these gains lie 2 apart
+    assert compare_scores(a, b, top=5).p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.02)
+
+
+def test_scores_are_paired_by_clip_whatever_the_order():
+    a, b = {"x": 5, "y": 0, "z": 1}, {"z": 1, "y": 0, "x": 5}
+    assert compare_scores(a, b, top=5).p == 1 and compare_scores(a, b, top=5).interval95 == (0, 0)
+    with pytest.raises(ValueError, match="must answer the same clips.*only 'a' has z"):
+        compare_scores(a, {"x": 1, "y": 2}, top=5)
+    one = compare_scores({"x": 0}, {"x": 5}, top=5)
+    assert (one.difference, one.interval95, one.p) == (5, (-5, 5), 1)
+
+
+def test_a_comparison_as_a_row():
+    a, b = {"x": True, "y": False, "z": False}, {"x": False, "y": True, "z": True}
+    row = compare_arms(a, b, names=("one", "two")).to_dict()
+    assert list(row) == ["a", "b", "n", "only_a", "only_b", "difference", "interval95", "p"]
+    assert (row["a"], row["b"], row["n"], row["only_a"], row["only_b"]) == ("one", "two", 3, 1, 2)

@@ -1,0 +1,531 @@
+"""Guards the ablation's protocol: one clip list for all arms, nothing wrong or dropped in silence, files that resume
+byte for byte, and numbers that anybody can recompute from the arm files.
+"""
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import LABELS, pair, small_model, write_clip
+
+from llamavid_kit.experiments import ablation, clip_list
+from llamavid_kit.experiments.ablation import AblationConfig, ablate
+from llamavid_kit.experiments.summary import read_arm, write_summary
+from llamavid_kit.experiments.tasks import ClosedQuestion
+from llamavid_kit.model.answering import LlamaVidAnswerer
+from llamavid_kit.model.ask import Reply
+from llamavid_kit.training.finetune import LoraSettings, TrainSettings
+
+CONFIG = AblationConfig(
+    model="small",
+    source="colours",
+    fps=(1, 4),
+    seeds=(0,),
+    batch=2,
+    max_new_tokens=4,
+    groups={"warm": ("Red",)},
+    train=TrainSettings(batch_size=2, max_steps=3, learning_rate=5e-3),
+    lora=LoraSettings(r=2, alpha=4),
+)
+ZERO_SHOT = replace(CONFIG, finetune=False)
+TEST = ["t0", "t1", "t2", "t3", "t4"]
+
+
+def make_clips(root: Path) -> list:
+    """Five good test clips and four that cannot be used, four good training clips and a broken one."""
+    pairs = []
+    for k in range(9):
+        name, label, split = (f"t{k}", LABELS[k % 3], "test") if k < 5 else (f"r{k}", LABELS[k % 3], "train")
+        events = ((0.3, 0.8),) if k < 2 else ()
+        write_clip(root / f"{name}.mp4", seconds=1.5 + 0.25 * (k % 3), label=label, seed=k)
+        pairs.append(pair(name, label, split=split, events=events))
+    (root / "empty.mp4").write_bytes(b"")
+    whole = (root / "t0.mp4").read_bytes()
+    (root / "torn.mp4").write_bytes(whole[: len(whole) // 3])
+    (root / "trainbad.mp4").write_bytes(b"no video at all")
+    write_clip(root / "long.mp4", seconds=60)
+    odd = [pair("empty", "Red"), pair("torn", "Blue"), pair("missing", "Red"), pair("long", "Blue")]
+    return [*pairs[:2], odd[0], pairs[2], *odd[1:], *pairs[3:], pair("trainbad", "Red", split="train")]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    root = tmp_path_factory.mktemp("clips")
+    return root, make_clips(root)
+
+
+@pytest.fixture(scope="module")
+def run(clips, tokenizers, tmp_path_factory):
+    """One whole run; tests read it, and copy it before they break it."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    summary = ablate(clips[1], root=clips[0], out=out, config=CONFIG, model=small_model(*tokenizers))
+    return out, summary
+
+
+@pytest.fixture
+def own_run(run, tmp_path):
+    """A copy of the run that a test may damage."""
+    return Path(shutil.copytree(run[0], tmp_path / "run"))
+
+
+def arms(out: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted((out / "arms").iterdir())}
+
+
+def start_again(clips, tokenizers, out, config=CONFIG, pairs=None):
+    return ablate(pairs or clips[1], root=clips[0], out=out, config=config, model=small_model(*tokenizers))
+
+
+# --- one list
+
+
+def test_what_cannot_be_used_is_listed_with_its_reason(run):
+    out, summary = run
+    reasons = {row["clip"]: (row["split"], row["reason"]) for row in summary["excluded"]}
+    assert set(reasons) == {"empty", "torn", "missing", "long", "trainbad"}
+    assert reasons["trainbad"][0] == "train" and {reasons[n][0] for n in ("empty", "torn", "long")} == {"test"}
+    assert "240 frames at 4 fps need" in reasons["long"][1] and "fps <=" in reasons["long"][1]
+    for name in ("empty", "torn", "missing", "trainbad"):
+        assert f"{name}.mp4" in reasons[name][1]
+    assert summary["excluded"] == json.loads((out / "clips.json").read_text())["excluded"]
+
+
+def test_all_arms_answer_the_same_clips_in_the_same_order(run):
+    out, summary = run
+    names = [
+        f"{kind}-{fps}fps{seed}-{way}"
+        for kind, seed in (("zero-shot", ""), ("lora", "-seed0"))
+        for fps in (1, 4)
+        for way in ("generation", "likelihood")
+    ]
+    assert [arm["name"] for arm in summary["arms"]] == names
+    assert set(arms(out)) == {f"{name}.jsonl" for name in names}
+    for name in names:
+        head, lines = read_arm(out / "arms" / f"{name}.jsonl")
+        assert head["name"] == name and [line["clip"] for line in lines] == TEST
+        assert [line["truth"] for line in lines] == [LABELS[k % 3] for k in range(5)]
+
+
+def test_room_is_kept_for_the_longest_choice(clips, tokenizers, tmp_path, monkeypatch):
+    """A choice may be longer than the longest reply allowed."""
+    model, asked = small_model(*tokenizers), []
+    monkeypatch.setattr(clip_list, "check_fits", lambda *_, n_prompt, **__: asked.append(n_prompt))
+    config = replace(ZERO_SHOT, fps=(1,), max_new_tokens=1)
+    ablate(clips[1][:2], root=clips[0], out=tmp_path / "run", config=config, model=model)
+    opened = clip_list.open_prompt(model.tokenizer, "plain", clips[1][0].question)
+    assert asked[0] == len(opened) + max(len(model.tokenizer(f"{label}</s>").input_ids) - 1 for label in LABELS)
+    assert asked[0] > len(opened) + 2
+
+
+def test_receipts(run):
+    """1.5, 1.75 and 2 s long: the moments at 1 and at 4 fps, by hand."""
+    for name, fps in (("zero-shot-1fps-generation", 1), ("lora-4fps-seed0-likelihood", 4)):
+        head, lines = read_arm(run[0] / "arms" / f"{name}.jsonl")
+        assert head["fps"] == fps
+        for k, line in enumerate(lines):
+            n = math.ceil((1.5 + 0.25 * (k % 3)) * fps)
+            assert line["timestamps_s"] == pytest.approx([j / fps for j in range(n)], abs=0.001)
+
+
+def test_labels_by_rule_and_by_likelihood(run):
+    for path in sorted((run[0] / "arms").iterdir()):
+        head, lines = read_arm(path)
+        for line in lines:
+            if head["answering"] == "likelihood":
+                assert head["rule"] == "likeliest choice" and list(line["log_likelihood"]) == list(LABELS)
+                assert line["label"] == line["reply"] == max(line["log_likelihood"], key=line["log_likelihood"].get)
+            else:
+                said = line["reply"].strip(" \t\r\n\"'.").lower()
+                expected = next((label for label in LABELS if label.lower() == said), None)
+                assert head["rule"] == "normalised" and line["label"] == expected and "log_likelihood" not in line
+            assert line["correct"] == (line["label"] == line["truth"])
+
+
+def test_adapters_change_answers_and_zero_shot_has_none(run):
+    out, summary = run
+    files = arms(out)
+    bodies = {name: content.split(b"\n", 1)[1] for name, content in files.items()}
+    assert bodies["zero-shot-4fps-likelihood.jsonl"] != bodies["lora-4fps-seed0-likelihood.jsonl"]
+    assert bodies["zero-shot-1fps-likelihood.jsonl"] != bodies["zero-shot-4fps-likelihood.jsonl"]
+    assert [arm["finetune"] is None for arm in summary["arms"]] == [True] * 4 + [False] * 4
+    assert summary["arms"][-1]["finetune"] == {"method": "lora", "seed": 0, "adapter": "finetune/fps4-seed0"}
+
+
+def test_arms_do_not_depend_on_those_before_them(clips, tokenizers, run, tmp_path):
+    """4 fps alone, and the zero-shot arms alone, give the same lines as within the whole run."""
+    for config in (replace(CONFIG, fps=(4,)), ZERO_SHOT):
+        start_again(clips, tokenizers, tmp_path / str(config.finetune), config)
+        for name, content in arms(tmp_path / str(config.finetune)).items():
+            assert content == arms(run[0])[name], name
+
+
+# --- numbers
+
+
+def test_summary_recomputed_from_the_arm_files(run):
+    out, summary = run
+    frames = {}
+    for arm in summary["arms"]:
+        lines = [json.loads(x) for x in (out / "arms" / f"{arm['name']}.jsonl").read_text().split("\n")[1:-1]]
+        frame = frames[arm["name"]] = pd.DataFrame(lines).assign(ok=lambda f: f["label"] == f["truth"])
+        assert arm["n"] == 5 and arm["correct"] == frame["ok"].sum() and arm["accuracy"] == frame["ok"].mean()
+        assert arm["no_label"] == frame["label"].isna().sum() and arm["labels"] == list(LABELS)
+        assert arm["balanced_accuracy"] == pytest.approx(frame.groupby("truth")["ok"].mean().mean())
+        counts = pd.crosstab(frame["truth"], frame["label"].fillna("no label"))
+        for i, truth in enumerate(arm["labels"]):
+            assert arm["per_class"][truth]["n"] == (frame["truth"] == truth).sum()
+            assert arm["per_class"][truth]["correct"] == frame.loc[frame["truth"] == truth, "ok"].sum()
+            for j, column in enumerate(arm["columns"]):
+                assert arm["confusion"][i][j] == counts.get(column, pd.Series(dtype=int)).get(truth, 0)
+        p, n, z = frame["ok"].mean(), 5, 1.959964
+        middle, half = p + z * z / 2 / n, z * math.sqrt(p * (1 - p) / n + z * z / 4 / n / n)
+        expected = [(middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)]
+        assert arm["wilson95"] == pytest.approx(expected, abs=1e-6)
+    check_pairs(summary, frames)
+    assert summary["baseline"] == {"label": "Red", "correct": 2, "n": 5}
+    table = pd.read_csv(out / "results.csv")
+    assert table["name"].tolist() == list(frames) and table["correct"].tolist() == [
+        a["correct"] for a in summary["arms"]
+    ]
+    seen = {row["fps"]: (row["n"], row["seen"]) for row in summary["visibility"] if row["set"] == "this set"}
+    assert seen == {1: (2, 0), 2: (2, 2), 3: (2, 2), 6: (2, 2)}  # two events from 0.3 to 0.8 s
+    assert summary["groups"] == {"warm": ["Red"]} and set(summary["seconds"]) >= {"load model", "fine-tune 1 fps"}
+    assert summary == json.loads((out / "summary.json").read_text())
+
+
+def check_pairs(summary, frames):
+    """Discordant counts by hand, McNemar from the binomial, Holm step by step."""
+    expected = [
+        (f"{kind}-1fps{seed}-{way}", f"{kind}-4fps{seed}-{way}")
+        for kind, seed in (("zero-shot", ""), ("lora", "-seed0"))
+        for way in ("generation", "likelihood")
+    ] + [
+        (f"zero-shot-{fps}fps-{way}", f"lora-{fps}fps-seed0-{way}")
+        for fps in (1, 4)
+        for way in ("generation", "likelihood")
+    ]
+    pairs = {(row["a"], row["b"]): row for row in summary["paired"]}
+    assert set(pairs) == set(expected) and len(summary["paired"]) == len(expected)
+    for (a, b), row in pairs.items():
+        left, right = frames[a].set_index("clip")["ok"], frames[b].set_index("clip")["ok"]
+        only_a, only_b = int((left & ~right).sum()), int((right & ~left).sum())
+        assert (row["n"], row["only_a"], row["only_b"]) == (5, only_a, only_b)
+        n, k = only_a + only_b, min(only_a, only_b)
+        p = min(1.0, 2 * sum(math.comb(n, j) for j in range(k + 1)) / 2**n)
+        assert row["p"] == pytest.approx(p) and row["difference"] == pytest.approx((only_b - only_a) / 5)
+    ordered, running = sorted(summary["paired"], key=lambda row: row["p"]), 0.0
+    for rank, row in enumerate(ordered):
+        running = max(running, min(1.0, (len(ordered) - rank) * row["p"]))
+        assert row["p_holm"] == pytest.approx(running)
+
+
+def test_paired_counts_have_a_direction(tmp_path):
+    """`only_b` are the clips that the second arm won: from arm files written by hand."""
+    (tmp_path / "arms").mkdir()
+    truths = [LABELS[k % 2] for k in range(6)]
+    given = {"zero-shot-1fps-likelihood": "RRRRRR", "zero-shot-4fps-likelihood": "RGRGBG"}
+    letters = {"R": "Red", "G": "Green light", "B": None}
+    config = replace(ZERO_SHOT, answering=("likelihood",))
+    for (name, answers), fps in zip(given.items(), (1, 4), strict=True):
+        lines = [{"arm": {"name": name, "fps": fps, "finetune": None, "answering": "likelihood"}}]
+        for k, (truth, letter) in enumerate(zip(truths, answers, strict=True)):
+            label = letters[letter]
+            lines.append({"clip": f"c{k}", "truth": truth, "label": label, "correct": label == truth})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / "arms" / f"{name}.jsonl").write_text(text)
+    clips = {"labels": list(LABELS), "test": [{"events": []}] * 6, "excluded": []}
+    summary = write_summary(tmp_path, config, clips, {"answer": 1.26})
+    (row,) = summary["paired"]
+    assert (row["a"], row["b"]) == tuple(given) and (row["only_a"], row["only_b"]) == (1, 3)
+    assert row["difference"] == pytest.approx(2 / 6) and row["p"] == pytest.approx(0.625)
+    assert [arm["no_label"] for arm in summary["arms"]] == [0, 1] and summary["seconds"] == {"answer": 1.3}
+    assert {row["set"] for row in summary["visibility"]} == {"UCF-Crime"}
+
+
+# --- resuming
+
+
+def test_cut_anywhere_and_started_again(clips, tokenizers, own_run, monkeypatch):
+    """An arm file cut in its header, after it, in a line, within and between batches: the same bytes again."""
+    monkeypatch.setattr(ablation, "finetune", lambda *_, out, **__: out / "adapter")  # it lies there
+    whole = arms(own_run)
+    for turn in range(3):  # every file is cut at another place each time
+        for k, (name, content) in enumerate(whole.items()):
+            ends = [at + 1 for at, byte in enumerate(content) if byte == ord("\n")]
+            places = [0, 10, ends[0] - 1, ends[0], ends[0] + 1, ends[1], ends[1] + 7, ends[2], ends[3], ends[4] + 5]
+            (own_run / "arms" / name).write_bytes(content[: [*places, ends[5] - 1][(k + 8 * turn) % 11]])
+        start_again(clips, tokenizers, own_run)
+        assert arms(own_run) == whole, turn
+    (own_run / "arms" / "lora-4fps-seed0-generation.jsonl").unlink()
+    (own_run / "arms" / "zero-shot-1fps-generation.jsonl.partial").write_bytes(b"{")
+    summary = (own_run / "summary.json").read_text()
+    start_again(clips, tokenizers, own_run)
+    left = arms(own_run)
+    left.pop("zero-shot-1fps-generation.jsonl.partial", None)
+    assert left == whole
+    same = [json.loads(text) | {"seconds": 0} for text in (summary, (own_run / "summary.json").read_text())]
+    assert same[0] == same[1]
+
+
+class Talker:
+    """Replies with letters that other systems take for line ends, and with several bytes each."""
+
+    def generate(self, clips, question, *, fps):
+        return [Reply(f"Réd\u2028{clip.path.stem}\x85né\x1c\r\n\ttwo", (0.0,)) for clip in clips]
+
+
+def test_replies_of_any_letters_survive_a_cut(clips, tmp_path):
+    """Cut at every byte of a line."""
+    root, pairs = clips
+    test = [p for p in pairs if p.id in TEST[:3]]
+    test = [replace(p, extra={"content": ablation.Video(p.video_path(root)).content_key()}) for p in test]
+    arm, asked = ZERO_SHOT.arms()[0], ClosedQuestion(test[0].question, LABELS)
+
+    def answer():
+        return ablation.answer_arm(Talker(), arm, test, root, tmp_path, ZERO_SHOT, asked, {})
+
+    path = answer()
+    whole = path.read_bytes()
+    _, lines = read_arm(path)
+    assert [line["reply"] for line in lines] == [
+        r.text for r in Talker().generate([ablation.Video(p.video_path(root)) for p in test], "", fps=1)
+    ]
+    first = whole.index(b"\n") + 1
+    for at in range(first, whole.index(b"\n", first) + 2):
+        path.write_bytes(whole[:at])
+        assert answer().read_bytes() == whole, at
+
+
+def test_batches_are_the_same_after_a_cut(clips, tokenizers, own_run, monkeypatch):
+    """A half-answered batch is asked again as a whole: on a GPU the last digits depend on a batch's clips."""
+    path = own_run / "arms" / "zero-shot-1fps-generation.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join(lines[:4]) + b"\n")  # header and three replies; a batch holds two
+    asked, kept = [], LlamaVidAnswerer.generate
+
+    def listen(self, videos, question, *, fps):
+        asked.append([video.path.stem for video in videos])
+        return kept(self, videos, question, fps=fps)
+
+    monkeypatch.setattr(LlamaVidAnswerer, "generate", listen)
+    start_again(clips, tokenizers, own_run)
+    assert asked == [["t2", "t3"], ["t4"]] and path.read_bytes() == b"\n".join(lines)
+
+
+def test_each_clip_is_decoded_once(clips, tokenizers, tmp_path, monkeypatch):
+    """The fastest rate first: the slow arm's frames are among its frames. No training clip without training."""
+    decoded, kept = [], ablation.Video.frames
+    monkeypatch.setattr(ablation.Video, "frames", lambda self, at: decoded.append(self.path.stem) or kept(self, at))
+    summary = start_again(clips, tokenizers, tmp_path, ZERO_SHOT)
+    assert sorted(decoded) == TEST
+    assert {row["split"] for row in summary["excluded"]} == {"test"}
+
+
+def test_a_finished_run_asks_nothing(clips, tokenizers, own_run, monkeypatch):
+    for name in ("generate", "choose"):
+        monkeypatch.setattr(LlamaVidAnswerer, name, lambda *_, **__: pytest.fail("asked again"))
+    monkeypatch.setattr(ablation.Video, "frames", lambda *_: pytest.fail("decoded again"))
+    start_again(clips, tokenizers, own_run)
+
+
+def test_killed_before_the_list_was_whole(clips, tokenizers, run, tmp_path):
+    """Only the configuration and some cached tokens lie there."""
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(run[0] / "config.json", out)
+    cached = sorted((run[0] / "frame_tokens").iterdir())[:3]
+    (out / "frame_tokens").mkdir()
+    for file in cached:
+        shutil.copy(file, out / "frame_tokens")
+    (out / "clips.json.partial").write_text('{"question"')
+    start_again(clips, tokenizers, out)
+    assert arms(out) == arms(run[0])
+
+
+# --- folders that are another's
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"fps": (1, 6)}, "fps"),
+        ({"batch": 3}, "batch"),
+        ({"rule": "exact"}, "rule"),
+        ({"seeds": (1,)}, "seeds"),
+        ({"max_new_tokens": 5}, "max_new_tokens"),
+        ({"shuffle_labels": 1}, "shuffle_labels"),
+        ({"finetune": False, "model": "other"}, "finetune, model"),
+        ({"lora": LoraSettings(r=3)}, "lora"),
+    ],
+)
+def test_another_configuration(clips, tokenizers, own_run, change, named):
+    before = arms(own_run)
+    with pytest.raises(
+        ValueError,
+        match="another run, they differ in "
+        + r" \(there .*\), ".join(named.split(", "))
+        + r" \(there .*: give another output folder",
+    ):
+        start_again(clips, tokenizers, own_run, replace(CONFIG, **change))
+    assert arms(own_run) == before
+
+
+@pytest.mark.parametrize(
+    "change", [lambda p: p[:-1], lambda p: p[::-1], lambda p: [replace(p[0], answer="Blue"), *p[1:]]]
+)
+def test_other_pairs(clips, tokenizers, own_run, change):
+    with pytest.raises(ValueError, match="another run, they differ in pairs"):
+        start_again(clips, tokenizers, own_run, pairs=change(clips[1]))
+
+
+def test_another_model_under_the_same_name(clips, tokenizers, own_run):
+    """A retrained model must not finish the arms of its predecessor."""
+    with pytest.raises(ValueError, match="another run, they differ in weights"):
+        ablate(clips[1], root=clips[0], out=own_run, config=CONFIG, model=small_model(*tokenizers, seed=1))
+    other = small_model(*tokenizers)
+    other.language_model.lm_head.weight.data[0, 0] += 1e-3
+    with pytest.raises(ValueError, match="another run, they differ in weights"):
+        ablate(clips[1], root=clips[0], out=own_run, config=CONFIG, model=other)
+
+
+def test_a_foreign_folder(clips, tokenizers, tmp_path):
+    (tmp_path / "holiday.txt").write_text("photos")
+    with pytest.raises(ValueError, match="not empty and no run"):
+        start_again(clips, tokenizers, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["holiday.txt"]
+
+
+def test_an_arm_file_of_another_arm(clips, tokenizers, own_run):
+    shutil.copy(
+        own_run / "arms" / "zero-shot-1fps-generation.jsonl", own_run / "arms" / "zero-shot-4fps-generation.jsonl"
+    )
+    with pytest.raises(ValueError, match="belongs to another arm"):
+        start_again(clips, tokenizers, own_run)
+
+
+@pytest.mark.parametrize(("clip", "gone"), [("t2", "arms"), ("r6", "finetune")])
+def test_a_clip_that_changed(clips, tokenizers, own_run, tmp_path, clip, gone):
+    """Test or training clip: the new bytes are not the clip on the list."""
+    root = Path(shutil.copytree(clips[0], tmp_path / "clips"))
+    write_clip(root / f"{clip}.mp4", seconds=2, label="Blue", seed=99)
+    shutil.rmtree(own_run / gone)
+    with pytest.raises(ValueError, match=f"{clip}.mp4 has changed since the clip list was fixed"):
+        start_again((root, clips[1]), tokenizers, own_run)
+
+
+# --- training answers
+
+
+def trained_answers(clips, tokenizers, out, config, monkeypatch):
+    """The (clip, answer, first token) triples that each fine-tuning gets, by output folder; nothing is trained."""
+    got = {}
+
+    class Enough(Exception):
+        pass
+
+    def look(model, pairs, tokens, *, out, settings, lora):
+        got[str(out)] = ([(p.id, p.answer) for p in pairs], settings.seed, [float(t.context.sum()) for t in tokens])
+        if len(got) == len(config.fps) * len(config.seeds):
+            raise Enough
+
+    monkeypatch.setattr(ablation, "finetune", look)
+    monkeypatch.setattr(ablation, "_adapter_folder", lambda *_: None)
+    with pytest.raises(Enough):
+        start_again(clips, tokenizers, out, config)
+    return {key.removeprefix(f"{out}/"): value for key, value in got.items()}
+
+
+def test_shuffled_labels_permute_the_training_answers_only(clips, tokenizers, tmp_path, monkeypatch):
+    config = replace(CONFIG, answering=("likelihood",), seeds=(3, 4))
+    plain = trained_answers(clips, tokenizers, tmp_path / "a", config, monkeypatch)
+    shuffled = trained_answers(clips, tokenizers, tmp_path / "b", replace(config, shuffle_labels=2), monkeypatch)
+    assert list(plain) == [f"finetune/fps{fps}-seed{seed}" for seed in (3, 4) for fps in (1, 4)]
+    truths = [(f"r{k}", LABELS[k % 3]) for k in range(5, 9)]
+    for key, (pairs, seed, tokens) in plain.items():
+        assert pairs == truths and key.endswith(f"seed{seed}")
+        other, _, same_tokens = shuffled[key]
+        assert [clip for clip, _ in other] == [clip for clip, _ in pairs] and same_tokens == tokens
+        assert sorted(a for _, a in other) == sorted(a for _, a in pairs) and other != pairs
+    assert plain["finetune/fps1-seed3"][2] != plain["finetune/fps4-seed3"][2]
+    expected = np.random.default_rng(2).permutation(4)
+    assert [a for _, a in shuffled["finetune/fps1-seed3"][0]] == [truths[k][1] for k in expected]
+    lists = [json.loads((tmp_path / run / "clips.json").read_text()) for run in "ab"]
+    assert lists[0] == lists[1]
+
+
+def test_several_seeds(clips, tokenizers, tmp_path):
+    config = replace(CONFIG, fps=(1,), seeds=(0, 1), answering=("likelihood",))
+    summary = start_again(clips, tokenizers, tmp_path, config)
+    names = ["zero-shot-1fps-likelihood", "lora-1fps-seed0-likelihood", "lora-1fps-seed1-likelihood"]
+    assert [arm["name"] for arm in summary["arms"]] == names
+    assert [(row["a"], row["b"]) for row in summary["paired"]] == [(names[0], names[1]), (names[0], names[2])]
+    bodies = [content.split(b"\n", 1)[1] for content in arms(tmp_path).values()]
+    assert len(set(bodies)) == 3
+
+
+def test_zero_shot_only_needs_no_training_clips(clips, tokenizers, tmp_path):
+    test = [p for p in clips[1] if p.split == "test"]
+    summary = start_again(clips, tokenizers, tmp_path, ZERO_SHOT, test)
+    assert [arm["finetune"] for arm in summary["arms"]] == [None] * 4 and not (tmp_path / "finetune").exists()
+    assert {row["clip"] for row in summary["excluded"]} == {"empty", "torn", "missing", "long"}
+
+
+# --- errors before anything is written
+
+
+def test_no_train_split(clips, tokenizers, tmp_path):
+    with pytest.raises(ValueError, match="give a train split, or finetune=False"):
+        start_again(clips, tokenizers, tmp_path / "run", pairs=[p for p in clips[1] if p.split == "test"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_usable_clip(clips, tokenizers, tmp_path):
+    bad = [p for p in clips[1] if p.id in ("empty", "missing")]
+    with pytest.raises(ValueError, match="none of 2 clips can be used; the first reason: .*empty.mp4"):
+        start_again(clips, tokenizers, tmp_path / "a", ZERO_SHOT, bad)
+    good = [p for p in clips[1] if p.id in ("t0", "trainbad")]
+    with pytest.raises(ValueError, match="no training clip can be used; the first reason: .*trainbad.mp4"):
+        start_again(clips, tokenizers, tmp_path / "b", CONFIG, good)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: [p for p in p if p.split == "train"], "no test pairs"),
+        (lambda p: [*p, p[0]], "'t0' occurs twice"),
+        (lambda p: [*p, replace(p[0], id="again", split="train")], "in train and in test.*t0.mp4"),
+        (lambda p: [replace(p[0], question="Another?"), *p[1:]], "2 different questions"),
+        (lambda p: [replace(q, choices=()) for q in p], "one closed question"),
+    ],
+)
+def test_pairs_that_are_no_ablation(clips, tokenizers, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        start_again(clips, tokenizers, tmp_path / "run", pairs=change(clips[1]))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"fps": ()}, "fps="),
+        ({"fps": (0,)}, "fps="),
+        ({"fps": (1, -2)}, "fps="),
+        ({"fps": (1, 1)}, "fps="),
+        ({"fps": (float("nan"),)}, "fps="),
+        ({"fps": (float("inf"),)}, "fps="),
+        ({"answering": ()}, "answering="),
+        ({"answering": ("guessing",)}, "answering="),
+        ({"seeds": ()}, "seeds="),
+        ({"rule": "hope"}, "rule="),
+        ({"batch": 0}, "batch="),
+        ({"seeds": (1, 1)}, "seeds="),
+    ],
+)
+def test_configurations_that_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        AblationConfig(**wrong)

@@ -1,0 +1,87 @@
+"""An open question about five clips, replies to it written by hand, and the run folder that they make."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from llamavid_kit.data.pairs import InstructionPair
+from llamavid_kit.experiments.ablation import AblationConfig
+from llamavid_kit.experiments.summary import write_summary
+from llamavid_kit.experiments.tasks import question_listed, question_of
+from llamavid_kit.model.ask import Reply
+
+ASKED = "Which animal does what?"
+TRUTHS = (
+    "The lion is walking. The lion is eating.",
+    "The frog is jumping.",
+    "The lion is walking. The goby fish is swimming.",
+    "The frog is keeping still.",
+    "The lion is walking.",
+)
+TRAIN = ("The frog is jumping.", "The frog is jumping. The lion roars.", "The lion is walking.", "The lion roars.")
+ARMS = [
+    "zero-shot-1fps-generation",
+    "zero-shot-4fps-generation",
+    "lora-1fps-seed0-generation",
+    "lora-4fps-seed0-generation",
+]
+TEST = ["t0", "t1", "t2", "t3", "t4"]
+
+
+def pair(name: str, answer: str, split: str = "test", **kwargs) -> InstructionPair:
+    return InstructionPair(id=name, video=f"{name}.mp4", question=ASKED, answer=answer, split=split, **kwargs)
+
+
+def asked_pairs() -> list[InstructionPair]:
+    return [pair(f"t{k}", truth, events=((0.3, 0.8),) if k < 2 else ()) for k, truth in enumerate(TRUTHS)]
+
+
+def train_pairs() -> list[InstructionPair]:
+    return [pair(f"r{k}", truth, "train") for k, truth in enumerate(TRAIN)]
+
+
+REPLIES = {  # by hand: every score from 0 to 5 occurs
+    "zero-shot-1fps-generation": ("A lion is sleeping.", "", "lovely day", "The bird is flying.", "The lion walks."),
+    "zero-shot-4fps-generation": (
+        "The lion is walking.",
+        "The frog is eating. The lion is jumping.",
+        "The lion is walking. Hm. Hm hm. The bird is flying.",
+        "The frog is keeping still. The lion is walking. The frog is eating. The ant is here. A bird is "
+        "eating. The cat is sitting. The dog is lying. The cow is standing.",
+        "The lion is walking.",
+    ),
+    "lora-1fps-seed0-generation": (TRUTHS[0], TRUTHS[1], "The lion is walking.", TRUTHS[3], TRUTHS[3]),
+    "lora-4fps-seed0-generation": (
+        TRUTHS[0] + " The frog is jumping.",
+        TRUTHS[1],
+        TRUTHS[2] + " The lion is walking.",
+        TRUTHS[3],
+        TRUTHS[4],
+    ),
+}
+
+
+def by_hand(folder: Path, *, train: bool = True, replies=REPLIES) -> tuple[dict, dict[str, pd.DataFrame]]:
+    """Writes the folder of a run with those replies → its summary and a table per arm."""
+    config = AblationConfig(
+        model="small", source="colours", fps=(1, 4), answering=("generation",), finetune=len(replies) == 4
+    )
+    asked = question_of([*asked_pairs(), *train_pairs()])
+    (folder / "arms").mkdir(parents=True)
+    frames = {}
+    for arm in config.arms():
+        head = {"name": arm.name, "fps": arm.fps, "answering": "generation"}
+        head["finetune"] = None if arm.seed is None else {"method": "lora", "seed": 0, "adapter": arm.adapter}
+        lines = [asked.line(p, Reply(x, (0.0,))) for p, x in zip(asked_pairs(), replies[arm.name], strict=True)]
+        text = "".join(json.dumps(line) + "\n" for line in [{"arm": head}, *lines])
+        (folder / "arms" / f"{arm.name}.jsonl").write_text(text)
+        frames[arm.name] = pd.DataFrame(lines)
+    left_out = [{"clip": "torn", "split": "test", "reason": "torn.mp4 cannot be read"}]
+    listed = {**asked.listed(), "test": [p.to_dict() for p in asked_pairs()], "excluded": left_out}
+    listed["train"] = [p.to_dict() for p in train_pairs()] if train else []
+    for name, content in (("clips", listed), ("config", asdict(config))):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    assert question_listed(listed) == asked
+    return write_summary(folder, config, listed, {"answer": 1.26}), frames

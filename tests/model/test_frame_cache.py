@@ -1,0 +1,222 @@
+"""Guards the frame cache: what it gives is what a direct computation gives, for this clip, question and model."""
+
+import copy
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import get_peft_model
+from small import QUESTION, small_model, write_clip
+
+from llamavid_kit.data.pixels import pixel_values
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.frame_cache import FrameCache, vision_key
+from llamavid_kit.model.lora import LoraSettings, lora_config
+
+OTHER = "What happens in the video?"
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "clips" / "a.mp4", seconds=3.0)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Frame indices of each decoding call."""
+    calls, kept = [], Video.frames
+    monkeypatch.setattr(Video, "frames", lambda self, indices: calls.append(list(indices)) or kept(self, indices))
+    return calls
+
+
+def same(a, b) -> bool:
+    return torch.equal(a.context, b.context) and torch.equal(a.content, b.content)
+
+
+@torch.no_grad()
+def test_equals_direct_computation(model, clip, tmp_path):
+    video = Video(clip)
+    sample = video.sample(4)
+    frames = pixel_values(video.frames(sample.indices), size=28)
+    direct = model.frame_tokens(model.encode_frames(frames), QUESTION)
+    for cache in (FrameCache(model, tmp_path / "cache"), FrameCache(model)):
+        for _ in range(2):
+            tokens, times = cache.tokens(video, QUESTION, fps=4)
+            torch.testing.assert_close(tokens.context, direct.context, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(tokens.content, direct.content, atol=1e-5, rtol=1e-5)
+            assert tokens.attention is None and times.tolist() == sample.timestamps_s.tolist()
+            assert times.tolist() == pytest.approx([k / 4 for k in range(12)], abs=0.02)
+
+
+def test_slow_rates_come_free_with_the_fast(model, clip, tmp_path, decoded):
+    cache, video = FrameCache(model, tmp_path), Video(clip)
+    fast, _ = cache.tokens(video, QUESTION, fps=6)
+    assert [len(call) for call in decoded] == [18]
+    for fps, every in ((1, 6), (2, 3), (3, 2)):
+        slow, times = cache.tokens(video, QUESTION, fps=fps)
+        assert same(slow, fast[::every]) and times.tolist() == pytest.approx(np.arange(3 * fps) / fps)
+    assert len(decoded) == 1
+    cache.tokens(video, QUESTION, fps=4)  # 12 frames, of which those at 0, 0.5, 1, … s are there
+    assert len(decoded) == 2 and len(decoded[1]) == 6
+    assert same(cache.tokens(video, QUESTION, fps=6)[0], fast) and len(decoded) == 2
+
+
+def test_frames_added_out_of_order_stay_in_order(model, clip, tmp_path):
+    """First the slow rate, then the fast: the new frames lie between the old ones."""
+    cache, video = FrameCache(model, tmp_path), Video(clip)
+    cache.tokens(video, QUESTION, fps=1)
+    mixed, _ = cache.tokens(video, QUESTION, fps=6)
+    expected, _ = FrameCache(model).tokens(video, QUESTION, fps=6)
+    torch.testing.assert_close(mixed.context, expected.context, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(mixed.content, expected.content, atol=1e-5, rtol=1e-5)
+
+
+def test_a_long_clip_is_decoded_in_pieces(model, tmp_path, decoded):
+    video = Video(write_clip(tmp_path / "long.mp4", seconds=9))
+    tokens, _ = FrameCache(model).tokens(video, QUESTION, fps=12)
+    assert len(tokens) == 108 and [len(call) for call in decoded] == [48, 48, 12]
+
+
+def test_threads_get_what_one_caller_gets(model, tmp_path):
+    """Twelve clips and as many copies under other names, by eight threads into one folder."""
+    clips = [write_clip(tmp_path / f"{k}.mp4", seconds=1.0, seed=k) for k in range(12)]
+    copies = [Path(shutil.copy(clip, tmp_path / f"copy_{clip.name}")) for clip in clips]
+    alone, shared = FrameCache(model), FrameCache(model, tmp_path / "cache")
+    together = [clip for pair in zip(clips, copies, strict=True) for clip in pair]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda clip: shared.tokens(Video(clip), QUESTION, fps=6)[0], together))
+    for k, clip in enumerate(clips):
+        expected = alone.tokens(Video(clip), QUESTION, fps=6)[0]
+        assert same(found[2 * k], expected) and same(found[2 * k + 1], expected)
+    assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".safetensors"] * 12
+
+
+def test_content_is_the_key_and_not_the_name(model, clip, tmp_path, decoded):
+    cache = FrameCache(model, tmp_path / "cache")
+    first, _ = cache.tokens(Video(clip), QUESTION, fps=2)
+    renamed = clip.rename(clip.with_name("renamed.mp4"))
+    again, _ = cache.tokens(Video(renamed), QUESTION, fps=2)
+    assert same(first, again) and len(decoded) == 1
+    write_clip(renamed, seconds=3.0, label="Blue", seed=1)
+    changed, _ = cache.tokens(Video(renamed), QUESTION, fps=2)
+    assert len(decoded) == 2 and not same(first, changed)
+    write_clip(clip, seconds=3.0)  # the old bytes under the old name
+    assert same(cache.tokens(Video(clip), QUESTION, fps=2)[0], first) and len(decoded) == 2
+
+
+def test_question_model_and_content_are_in_the_key(model, tokenizers, clip, tmp_path, decoded):
+    video = Video(clip)
+    first, _ = FrameCache(model, tmp_path).tokens(video, QUESTION, fps=2)
+    asked_otherwise, _ = FrameCache(model, tmp_path).tokens(video, OTHER, fps=2)
+    assert len(decoded) == 2 and not same(first, asked_otherwise)
+    other, _ = FrameCache(small_model(*tokenizers, seed=1), tmp_path).tokens(video, QUESTION, fps=2)
+    assert len(decoded) == 3 and not same(first, other)
+    grid, _ = FrameCache(small_model(*tokenizers, content="grid:2"), tmp_path).tokens(video, QUESTION, fps=2)
+    assert len(decoded) == 4 and grid.content.shape[1] == 4
+    assert same(FrameCache(model, tmp_path).tokens(video, QUESTION, fps=2)[0], first) and len(decoded) == 4
+
+
+def test_the_reader_is_in_the_key(model, clip, tmp_path, decoded):
+    """The readers differ in the last bit for some files: what one decoded is not given out for the other."""
+    for reader in ("pyav", "auto", "pyav"):
+        FrameCache(model, tmp_path).tokens(Video(clip, reader=reader), QUESTION, fps=2)
+    assert len(decoded) == (2 if Video(clip).reader == "decord" else 1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vision_tower.embeddings.patch_embedding.weight",
+        "vision_norm.bias",
+        "text_decoder.query_tokens",
+        "text_decoder.qformer.embeddings.word_embeddings.weight",
+        "context_attention.key_projector.weight",
+    ],
+)
+def test_every_part_that_sees_is_in_the_key(tokenizers, name):
+    model = small_model(*tokenizers)
+    before = vision_key(model)
+    assert vision_key(small_model(*tokenizers)) == before
+    with torch.no_grad():
+        model.get_parameter(name).flatten()[-1] += 1e-6 if "bias" in name else 1e-3
+    assert vision_key(model) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: setattr(c, "image_mean", [0, 0, 0]),
+        lambda c: setattr(c, "drop_cls", False),
+        lambda c: setattr(c, "question_max_length", 20),
+        lambda c: setattr(c.vision_config, "num_attention_heads", 4),
+        lambda c: setattr(c.vision_config, "layer_norm_eps", 1e-2),
+        lambda c: setattr(c.vision_config, "hidden_act", "relu"),
+        lambda c: setattr(c.qformer_config, "num_attention_heads", 4),
+        lambda c: setattr(c.qformer_config, "layer_norm_eps", 1e-2),
+    ],
+)
+def test_settings_without_a_tensor_are_in_the_key(tokenizers, change):
+    """Equal weights with other heads, epsilons or frames see something else."""
+    model = small_model(*tokenizers)
+    before = vision_key(model)
+    change(model.config)
+    assert vision_key(model) != before
+
+
+def test_precision_is_in_the_key(model):
+    assert vision_key(copy.deepcopy(model).to(torch.bfloat16)) != vision_key(model)
+
+
+def test_an_adapter_and_the_projectors_change_no_key(tokenizers):
+    model = small_model(*tokenizers)
+    before = vision_key(model)
+    with torch.no_grad():
+        model.content_projector[0].weight += 1
+        model.language_model.lm_head.weight += 1
+    assert vision_key(model) == before
+    adapted = get_peft_model(model, lora_config(LoraSettings(), modules_to_save=["content_projector"]))
+    assert vision_key(adapted.get_base_model()) == before
+
+
+def test_a_file_that_was_not_finished_is_never_used(model, clip, tmp_path, decoded):
+    cache, video = FrameCache(model, tmp_path), Video(clip)
+    expected, _ = cache.tokens(video, QUESTION, fps=2)
+    (file,) = tmp_path.glob("*.safetensors")
+    content = file.read_bytes()
+    file.rename(partial := file.with_suffix(".partial"))
+    partial.write_bytes(content[: len(content) // 2])
+    again, _ = cache.tokens(video, QUESTION, fps=2)
+    assert same(again, expected) and len(decoded) == 2
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [file.name] and file.read_bytes() == content
+
+
+def test_killed_while_writing(model, clip, tmp_path, monkeypatch, decoded):
+    """Half a file lies there when the process dies: the next one computes again."""
+    from llamavid_kit.model import frame_cache
+
+    real = frame_cache.save_file
+
+    def dies(tensors, path):
+        real(tensors, path)
+        path.write_bytes(path.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    cache, video = FrameCache(model, tmp_path), Video(clip)
+    monkeypatch.setattr(frame_cache, "save_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        cache.tokens(video, QUESTION, fps=2)
+    monkeypatch.setattr(frame_cache, "save_file", real)
+    tokens, _ = cache.tokens(video, QUESTION, fps=2)
+    assert same(tokens, FrameCache(model).tokens(video, QUESTION, fps=2)[0])
+
+
+def test_no_folder_keeps_nothing(model, clip, tmp_path, decoded, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    cache = FrameCache(model)
+    cache.tokens(Video(clip), QUESTION, fps=2)
+    cache.tokens(Video(clip), QUESTION, fps=2)
+    assert len(decoded) == 2 and set(tmp_path.rglob("*")) == before

@@ -1,0 +1,180 @@
+"""Guards the arithmetic before a run: counts against real models, caches and clips, and refusals whose advice works."""
+
+import math
+import re
+
+import pytest
+import torch
+from small import random_tokens, small_config, write_clip
+from transformers import BertConfig, LlamaConfig
+from transformers.models.instructblip import InstructBlipQFormerConfig
+
+from llamavid_kit.data.prompt import IMAGE_SLOT
+from llamavid_kit.data.video import Video
+from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.planner import check_fits, count_parameters, plan
+
+TINY = {"vocab_size": 1200, "question_vocab_size": 900}
+
+
+def grouped() -> LlamaVidConfig:
+    """Grouped keys and values, a head width of its own, tied embeddings, no norm, an odd Q-Former."""
+    llm = LlamaConfig(
+        vocab_size=100,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=20,
+        tie_word_embeddings=True,
+    )
+    qformer = InstructBlipQFormerConfig(
+        vocab_size=50,
+        hidden_size=24,
+        num_hidden_layers=5,
+        num_attention_heads=2,
+        intermediate_size=30,
+        encoder_hidden_size=192,
+        max_position_embeddings=77,
+    )
+    return LlamaVidConfig(LlamaVidConfig.tiny(**TINY).vision_config, qformer, llm, vision_norm=False, n_query=5)
+
+
+def plain_bert() -> LlamaVidConfig:
+    """BERT as text decoder, and features projected to its width."""
+    bert = BertConfig(
+        vocab_size=50,
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=30,
+        max_position_embeddings=77,
+        is_decoder=True,
+        add_cross_attention=True,
+    )
+    tiny = LlamaVidConfig.tiny(**TINY)
+    return LlamaVidConfig(
+        tiny.vision_config, bert, tiny.text_config, n_query=0, vision_norm=False, feature_projector=True
+    )
+
+
+def projected() -> LlamaVidConfig:
+    """A Q-Former that sees wider features than the tower's."""
+    tiny = LlamaVidConfig.tiny(**TINY)
+    tiny.qformer_config.encoder_hidden_size = 200
+    return LlamaVidConfig(tiny.vision_config, tiny.qformer_config, tiny.text_config, feature_projector=True)
+
+
+CONFIGS = {
+    "plain_bert": plain_bert,
+    "projected": projected,
+    "tiny": lambda: LlamaVidConfig.tiny(**TINY),
+    "7b": LlamaVidConfig.llama_vid_7b_224,
+    "grouped": grouped,
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parameters_are_counted_as_built(name):
+    config = CONFIGS[name]()
+    with torch.device("meta"):
+        model = LlamaVid(config)
+    model.tie_weights()
+    assert count_parameters(config) == sum(p.numel() for p in model.parameters())
+    weights = {dtype: plan(config, duration_s=1, fps=1, dtype=dtype).weight_bytes for dtype in ("bfloat16", "float32")}
+    assert weights == {"bfloat16": 2 * count_parameters(config), "float32": 4 * count_parameters(config)}
+
+
+@pytest.mark.parametrize("content", ["mean", "grid:2", "grid:3", "all"])
+@torch.no_grad()
+def test_cache_bytes_are_those_of_a_real_cache(tokenizers, content):
+    config = small_config(*tokenizers, content=content)
+    model = LlamaVid(config).eval()
+    planned = plan(config, duration_s=2.5, fps=2, n_prompt=7, dtype="float32")
+    visual = random_tokens(model, planned.n_frames, n_content=config.n_content())
+    ids = torch.tensor([[5, IMAGE_SLOT, 6, 7, 8, 9, 10, 11]])  # the slot itself takes no place
+    out = model(ids, visual=[[visual]], use_cache=True)
+    layers = out.past_key_values.layers
+    held = sum(t.numel() * t.element_size() for layer in layers for t in (layer.keys, layer.values))
+    assert planned.kv_cache_bytes == held
+    assert planned.total_tokens == out.logits.shape[1] == 5 * config.tokens_per_frame() + 7
+    features = model.encode_frames(torch.zeros(planned.n_frames, 3, 28, 28))
+    assert planned.feature_bytes == features.numel() * features.element_size()
+
+
+@pytest.mark.parametrize("fps", [0.4, 1, 2, 3, 6, 12])
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.25])
+def test_frames_are_those_that_sampling_takes(tmp_path, fps, seconds):
+    video = Video(write_clip(tmp_path / "clip.mp4", seconds=seconds))
+    planned = plan(LlamaVidConfig.tiny(**TINY), duration_s=video.duration_s, fps=fps)
+    assert planned.n_frames == len(video.sample(fps))
+
+
+def test_a_millisecond_too_long_is_no_frame_more(tmp_path):
+    """Containers round: sampling forgives a millisecond, and so must the plan."""
+    assert plan(LlamaVidConfig.tiny(**TINY), duration_s=2.0005, fps=1).n_frames == 2
+    assert plan(LlamaVidConfig.tiny(**TINY), duration_s=2.002, fps=1).n_frames == 3
+    assert plan(LlamaVidConfig.tiny(**TINY), duration_s=0.0001, fps=1).n_frames == 1
+
+
+def test_numbers_of_the_paper():
+    """Two tokens a frame: an hour at 1 fps is 7,200 of them, too many for 4,096."""
+    hour = plan(LlamaVidConfig.llama_vid_7b_224(), duration_s=3600, fps=1)
+    assert (hour.n_frames, hour.tokens_per_frame, hour.visual_tokens) == (3600, 2, 7200)
+    assert hour.context == 4096 and not hour.fits and "does not fit" in str(hour)
+    assert hour.kv_cache_bytes == 2 * 32 * 4096 * (7200 + 128) * 2
+    minute = plan(LlamaVidConfig.llama_vid_7b_224(), duration_s=60, fps=1, content="all")
+    assert minute.tokens_per_frame == 257 and minute.total_tokens == 60 * 257 + 128
+    assert plan(LlamaVidConfig.llama_vid_7b_224(), duration_s=60, fps=6).fits
+
+
+@pytest.mark.parametrize("n_prompt", [50, 1500])
+@pytest.mark.parametrize("fps", [0.5, 1, 6, 29.97])
+@pytest.mark.parametrize("n_frames", [1100, 3333, 100_003])
+def test_the_way_out_works(n_frames, fps, n_prompt):
+    config = LlamaVidConfig.tiny(**TINY)
+    with pytest.raises(ValueError, match=f"{n_frames} frames .* the model has 2048") as error:
+        check_fits(config, n_frames=n_frames, n_prompt=n_prompt, fps=fps)
+    slower, shorter = re.search(r"fps <= (\S+), cut the clip to (\S+) s", str(error.value)).groups()
+    duration_s = n_frames / fps
+    for seconds, rate in ((duration_s, float(slower)), (float(shorter), fps)):
+        advised = plan(config, duration_s=seconds, fps=rate, n_prompt=n_prompt)
+        assert advised.fits
+        assert advised.total_tokens > 0.97 * 2048 - 12 * fps  # and does not throw away much
+    assert float(shorter) < duration_s and float(slower) < fps
+
+
+def test_a_prompt_that_fills_the_model_has_another_way_out():
+    with pytest.raises(ValueError, match="shorten the question"):
+        check_fits(LlamaVidConfig.tiny(**TINY), n_frames=1, n_prompt=2048, fps=1)
+
+
+def test_the_last_token_that_fits():
+    config = LlamaVidConfig.tiny(**TINY)
+    check_fits(config, n_frames=1000, n_prompt=48, fps=1)
+    with pytest.raises(ValueError, match="2049 tokens"):
+        check_fits(config, n_frames=1000, n_prompt=49, fps=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fps": 0}, {"fps": -1}, {"fps": math.inf}, {"duration_s": 0}, {"duration_s": math.nan}, {"dtype": "int4"}],
+)
+def test_refusals(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
+        plan(LlamaVidConfig.tiny(**TINY), **{"duration_s": 1, "fps": 1, **wrong})
+
+
+@pytest.mark.parametrize(("asked", "factor"), [(2048, None), (2049, 2), (4096, 2), (65536, 32)])
+def test_context_stretches_by_whole_factors(asked, factor):
+    """Linear RoPE scaling: what `plan` then allows, and the angle of a position."""
+    config = LlamaVidConfig.tiny(**TINY)
+    plain = LlamaVid(config).language_model.model.rotary_emb.inv_freq.clone()
+    config.extend_context(asked)
+    assert config.context == 2048 * (factor or 1) == plan(config, duration_s=1, fps=1).context
+    assert torch.allclose(LlamaVid(config).language_model.model.rotary_emb.inv_freq * (factor or 1), plain)
+    assert LlamaVidConfig.from_dict(config.to_dict()).context == config.context
+    with pytest.raises(ValueError, match="context=0"):
+        config.extend_context(0)

@@ -1,0 +1,217 @@
+"""The shipped model is what its card says: small, trained on the toy world alone, and worth asking about it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from data_prep.tiny.check import true_answers
+from data_prep.tiny.clips import (
+    CHECK_SEEDS,
+    FPS_MIX,
+    NEEDS_TIME,
+    DrawnClips,
+    Watched,
+    choose_questions,
+    pick,
+    visible,
+    watch,
+)
+from data_prep.tiny.tower import FACTS, KINDS, SPREAD, UNKNOWN, Scenes, density, wild_scene
+from data_prep.tiny.train import corpus
+from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
+from data_prep.toy_world.render import render_clip
+from data_prep.toy_world.street.questions import questions
+from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS, UNSEEN_SPECIES
+from data_prep.toy_world.wildlife.questions import in_words
+from llamavid_kit.data.video import Video
+from llamavid_kit.model import checkpoints
+from llamavid_kit.model.answering import generate_texts
+from llamavid_kit.study.setup import ANIMAL_QUESTION, CRIME
+
+ASKED = ("car_colour", "people", "moves", "event_happens")  # colours, counts, what moves, what happens
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return checkpoints.load("tiny")
+
+
+def test_twenty_open_questions(tiny):
+    """At least 16 of 20 on clips that it never saw: five of each sort, three frames a second."""
+    right, missed = 0, []
+    for i in range(20):
+        asked = ASKED[i % 4]
+        kind = None if asked == "moves" else (*SEEN_KINDS, None, "wave", "umbrella", "kite")[i % 10]
+        plan = plan_clip(CHECK_SEEDS + 1000 + i, kind, event_s=(1.0, 3.0))
+        _, question, answer, _ = next(q for q in questions(plan, np.random.default_rng(i)) if q[0] == asked)
+        frames, visible = watch(plan, fps=3, size=tiny.config.image_size)
+        assert visible
+        features = tiny.encode_frames(torch.from_numpy(frames))
+        with torch.inference_mode():
+            reply = generate_texts(tiny, question, [tiny.frame_tokens(features, question)], max_new_tokens=24)[0]
+        if reply in true_answers(plan.kind, plan.facts, asked, answer):
+            right += 1
+        else:
+            missed.append((question, answer, reply))
+    assert right >= 16, missed
+
+
+def test_drawn_frames_and_the_decoded_file_give_the_same_answers(tiny, tmp_path):
+    """The model was trained on drawn frames; a codec in between must not change what it says."""
+    same = total = 0
+    for i in range(6):
+        plan = plan_clip(CHECK_SEEDS + 2000 + i, KINDS[1 + 4 * i], event_s=(1.0, 3.0))
+        render_clip(plan, tmp_path / f"{i}.mp4")
+        drawn, _ = watch(plan, fps=2, size=tiny.config.image_size)
+        for question in ("What happens?", "What colour is the parked car?", "Is it day, dusk or night?"):
+            with torch.inference_mode():
+                tokens = tiny.frame_tokens(tiny.encode_frames(torch.from_numpy(drawn)), question)
+                direct = generate_texts(tiny, question, [tokens], max_new_tokens=24)[0]
+            same += direct == tiny.ask(Video(tmp_path / f"{i}.mp4"), question, fps=2).text
+            total += 1
+    assert same >= total - 1, f"{same} of {total} answers agree"
+
+
+def test_it_never_met_the_unseen_kinds_nor_the_crime_labels():
+    """Neither pictures nor words: what training draws from, and every text it can meet."""
+    assert not set(UNSEEN_KINDS) & set(KINDS) and len(UNSEEN_KINDS) >= 4
+    assert set(UNSEEN_KINDS) | set(SEEN_KINDS) == set(CRIME_KINDS)
+    text = "\n".join(f"{question} {answer}" for question, answer in corpus(600)).lower()
+    assert CRIME.question.lower() not in text and ANIMAL_QUESTION.lower() not in text
+    unseen = ("calling", "calls", "rolling", "rolls", *UNSEEN_SPECIES)
+    for label in (*CRIME.labels, "gun", "shot", "robs", "handcuff", "police", "beats", *unseen):
+        assert not re.search(rf"\b{re.escape(label.lower())}\b", text), label
+
+
+def test_it_never_met_the_unseen_animals_and_actions(tiny):
+    """Whatever training may draw of wildlife; and every other animal and action is in it."""
+    plans = [wild_scene(CHECK_SEEDS + 6000 + i, (0.1, 3.0)) for i in range(600)]
+    animals = {name for plan in plans for name in plan.scene.animals}
+    actions = {action for plan in plans for _, action, _, _ in plan.segments}
+    assert animals == set(SEEN_SPECIES) == set(SPECIES) - set(UNSEEN_SPECIES)
+    assert actions == {*STATES, *BRIEFS} - set(UNSEEN_BRIEFS)
+    words = {word for name in UNSEEN_SPECIES for word in tiny.tokenizer.get_vocab() if name in word}
+    assert not words, "the vocabulary comes from the same texts"
+
+
+def test_what_it_is_taught_about_wildlife_is_true():
+    """Second reading of the plan: who is where, does what, when; nothing is said that no frame shows."""
+    for i in range(150):
+        plan, rng = wild_scene(CHECK_SEEDS + 7000 + i, (0.1, 3.0)), np.random.default_rng(i)
+        times = tuple(np.arange(i % 7 / 10, 8, 1 / (1 + i % 6)).tolist())
+        shown = {(a, act) for a, act, *_ in plan.visible_segments(times)}
+        watched = Watched(plan.seed, plan.brief, (0.1, 3.0), times)
+        asked = {kind: (q, a) for kind, q, a, _ in watched.questions(rng)}
+        assert asked["wild_animals"][1].replace("an ", "a ").split(" and ") == [f"a {n}" for n in plan.scene.animals]
+        assert asked["wild_light"][1] == plan.scene.habitat.light and len(plan.scene.animals) == len(plan.scene.side)
+        if "wild_sentences" in asked:
+            told = {(animal, in_words(action)) for animal, action in shown}
+            said = asked["wild_sentences"][1].removesuffix(".").replace("An ", "A ").split(". ")
+            assert sorted(said) == sorted(f"A {animal} is {action}" for animal, action in told)
+        assert ("wild_sentences" in asked) == ({a for a, _ in shown} == set(plan.scene.animals))
+        for kind, question, answer, choices in watched.questions(rng):
+            about = [name for name in plan.scene.animals if name in question]
+            if kind in ("wild_doing", "wild_first", "wild_last"):
+                said = set(answer.removeprefix("it is ").split(" and "))
+                done = {in_words(act) for a, act in shown if a == about[0]}
+                assert said == done if kind == "wild_doing" else said <= done, (question, answer, shown)
+            if kind == "wild_is":
+                told = {in_words(act) for a, act in shown if a == about[0]}
+                assert (answer == "yes") == any(question.endswith(f" {act}?") for act in told), (question, answer)
+            if kind == "wild_there":
+                assert (answer == "yes") == bool(about)
+            if choices:
+                assert answer in choices and asked[kind.removeprefix("closed_")][1].lower() == answer.lower()
+        if "wild_first" in asked:
+            first, last = (asked[f"wild_{end}"][1] for end in ("first", "last"))
+            assert first != last
+
+
+def test_facts_of_a_frame():
+    """The tower's labels: each half knows its own facts, and what an animal does at that very frame."""
+    names = list(FACTS)
+    for i in range(40):
+        frames, labels, places, maps = Scenes(40, first_seed=CHECK_SEEDS + 8000, size=28, patches=4)[i]
+        assert len(frames) == len(labels) == len(places) == len(maps) == 3
+        street = labels[0, names.index("car")] != UNKNOWN
+        own, other = (
+            (("event", "people"), ("habitat", "left_does")) if street else (("habitat", "left_does"), ("event",))
+        )
+        assert all((labels[:, names.index(name)] >= 0).all() for name in own)
+        assert all((labels[:, names.index(name)] == UNKNOWN).all() for name in other)
+        assert places.isnan().all() != street or street
+        if not street:
+            n = labels[:, names.index("animals")] + 1
+            does = torch.stack([labels[:, names.index(f"{name}_does")] for name in SEEN_SPECIES])
+            assert torch.equal((does > 0).sum(0), n) and torch.allclose(
+                maps.sum(1)[:, -8:].sum(1), n.float(), atol=0.01
+            )
+
+
+def test_training_says_what_the_frames_show():
+    """A question about an event without a sampled frame is answered as for the twin."""
+    for i in range(200):
+        plan = plan_clip(CHECK_SEEDS + 3000 + i, "Explosion", event_s=(0.1, 0.2))
+        _, shown = watch(plan, fps=1, size=28) if i < 3 else (None, None)
+        if shown is not None:
+            assert shown == any(plan.start <= k * FPS < plan.end for k in range(8))
+    watched = Watched(plan.seed, None, (0.1, 0.2))  # the explosion of this clip fell between two frames
+    turns = [t for k in range(20) for t in choose_questions(watched, np.random.default_rng(k), long=False)]
+    assert turns and not any("ball of fire" in answer for _, answer in turns)
+    drawn = DrawnClips(60, size=28, still=False)
+    for k in range(20):
+        frames, watched = drawn[k]
+        if not watched.times_s:
+            plan = plan_clip(watched.seed, None, event_s=watched.event_s)
+            fps = next(f for f in FPS_MIX if len(pick(plan, fps=f)) == len(frames))
+            assert watched.happens is None or visible(plan, pick(plan, fps=fps))
+
+
+def test_a_single_frame_is_not_asked_what_only_time_tells():
+    """Neither when it happens nor whether something moves; what lies in the frame it is asked as a clip is."""
+    plan = plan_clip(CHECK_SEEDS + 9000, "wave", event_s=(1.0, 2.0))
+    clip, frame = (Watched(plan.seed, plan.kind, plan.event_s, still=still) for still in (False, True))
+    kinds, of_frame = ({q[0] for q in w.questions(np.random.default_rng(0))} for w in (clip, frame))
+    assert kinds - of_frame == set(NEEDS_TIME) and of_frame < kinds
+    assert all(watched.still for _, watched in map(DrawnClips(12, size=28, still=True).__getitem__, range(12)))
+
+
+def test_a_second_pass_shows_the_same_scenes_again():
+    """Kept, not drawn anew; and equal to what another process would draw."""
+    scenes, others = (Scenes(2, passes=2, first_seed=CHECK_SEEDS + 5000, size=56, patches=4) for _ in range(2))
+    assert len(scenes) == 4 and scenes[1] is scenes[3] and scenes[0] is not scenes[1]
+    assert all(torch.equal(a, b) for a, b in zip(scenes[0], others[2], strict=True) if not a.isnan().any())
+    assert not torch.equal(scenes[0][0], scenes[1][0])
+
+
+def test_density_maps_count_figures():
+    """Each figure weighs one, on the patches that its box covers; all passers-by are on one map."""
+    maps = density({"hat": (0, 0, 56, 28), "passer_1": (14, 196, 42, 224), "passer_2": (0, 0, 224, 224)}, 8)
+    at = {name: k for k, name in enumerate(SPREAD)}
+    assert maps.shape == (64, len(SPREAD)) and maps.sum(0)[[at["hat"], at["passer"], at["car"]]].tolist() == [1, 2, 0]
+    assert maps[:3, at["hat"]].tolist() == [0.5, 0.5, 0]  # along the top row, left to right
+    assert maps[56:59, at["passer"]].tolist() == [0.5 + 1 / 64, 0.5 + 1 / 64, 1 / 64]
+    plan = plan_clip(CHECK_SEEDS + 4000, None)
+    figures = density(plan.boxes(60), 8).sum(0)
+    assert sum(figures[at[name]] for name in ("hat", "bag", "guard", "passer")) == pytest.approx(plan.facts["people"])
+
+
+def test_card_and_size():
+    """One safetensors file of at most 15 MB in bf16, and a card beside it that names the one command."""
+    folder = checkpoints.ASSETS / "tiny"
+    files = list(folder.glob("*.safetensors"))
+    assert len(files) == 1 and files[0].stat().st_size <= 15_000_000
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    card = (folder / "README.md").read_text()
+    assert "python -m data_prep.tiny.train" in card
+    assert all(kind in card for kind in (*UNSEEN_KINDS, *UNSEEN_SPECIES, *UNSEEN_BRIEFS))
+
+
+def test_it_says_that_it_only_knows_the_toy_world(tiny, real):
+    """On a clip of the real world `ask` answers, and warns."""
+    reply = tiny.ask(Video(real / "videos" / "mmaction2_demo.mp4"), "What happens?", fps=1)
+    assert reply.text and any("toy world" in note for note in reply.notes)
+    assert reply.tokens.attention.shape[0] == len(reply.timestamps_s) == 10

@@ -1,0 +1,91 @@
+"""The course's bars: every number stands where and as long as it is, a piece of a bar in its one colour."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from llamavid_kit.viz import lesson as course
+from llamavid_kit.viz.lesson import KINDS, maps, stacked
+
+ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
+
+
+def pieces(fig) -> dict[str, list]:
+    """Legend's name of a piece → its bars, a row each."""
+    ax = fig.axes[0]
+    handles, names = ax.get_legend_handles_labels()
+    return {name: list(handle) for handle, name in zip(handles, names, strict=True)}
+
+
+def test_pieces_lie_end_to_end_in_the_order_they_first_occur():
+    drawn = pieces(stacked(ROWS, x="clips", title="t"))
+    assert list(drawn) == ["kept", "missing", "broken"]
+    assert [(bar.get_x(), bar.get_width()) for bar in drawn["kept"]] == [(0, 3), (0, 4)]
+    assert [(bar.get_x(), bar.get_width()) for bar in drawn["missing"]] == [(3, 1), (4, 2)]
+
+
+def test_rows_numbers_and_axes_are_named():
+    ax = stacked(ROWS, x="clips", title="What was kept").axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["test", "train"] and ax.yaxis_inverted()
+    assert [text.get_text() for text in ax.texts] == ["3", "4", "1", "2", "", ""]
+    assert (ax.get_xlabel(), ax.get_title("left")) == ("clips", "What was kept")
+
+
+def test_a_piece_has_one_colour_and_grey_ones_are_grey():
+    drawn = pieces(stacked(ROWS, x="clips", title="t", grey=["missing"]))
+    colours = {name: {to_hex(bar.get_facecolor()).upper() for bar in bars} for name, bars in drawn.items()}
+    assert colours["missing"] == {KINDS["ignored"]}
+    assert len(colours["kept"]) == 1 and len(set.union(*colours.values())) == 3
+
+
+def test_more_pieces_than_colours_are_refused():
+    with pytest.raises(ValueError, match="7 pieces .* colours for 6"):
+        stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t")
+    stacked({"a": {str(k): 1 for k in range(7)}}, x="clips", title="t", grey=["0"])
+
+
+def test_the_axis_of_bars_counts_as_their_notes_do():
+    def ticks(note: str, *values: float) -> set[str]:
+        fig = course.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note)
+        fig.canvas.draw()
+        return {label.get_text() for label in fig.axes[0].get_xticklabels()}
+
+    assert {"0%", "20%", "100%"} <= ticks("{:.0%}", 0.25, 1)
+    assert {"0", "1", "2", "3"} <= ticks("{:.0f}", 1, 3) and "0.5" in ticks("{:.1f}", 1, 3)
+
+
+def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
+    monkeypatch.setattr(course, "set_matplotlib_formats", lambda *_, **__: None)
+    monkeypatch.setattr(course.logging, "disable_progress_bar", lambda: None)
+    with pd.option_context("display.max_colwidth", 10), warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        course.tidy_page()
+        assert "x" * 200 in pd.DataFrame(["x" * 200]).to_html()
+        warnings.warn("`is_gradient_checkpointing` is deprecated and will be removed", FutureWarning, stacklevel=1)
+        warnings.warn("`frames` is deprecated and will be removed", FutureWarning, stacklevel=1)
+    assert [str(warning.message)[:8] for warning in seen] == ["`frames`"]
+
+
+FAINT_AND_STRONG = {"faint": np.array([[0.5, 1.0], [2.0, 0.25]]), "strong": np.array([[-4.0, 1.0], [20.0, 0.1]])}
+
+
+@pytest.mark.parametrize(
+    ("own_scales", "limits", "said"),
+    [(False, [(-4, 20), (-4, 20)], "one scale for all maps"), (True, [(0, 2), (-4, 20)], "a scale of its own")],
+)
+@pytest.mark.parametrize("over", [None, np.zeros((8, 8, 3), np.uint8)])
+def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, said, over):
+    """The bar beside a map is that map's own: what a reader takes from it holds for the colours."""
+    fig = maps(FAINT_AND_STRONG, unit="weight", title="t", own_scales=own_scales, over=over)
+    drawn = [ax.images[-1] for ax in fig.axes if ax.get_title("center")]
+    assert [image.get_clim() for image in drawn] == limits
+    assert [image.get_array().tolist() for image in drawn] == [grid.tolist() for grid in FAINT_AND_STRONG.values()]
+    assert len(fig.axes) - len(drawn) == (2 if own_scales else 1)
+    assert all(image.colorbar is not None for image in drawn) == own_scales
+    if own_scales:
+        ends = [[tick.get_text() for tick in image.colorbar.ax.get_xticklabels()] for image in drawn]
+        assert ends == [["0", "2"], ["-4", "20"]]
+    assert fig.get_supxlabel().startswith("weight; ") and said in fig.get_supxlabel()
