@@ -21,7 +21,7 @@ from llamavid_kit.commands.options import MODEL_HELP
 from llamavid_kit.data.prompt import human_turn, template, tokenize
 from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.scoring import score
-from llamavid_kit.model.answering import LlamaVidAnswerer, choice_log_likelihood, generate_texts
+from llamavid_kit.model.answering import LlamaVidAnswerer, View, choice_log_likelihood, generate_texts
 from llamavid_kit.model.checkpoints import load
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
@@ -151,7 +151,7 @@ def _questions_row(model, videos, n=25):
     """As a video benchmark asks: MSVD-QA has some 25 questions a clip."""
     answerer = LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=16)
     questions = [f"What is thing number {k} doing?" for k in range(n)]
-    each = _seconds(lambda: [answerer.generate([v], question, fps=1) for v in videos for question in questions])
+    each = _seconds(lambda: [answerer.generate([v], question, View(1)) for v in videos for question in questions])
     once = _seconds(lambda: [answerer.watch(v, questions, fps=1) for v in videos])
     return f"{n} questions about each of {len(videos)} clips, with replies: look for each / once", each, once
 

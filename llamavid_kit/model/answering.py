@@ -7,6 +7,7 @@ decided in `evaluation.scoring`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,20 +15,48 @@ import numpy as np
 import torch
 
 from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
+from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.frame_cache import FrameCache, weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.planner import check_fits
+
+
+@dataclass(frozen=True)
+class View:
+    """How a clip is shown to a model: frames a second, content tokens a frame, and which frames a rate picks.
+
+    content: as `config.parse_content`; None is as the model is configured. frames: a rule of `sampling.RULES`.
+    """
+
+    fps: float = 1.0
+    content: str | None = None
+    frames: Rule = "time"
 
 
 class VideoModel(Protocol):
-    """What an ablation asks of a model. All clips of one call share the question."""
+    """What an ablation asks of a model. All clips of one call share the question.
 
-    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
+    name: how arms, tables and files call it. identity: another text whenever its answers could be others.
+    A model may also have `prepare(clip, questions, views)`, called once for each clip before any arm is asked: what it
+    keeps then need not be computed for every arm. For a model without it each clip's frames are decoded instead, so
+    that a clip that cannot be read is known before the first arm.
+    """
+
+    name: str
+
+    @property
+    def identity(self) -> str: ...
+
+    def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
+        """Raises ValueError, with the way out, where the model has no room for clip, question and answer."""
+
+    def generate(self, clips: Sequence[Video], question: str, view: View, *, max_new_tokens: int) -> list[Reply]:
         """A free reply to the question for each clip, greedily decoded."""
 
-    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
         """The likeliest of `choices` for each clip, with the likelihood of every choice, and its length if known."""
 
 
@@ -52,37 +81,76 @@ class ImageModel(Protocol):
 class LlamaVidAnswerer:
     """`VideoModel`, `ClipModel` and `ImageModel` for LLaMA-VID.
 
-    Its frame cache may be shared by adapters of one base.
+    Its frame cache may be shared by adapters of one base. max_new_tokens: of a reply where a call does not say.
     """
 
     model: LlamaVid
     cache: FrameCache
     max_new_tokens: int = 24
+    name: str = "LLaMA-VID"
 
-    def generate(self, clips: Sequence[Video], question: str, *, fps: float) -> list[Reply]:
-        tokens, times = self._look(clips, question, fps)
-        texts = generate_texts(self.model, question, tokens, max_new_tokens=self.max_new_tokens)
-        return [Reply(text, seen) for text, seen in zip(texts, times, strict=True)]
+    @cached_property
+    def identity(self) -> str:
+        """Hash of every weight and setting of the model, taken once."""
+        return weights_key(self.model, vision=self.cache.vision_key)
+
+    def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
+        """As `planner.check_fits`; a choice may be longer than the longest reply."""
+        prompt = open_prompt(self.model.tokenizer, self.model.config.template, question)
+        longest = max(max_new_tokens, *(len(answer_ids(self.model, question, choice)) for choice in choices))
+        frames = clip.sample(view.fps, rule=view.frames)
+        check_fits(
+            self.model.config,
+            n_frames=len(frames),
+            n_prompt=len(prompt) + longest,
+            fps=view.fps,
+            content=view.content,
+        )
+
+    def prepare(self, clip: Video, questions: Sequence[str], views: Sequence[View]) -> None:
+        """Keeps the frame tokens of the clip for every question and view; a frame is decoded and encoded once."""
+        contents = list(dict.fromkeys(view.content for view in views))
+        for fps, rule in sorted({(view.fps, view.frames) for view in views}, reverse=True):
+            self.cache.fill(clip, questions, fps=fps, contents=contents, rule=rule)
+
+    def generate(
+        self, clips: Sequence[Video], question: str, view: View, *, max_new_tokens: int | None = None
+    ) -> list[Reply]:
+        tokens, times = self._look(clips, question, view)
+        length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
+        texts = generate_texts(self.model, question, tokens, max_new_tokens=length)
+        return [
+            Reply(text, seconds, n_visual=n_visual(seen))
+            for text, seconds, seen in zip(texts, times, tokens, strict=True)
+        ]
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
         """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
         distinct = list(dict.fromkeys(questions))
         tokens, times = self.cache.tokens_of(clip, distinct, fps=fps)
-        seen = _rounded(times)
-        texts = [
-            generate_texts(self.model, question, [found], max_new_tokens=self.max_new_tokens)[0]
-            for question, found in zip(distinct, tokens, strict=True)
-        ]
-        said = dict(zip(distinct, texts, strict=True))
-        return [Reply(said[question], seen) for question in questions]
+        replies = {
+            question: Reply(
+                generate_texts(self.model, question, [seen], max_new_tokens=self.max_new_tokens)[0],
+                _rounded(times),
+                n_visual=n_visual(seen),
+            )
+            for question, seen in zip(distinct, tokens, strict=True)
+        }
+        return [replies[question] for question in questions]
 
-    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], *, fps: float) -> list[Reply]:
-        tokens, times = self._look(clips, question, fps)
+    def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
+        tokens, times = self._look(clips, question, view)
         table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
         lengths = {choice: len(answer_ids(self.model, question, choice)) for choice in choices}
         return [
-            Reply(choices[int(row.argmax())], seen, dict(zip(choices, map(float, row), strict=True)), lengths)
-            for row, seen in zip(table, times, strict=True)
+            Reply(
+                choices[int(row.argmax())],
+                seconds,
+                dict(zip(choices, map(float, row), strict=True)),
+                lengths,
+                n_visual=n_visual(seen),
+            )
+            for row, seconds, seen in zip(table, times, tokens, strict=True)
         ]
 
     def look(
@@ -93,9 +161,11 @@ class LlamaVidAnswerer:
         texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
         return [Reply(text, (0.0,), n_visual=n_visual(seen)) for text, seen in zip(texts, tokens, strict=True)]
 
-    def _look(self, clips: Sequence[Video], question: str, fps: float):
-        found = [self.cache.tokens(clip, question, fps=fps) for clip in clips]
-        return [t for t, _ in found], [_rounded(times) for _, times in found]
+    def _look(self, clips: Sequence[Video], question: str, view: View) -> tuple[list[VisualTokens], list[tuple]]:
+        """Each clip's frame tokens, and the seconds of its frames."""
+        settings = {"fps": view.fps, "content": view.content, "rule": view.frames}
+        looks = [self.cache.tokens(clip, question, **settings) for clip in clips]
+        return [tokens for tokens, _ in looks], [_rounded(times) for _, times in looks]
 
 
 def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:

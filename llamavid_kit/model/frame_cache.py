@@ -8,6 +8,8 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 import hashlib
 import threading
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 
+Look = tuple[str, str | None]  # a question, and the kind of content tokens (None: as the model is configured)
 VISION_SIDE = ("vision_tower", "feature_projector", "vision_norm", "text_decoder", "context_attention")
 
 
@@ -32,73 +35,88 @@ class FrameCache:
     def __init__(self, model: LlamaVid, folder: Path | str | None = None):
         self.model = model
         self.folder = None if folder is None else Path(folder)
-        self._vision_key = vision_key(model)
         self._model_in_use, self._writing = threading.Lock(), threading.Lock()  # only decoding runs side by side
 
+    @cached_property
+    def vision_key(self) -> str:
+        """Hash of what frame tokens depend on, taken when it is first needed: gigabytes are read for it."""
+        return vision_key(self.model)
+
     def tokens(
-        self, video: Video, question: str, *, fps: float, rule: Rule = "time"
+        self, video: Video, question: str, *, fps: float, content: str | None = None, rule: Rule = "time"
     ) -> tuple[VisualTokens, np.ndarray]:
         """The frame tokens of `video` for `question` at `fps`, and timestamps_s (T,) of the frames they came from.
 
-        The attention map is not kept. Raises VideoError where the clip cannot be read.
+        content: content tokens a frame, None as the model is configured. The attention map is not kept. Raises
+        VideoError where the clip cannot be read.
         """
-        (found,), times = self.tokens_of(video, [question], fps=fps, rule=rule)
-        return found, times
+        (tokens,), times = self.tokens_of(video, [question], fps=fps, content=content, rule=rule)
+        return tokens, times
 
     def tokens_of(
-        self, video: Video, questions: Sequence[str], *, fps: float, rule: Rule = "time"
+        self, video: Video, questions: Sequence[str], *, fps: float, content: str | None = None, rule: Rule = "time"
     ) -> tuple[list[VisualTokens], np.ndarray]:
         """As `tokens`, of several questions; a frame is decoded and goes through the vision tower once.
 
         All of them lie in memory: context and content of a frame and a question, 5.6 KB for the 7B.
         """
         sample = video.sample(fps, rule=rule)
-        found = []
-        for stored in self._stored(video, questions, sample.indices):
-            at = torch.from_numpy(np.searchsorted(stored["indices"].numpy(), sample.indices))
-            found.append(VisualTokens(stored["context"][at], stored["content"][at]))
-        return found, sample.timestamps_s
+        tokens = []
+        for entry in self._entries(video, [(question, content) for question in questions], sample.indices):
+            at = torch.from_numpy(np.searchsorted(entry["indices"].numpy(), sample.indices))
+            tokens.append(VisualTokens(entry["context"][at], entry["content"][at]))
+        return tokens, sample.timestamps_s
 
-    def fill(self, video: Video, questions: Sequence[str], *, fps: float, rule: Rule = "time") -> None:
-        """Keeps the frame tokens of several questions; a frame is decoded and goes through the vision tower once."""
-        self._stored(video, questions, video.sample(fps, rule=rule).indices)
+    def fill(
+        self,
+        video: Video,
+        questions: Sequence[str],
+        *,
+        fps: float,
+        contents: Sequence[str | None] = (None,),
+        rule: Rule = "time",
+    ) -> None:
+        """Keeps the frame tokens of several questions and kinds of content; each frame is encoded once."""
+        self._entries(video, list(product(questions, contents)), video.sample(fps, rule=rule).indices)
 
-    def _stored(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
-        """What is kept of each question, once at least the frames at `indices` are."""
-        paths = [self._path(video, question) for question in questions]
-        stored = [load_file(path) if path is not None and path.is_file() else None for path in paths]
-        held = [one["indices"].numpy() if one else np.empty(0, np.int64) for one in stored]
-        missing = [np.setdiff1d(indices, have) for have in held]
-        for frames in {tuple(lack): lack for lack in missing if len(lack)}.values():
-            asked = [k for k, lack in enumerate(missing) if np.array_equal(lack, frames)]
-            found = self.compute(video, [questions[k] for k in asked], frames)
-            for k, tokens in zip(asked, found, strict=True):
-                stored[k] = self._merge(stored[k], frames, tokens)
-                self._write(stored[k], paths[k])
-        return stored
+    def _entries(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
+        """What is kept of each (question, content), once at least the frames at `indices` are."""
+        paths = [self._path(video, *look) for look in looks]
+        entries = [load_file(path) if path is not None and path.is_file() else None for path in paths]
+        held = [entry["indices"].numpy() if entry else np.empty(0, np.int64) for entry in entries]
+        lacking = [np.setdiff1d(indices, at) for at in held]
+        for frames in {tuple(at): at for at in lacking if len(at)}.values():
+            places = [k for k, at in enumerate(lacking) if np.array_equal(at, frames)]
+            computed = self.compute(video, [looks[k] for k in places], frames)
+            for k, tokens in zip(places, computed, strict=True):
+                entries[k] = self._merge(entries[k], frames, tokens)
+                self._write(entries[k], paths[k])
+        return [entry for entry in entries if entry is not None]
 
-    def _write(self, stored: dict[str, torch.Tensor], path: Path | None) -> None:
+    def _write(self, entry: dict[str, torch.Tensor], path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._writing:
-                save_file(stored, partial := path.with_suffix(".partial"))
+                save_file(entry, partial := path.with_suffix(".partial"))
                 partial.replace(path)
 
     @torch.inference_mode()
-    def compute(self, video: Video, questions: Sequence[str], indices: np.ndarray) -> list[VisualTokens]:
-        """Each question's tokens of the frames at `indices`, on the CPU; in chunks (`LlamaVid.encode_video`)."""
-        parts: list[list[VisualTokens]] = [[] for _ in questions]
+    def compute(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[VisualTokens]:
+        """The tokens of the frames at `indices` for each (question, content), on the CPU."""
+        parts: list[list[VisualTokens]] = [[] for _ in looks]
         for _, features in self.model.encode_video(video, indices, lock=self._model_in_use):
             with self._model_in_use:
-                for part, question in zip(parts, questions, strict=True):
-                    part.append(self.model.frame_tokens(features, question).to("cpu"))
+                for part, (question, content) in zip(parts, looks, strict=True):
+                    part.append(self.model.frame_tokens(features, question, content=content).to("cpu"))
         return [VisualTokens.cat(part) for part in parts]
 
-    def _path(self, video: Video, question: str) -> Path | None:
+    def _path(self, video: Video, question: str, content: str | None) -> Path | None:
         if self.folder is None:
             return None
-        asked = "\0".join([self._vision_key, question, self.model.config.content, video.reader])
-        return self.folder / f"{video.content_key()[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.safetensors"
+        with self._writing:  # the key is taken by one thread
+            key = self.vision_key
+        look = "\0".join([key, question, content or self.model.config.content, video.reader])
+        return self.folder / f"{video.content_key()[:32]}-{hashlib.sha256(look.encode()).hexdigest()[:16]}.safetensors"
 
     @staticmethod
     def _merge(stored: dict | None, indices: np.ndarray, tokens: VisualTokens) -> dict:
@@ -115,9 +133,9 @@ def vision_key(model: LlamaVid) -> str:
     return _hash(model, VISION_SIDE, repr(sorted(_settings(model).items())))
 
 
-def weights_key(model: LlamaVid) -> str:
-    """Hash of the whole model, so that a retrained one under the same name is told apart."""
-    return _hash(model, ("content_projector", "language_model"), vision_key(model))
+def weights_key(model: LlamaVid, *, vision: str | None = None) -> str:
+    """Hash of the whole model, so that a retrained one under the same name is told apart. vision: its `vision_key`."""
+    return _hash(model, ("content_projector", "language_model"), vision or vision_key(model))
 
 
 def _hash(model: LlamaVid, parts: tuple[str, ...], settings: str) -> str:

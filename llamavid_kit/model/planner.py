@@ -90,9 +90,11 @@ def _plan(config, duration_s, fps, n_frames, content, n_prompt, dtype) -> Plan:
     )
 
 
-def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float) -> None:
+def check_fits(
+    config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float, content: str | None = None
+) -> None:
     """Raise ValueError, with the way out, where frames and prompt exceed the language model's context."""
-    needed = _plan(config, n_frames / fps, fps, n_frames, None, n_prompt, "bfloat16")
+    needed = _plan(config, n_frames / fps, fps, n_frames, content, n_prompt, "bfloat16")
     if not needed.fits:
         room = max(needed.context - n_prompt, 0) // needed.tokens_per_frame
         slower, shorter = (_three_digits_down(x) for x in (room / n_frames * fps, room / fps))

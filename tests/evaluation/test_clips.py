@@ -9,7 +9,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.benchmarks import benchmark
 from llamavid_kit.evaluation.benchmarks.clips import AHEAD
 from llamavid_kit.evaluation.benchmarks.run import REPLIES, answer
-from llamavid_kit.model.answering import ClipModel, LlamaVidAnswerer
+from llamavid_kit.model.answering import ClipModel, LlamaVidAnswerer, View
 from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.frame_cache import FrameCache
 
@@ -69,7 +69,7 @@ def test_each_clip_is_decoded_and_encoded_once(msvd, model, tmp_path, counted):
     """And the replies are those of asking one question after the other, in the items' order."""
     bench, items = msvd
     answerer = LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=6)
-    one_by_one = [answerer.generate([Video(i.media)], i.prompt, fps=2)[0].text for i in items]
+    one_by_one = [answerer.generate([Video(i.media)], i.prompt, View(2))[0].text for i in items]
     decoded, encoded = counted
     assert decoded == encoded == [2] * 12
     decoded.clear(), encoded.clear()
@@ -89,7 +89,7 @@ def test_the_same_question_twice_about_a_clip(tmp_path, model, counted):
     bench = benchmark("video_chatgpt")
     items = bench.load(video_chatgpt(tmp_path / "data"))
     answerer = LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=6)
-    expected = [answerer.generate([Video(i.media)], i.prompt, fps=2)[0] for i in items]
+    expected = [answerer.generate([Video(i.media)], i.prompt, View(2))[0] for i in items]
     counted[0].clear(), counted[1].clear()
     path = answer(bench, items, answerer, tmp_path / "out", **OPTIONS)
     assert counted == ([2, 2], [2, 2])

@@ -13,7 +13,7 @@ from llamavid_kit.data.prompt import open_prompt, template, tokenize
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.model import ask
-from llamavid_kit.model.answering import LlamaVidAnswerer, choice_log_likelihood, generate_texts
+from llamavid_kit.model.answering import LlamaVidAnswerer, View, choice_log_likelihood, generate_texts
 from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.frame_cache import FrameCache
 
@@ -132,8 +132,8 @@ def videos(tmp_path_factory):
 def test_answerer_gives_receipts(model, videos, tmp_path):
     answerer = LlamaVidAnswerer(model, FrameCache(model, tmp_path), max_new_tokens=5)
     expected_times = [[0, 0.5, 1, 1.5], [0, 0.5], [0, 0.5, 1, 1.5, 2, 2.5, 3]]
-    chosen = answerer.choose(videos, QUESTION, LABELS, fps=2)
-    replied = answerer.generate(videos, QUESTION, fps=2)
+    chosen = answerer.choose(videos, QUESTION, LABELS, View(2))
+    replied = answerer.generate(videos, QUESTION, View(2))
     for replies in (chosen, replied):
         assert [list(r.timestamps_s) for r in replies] == expected_times
     tokens = [FrameCache(model).tokens(v, QUESTION, fps=2)[0] for v in videos]
