@@ -1,6 +1,7 @@
-"""Folders that several runs may meet: files that are whole or absent, and a record of what a folder was begun with.
+"""Files that several runs may meet: whole or absent, resumed line by line, read with an error that names file and line.
 
-Text is read back with an error that names file and line.
+A folder keeps the record that it was begun with (`claim`). A file of replies is a head and one JSON object a reply; a
+killed run goes on where its file ends (`resume`, `append`).
 """
 
 import io
@@ -9,6 +10,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
+
+
+class CheckpointError(ValueError):
+    """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -50,18 +57,19 @@ def read_json(path: Path, *, way_out: str) -> Any:
 
 
 def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Write `record` to `path`, or compare it with what stands there: name → (there, asked) of all that differs."""
-    record = json.loads(json.dumps(record))
+    """Write `record` to `path`, or compare it with what stands there: name → (stored, now) of all that differs."""
+    now = json.loads(json.dumps(record))
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(record, indent=1))
+        write_whole(path, json.dumps(now, indent=1))
         return {}
-    there = read_json(path, way_out="give another folder, or delete this one")
-    names = sorted(there.keys() | record.keys())
-    return {name: (there.get(name), record.get(name)) for name in names if there.get(name) != record.get(name)}
+    stored = read_json(path, way_out="give another folder, or delete this one")
+    return dict(sorted(_differences(stored, now).items()))
 
 
-BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
+def _differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*stored, *now])
+    return {name: (stored.get(name), now.get(name)) for name in names if stored.get(name) != now.get(name)}
 
 
 def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
@@ -71,41 +79,22 @@ def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = json.dumps({what: head}) + "\n"
-    found = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
-    text = decoded(found[: found.rfind(b"\n") + 1], path, way_out=BEGIN_AGAIN)
-    whole = [line + "\n" for line in text.split("\n")[:-1]]
-    if whole and whole[0] != header:
-        differing = _differing(path, whole[0], head, what)
-        if len(whole) > 1:
-            raise ValueError(f"{path} belongs to another {what}: {differing}; give another output folder")
-    n_lines = max(0, len(whole) - 1)
+    content = path.read_bytes() if path.is_file() else b""  # bytes: a cut may lie within a letter
+    text = decoded(content[: content.rfind(b"\n") + 1], path, way_out=BEGIN_AGAIN)
+    lines = [line + "\n" for line in text.split("\n")[:-1]]
+    if lines and lines[0] != header:
+        stored = _head(path, _parsed(path, 1, lines[0]), what)
+        if len(lines) > 1:
+            differing = _differences(stored, json.loads(json.dumps(head)))
+            words = "; ".join(f"{name} {old!r:.80}, now {new!r:.80}" for name, (old, new) in differing.items())
+            words = words or "the order of its settings"
+            raise ValueError(f"{path} belongs to another {what}: {words}; give another output folder")
+    n_lines = max(0, len(lines) - 1)
     done = n if n_lines == n else n_lines // batch * batch
-    kept = "".join([header, *whole[1 : 1 + done]])
-    if found != kept.encode():
-        write_whole(path, kept)
+    whole = "".join([header, *lines[1 : 1 + done]])
+    if content != whole.encode():
+        write_whole(path, whole)
     return done
-
-
-def _differing(path: Path, line: str, head: dict[str, Any], what: str) -> str:
-    """What the first line says otherwise than `head`, in words."""
-    there = _parsed(path, 1, line)
-    there = there.get(what)
-    if not isinstance(there, dict):
-        raise ValueError(f"{path}, line 1: not the head of a {what}; give another output folder")
-    asked = json.loads(json.dumps(head))
-    names = [name for name in dict.fromkeys([*there, *asked]) if there.get(name) != asked.get(name)]
-    said = [f"{name} {there.get(name)!r:.80}, now {asked.get(name)!r:.80}" for name in names]
-    return "; ".join(said) or "the order of its settings"
-
-
-def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; {BEGIN_AGAIN}")
-    return found
 
 
 def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
@@ -123,12 +112,6 @@ def read_head(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], int]:
     return _head(path, _parsed(path, 1, first.decode("utf-8", "replace")), what), rest.count(b"\n")
 
 
-def _head(path: Path, line: dict[str, Any], what: str) -> dict[str, Any]:
-    if not isinstance(line.get(what), dict):
-        raise ValueError(f"{path}, line 1: not the head of a {what}; give another folder")
-    return line[what]
-
-
 def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON object, or no UTF-8."""
     lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
@@ -136,14 +119,27 @@ def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list
     return _head(path, head, what), replies
 
 
-def read_texts(path: Path, *, what: str = "run") -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """As `read_replies`, of a file whose lines are {"id", "reply"}: (id, reply) of each. ValueError names another."""
-    head, lines = read_replies(path, what=what)
+def read_texts(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """As `read_replies`, of a run whose lines are {"id", "reply"}: (id, reply) of each. ValueError names another."""
+    head, lines = read_replies(path, what="run")
     for number, line in enumerate(lines, 2):
         if not (isinstance(line.get("id"), str) and isinstance(line.get("reply"), str)):
             raise ValueError(f"{path}, line {number} has no id and reply, both text: {str(line)!r:.80}; {BEGIN_AGAIN}")
     return head, [(line["id"], line["reply"]) for line in lines]
 
 
-class CheckpointError(ValueError):
-    """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}, line {number} is damaged: {line!r:.80}; {BEGIN_AGAIN}")
+    return value
+
+
+def _head(path: Path, line: dict[str, Any], what: str) -> dict[str, Any]:
+    head = line.get(what)
+    if not isinstance(head, dict):
+        raise ValueError(f"{path}, line 1: not the head of a {what}; give another output folder")
+    return head
