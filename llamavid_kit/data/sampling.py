@@ -7,14 +7,14 @@ rules that were in use before us, by name, so that older results can be reproduc
 import logging
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 log = logging.getLogger(__name__)
 
 Rule = Literal["time", "train", "eval_repro"]
-RULES: tuple[str, ...] = ("time", "train", "eval_repro")
+RULES: tuple[Rule, ...] = get_args(Rule)
 EPSILON_S = 0.6e-3  # containers such as Matroska round timestamps to a millisecond, so by at most half of one
 
 
@@ -31,7 +31,7 @@ class FrameSample:
     indices: np.ndarray
     timestamps_s: np.ndarray
     fps: float
-    rule: str
+    rule: Rule
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -62,14 +62,11 @@ def sample_times(timestamps_s: np.ndarray, duration_s: float, fps: float) -> np.
         raise ValueError("no timestamps: a clip needs at least one frame to be sampled")
     n_targets = max(1, math.ceil((duration_s - EPSILON_S) * fps))
     targets_s = np.arange(n_targets) / fps
-    shown = np.searchsorted(timestamps_s, targets_s + EPSILON_S, side="right") - 1
-    indices = np.unique(np.maximum(shown, 0)).astype(np.int64)
-    if len(indices) < n_targets:
+    on_show = np.searchsorted(timestamps_s, targets_s + EPSILON_S, side="right") - 1
+    indices = np.unique(np.maximum(on_show, 0)).astype(np.int64)
+    if (n := len(indices)) < n_targets:
         log.info(
-            "fps=%g asks for %d moments, but they show only %d different frames; each is taken once",
-            fps,
-            n_targets,
-            len(indices),
+            "fps=%g asks for %d moments, but they show only %d different frames; each is taken once", fps, n_targets, n
         )
     return indices
 

@@ -1,7 +1,7 @@
-"""What is said, and at which frame: subtitle files become cues, and each sampled frame gets its text.
+"""What is said in a clip, and at which frame: subtitle files become cues, and each sampled frame gets its text.
 
 Knows .srt and .vtt (read by webvtt-py) and the rule that gives cues to frames. Which frames are sampled is decided in
-`sampling`; how texts and image slots become a prompt, in `long_video`.
+`sampling`; how texts and image slots become a prompt, in `films`.
 """
 
 import html
@@ -25,7 +25,6 @@ FORMS = {  # how a cue looks
     ".srt": "a number, a line like 00:01:02,500 --> 00:01:04,000, the text, an empty line",
     ".vtt": "WEBVTT in the first line, then lines like 00:01:02.500 --> 00:01:04.000, each with its text below",
 }
-SUFFIXES = tuple(FORMS)
 
 
 class Cue(NamedTuple):
@@ -44,17 +43,16 @@ def read_subtitles(path: str | Path) -> list[Cue]:
     or a file without cues.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in FORMS:
         raise ValueError(f"{path}: subtitles of the kind {path.suffix!r}, expected .srt or .vtt; convert the file")
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected subtitles (.srt or .vtt)")
     try:
         text = read_text(path, encoding="utf-8-sig", way_out="convert it, for example with iconv -t UTF-8")
-        captions = WebVTT.from_buffer(io.StringIO(text), format=path.suffix.lower()[1:]).captions
+        captions = WebVTT.from_buffer(io.StringIO(text), format=suffix[1:]).captions
     except (MalformedFileError, MalformedCaptionError) as error:
-        raise ValueError(
-            f"{path} could not be read as {path.suffix} ({error}); expected {FORMS[path.suffix.lower()]}"
-        ) from None
+        raise ValueError(f"{path} could not be read as {path.suffix} ({error}); expected {FORMS[suffix]}") from None
     cues = [Cue(_seconds(c.start_time), _seconds(c.end_time), _plain(c.text)) for c in captions]
     if (announced := text.count("-->")) != len(cues):
         log.warning("%s: %d of %d cue times could not be used", path, announced - len(cues), announced)
@@ -111,4 +109,4 @@ def frame_texts(
             texts[frame].append(cue.text)
     if n_outside:
         log.info("%d of %d subtitles lie outside the %d frames", n_outside, len(cues), len(times))
-    return [" ".join(said) for said in texts]
+    return [" ".join(lines) for lines in texts]

@@ -1,31 +1,24 @@
 """A clip on disk: what it holds, which of its frames to look at, and those frames, in bounded memory.
 
 `Video` takes a path and gives frames with timestamps; it decodes only what is asked for. Which frames a rate means is
-decided in `sampling`, pixel preprocessing lies in `pixels`, and `video_table` and `video_readers` are the only other
-files that know decord and PyAV.
+decided in `sampling`, what the vision tower takes in `pixels`; `video_container` and `video_readers` alone know decord
+and PyAV.
 """
 
 import hashlib
 import logging
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from llamavid_kit.data.pixels import pad_to_square, pixel_values
 from llamavid_kit.data.sampling import RULES, FrameSample, Rule, check_fps, sample_indices, sample_times
 from llamavid_kit.data.video_container import ClipTable, VideoError, scan
-from llamavid_kit.data.video_readers import DecordReader, PyavReader, decord_objection
-
-__all__ = ["FrameSample", "Video", "VideoError", "pad_to_square", "pixel_values", "sample_indices", "sample_times"]
+from llamavid_kit.data.video_readers import decord_objection, open_reader
 
 log = logging.getLogger(__name__)
-
-ReaderName = Literal["auto", "decord", "pyav"]
 
 
 class Video:
@@ -37,15 +30,14 @@ class Video:
 
     reader="auto" takes decord unless it is missing, cannot open the file, or disagrees with the container about the
     number of frames or their times (a copy trimmed by an edit list), or the clip is of a kind that decord reads wrongly
-    or slowly (`video_readers.decord_objection` lists them); then PyAV. A reader named explicitly is used or
-    refused, never exchanged. Both give the same bytes for 8-bit video (with more bits they interpolate colour
-    differently).
+    or slowly (`video_readers.decord_objection` lists them); then PyAV. A reader named explicitly is used or refused,
+    never exchanged. Both give the same bytes for 8-bit video (with more bits they interpolate colour differently).
     A damaged stretch that only decoding reveals raises VideoError from `frames`; torn or zeroed H.264/HEVC data and
-    truncated files are found here (see `video_table.scan`).
+    truncated files are noticed here (see `video_container.scan`).
     The object itself holds no decoder: it can be pickled, copied and used after a fork.
     """
 
-    def __init__(self, path: str | os.PathLike, *, reader: ReaderName = "auto"):
+    def __init__(self, path: str | os.PathLike, *, reader: Literal["auto", "decord", "pyav"] = "auto"):
         if reader not in ("auto", "decord", "pyav"):
             raise ValueError(f"reader={reader!r}; expected 'auto', 'decord' or 'pyav'")
         self.path = Path(path)
@@ -59,8 +51,8 @@ class Video:
         expected = self.reader == "decord" or reader == "pyav"
         log.log(logging.DEBUG if expected else logging.INFO, "%s: %s (%s)", path, self.reader, self.reader_reason)
 
-    def _choose(self, reader: ReaderName) -> tuple[str, str]:
-        """(name, reason) of the reader for this clip. Raises VideoError when the one asked for cannot read it."""
+    def _choose(self, reader: str) -> tuple[str, str]:
+        """(name, reason) of the reader for this clip. Raises VideoError where decord is named and cannot read it."""
         if reader == "pyav":
             return "pyav", "asked for"
         objection = decord_objection(self.path, self._table, forced=reader == "decord")
@@ -100,21 +92,21 @@ class Video:
 
         Raises IndexError outside 0 … n_frames - 1 and VideoError for frames that do not decode.
         """
-        wanted = np.asarray(indices)
-        if wanted.size == 0:
+        indices = np.asarray(indices)
+        if indices.size == 0:
             return np.empty((0, self.height, self.width, 3), dtype=np.uint8)
-        if wanted.ndim != 1 or not np.issubdtype(wanted.dtype, np.integer):
-            raise TypeError(f"indices of shape {wanted.shape}, {wanted.dtype}; expected a flat list of integers")
-        if wanted.min() < 0 or wanted.max() >= self.n_frames:
+        if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
+            raise TypeError(f"indices of shape {indices.shape}, {indices.dtype}; expected a flat list of integers")
+        if indices.min() < 0 or indices.max() >= self.n_frames:
             raise IndexError(
-                f"{self.path}: frames {wanted.min()} to {wanted.max()} asked, the clip has 0 to {self.n_frames - 1}; "
+                f"{self.path}: frames {indices.min()} to {indices.max()} asked, the clip has 0 to {self.n_frames - 1}; "
                 "take indices from Video.sample"
             )
-        increasing, place = np.unique(wanted, return_inverse=True)
-        frames = _open_reader(self).frames(increasing)
+        increasing, place = np.unique(indices, return_inverse=True)
+        frames = open_reader(self.path, self._table, self.reader).frames(increasing)
         if frames.shape[1:3] != (self.height, self.width):
             raise VideoError(self.path, f"frames are {frames.shape[1:3]}, the container says {self.height, self.width}")
-        return frames if len(increasing) == len(wanted) and (place[:-1] < place[1:]).all() else frames[place]
+        return frames if np.array_equal(increasing, indices) else frames[place]
 
     def chunks(self, sample: FrameSample, chunk: int = 32) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(indices, timestamps_s, frames) of at most `chunk` frames at a time, in order; one chunk lies in memory."""
@@ -131,43 +123,3 @@ class Video:
             with self.path.open("rb") as file:
                 self._content_key = hashlib.file_digest(file, "sha256").hexdigest()
         return self._content_key
-
-
-# Open decoders, the last few used, by (thread, clip, reader). They live here, not on Video, so that a list of a
-# thousand videos holds no thousand decoders, and so that a forked child can let go of its parent's: using or even
-# freeing a decord reader that was opened before the fork never returns.
-_OPEN: OrderedDict[tuple, DecordReader | PyavReader] = OrderedDict()
-_INHERITED: list = []
-_LOCK = threading.Lock()
-_MAX_OPEN = 4
-
-
-def _open_reader(video: Video) -> DecordReader | PyavReader:
-    """The open reader of this thread for `video`; opens one when there is none. Raises VideoError."""
-    try:
-        status = video.path.stat()
-    except OSError as error:
-        raise VideoError(video.path, f"has gone since it was opened ({error.strerror})", "restore the file") from error
-    key = (threading.get_ident(), video.path.absolute(), status.st_mtime_ns, status.st_size, video.reader)
-    with _LOCK:
-        if key in _OPEN:
-            _OPEN.move_to_end(key)
-            return _OPEN[key]
-    reader = (DecordReader if video.reader == "decord" else PyavReader)(video.path, video._table)
-    with _LOCK:
-        _OPEN[key] = reader
-        while len(_OPEN) > _MAX_OPEN:
-            _OPEN.popitem(last=False)
-    return reader
-
-
-def _forget_inherited() -> None:
-    """In a forked child: keep the parent's readers alive and untouched, and start with none."""
-    global _LOCK
-    _LOCK = threading.Lock()
-    _INHERITED.append(list(_OPEN.values()))
-    _OPEN.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_inherited)

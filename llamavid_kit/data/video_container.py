@@ -83,16 +83,16 @@ def scan(path: Path) -> ClipTable:
         doubt = packets.doubt if stream.codec in ONE_PACKET_A_FRAME else packets.doubt or f"codec {stream.codec}"
         if packets.damage or len(packets.pts) < announced:
             _confirm_damage(path, stream.index, announced, packets.damage)
-        pts = np.sort(packets.pts)
-        times_s = pts * stream.tick_s
+        in_order: np.ndarray = np.sort(packets.pts)
+        times_s, trusted = in_order * stream.tick_s, True
         if doubt:
             decoded_pts, times_s = _decoded_times(path, stream, doubt)
-            pts = pts if stream.seekable and decoded_pts == pts.tolist() else None
+            trusted = stream.seekable and decoded_pts == in_order.tolist()
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, f"not readable as a video ({brief(error)})") from error
     timestamps_s = times_s - times_s[0]
     fps = stream.fps or _rate_of(timestamps_s)
-    last_s = 0.0 if pts is None else float(packets.durations[packets.pts.argmax()]) * stream.tick_s
+    last_s = float(packets.durations[packets.pts.argmax()]) * stream.tick_s if trusted else 0.0
     return ClipTable(
         stream_index=stream.index,
         container=stream.container,
@@ -100,7 +100,7 @@ def scan(path: Path) -> ClipTable:
         timestamps_s=timestamps_s,
         duration_s=float(timestamps_s[-1]) + (last_s or _frame_s(timestamps_s, fps)),
         fps=fps,
-        pts=pts,
+        pts=in_order if trusted else None,
         seekable=stream.seekable,
         keyframe_pts=packets.keyframe_pts[: None if stream.seekable else 0],
         open_gop=packets.open_gop,
@@ -187,7 +187,10 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
     import av
 
     length_bytes = _nal_length_bytes(stream.codec_context)
-    pts, durations, keyframes, n_discarded, open_gop, doubt, damage = [], [], [], 0, False, "", ""
+    pts: list[int] = []
+    durations: list[int] = []
+    keyframes: list[int] = []
+    n_discarded, open_gop, doubt, damage = 0, False, "", ""
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -213,8 +216,8 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
         doubt = "packets with equal timestamps"
     if not pts:
         doubt = doubt or "no packets"
-    pts, durations, keyframes = (np.asarray(values, dtype=np.int64) for values in (pts, durations, keyframes))
-    return _Packets(pts, durations, np.unique(keyframes), open_gop, doubt, damage)
+    times, lengths, starts = (np.asarray(values, dtype=np.int64) for values in (pts, durations, keyframes))
+    return _Packets(times, lengths, np.unique(starts), open_gop, doubt, damage)
 
 
 def _nal_length_bytes(codec: Any) -> int:
@@ -268,15 +271,15 @@ def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) 
     """Decodes the whole clip; raises VideoError unless every announced frame comes out."""
     import av
 
-    decoded, cause = 0, damage or "the file ends early"
+    n_decoded, cause = 0, damage or "the file ends early"
     try:
         for _ in decode(path, stream_index):
-            decoded += 1
+            n_decoded += 1
     except av.FFmpegError as error:
         cause = f"{cause}: {brief(error)}"
-    if decoded < announced:
-        raise VideoError(path, f"announces {announced} frames, {decoded} decodable ({cause})")
-    log.warning("%s: %s, yet all %d frames decode", path, damage, decoded)
+    if n_decoded < announced:
+        raise VideoError(path, f"announces {announced} frames, {n_decoded} decodable ({cause})")
+    log.warning("%s: %s, yet all %d frames decode", path, damage, n_decoded)
 
 
 def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.ndarray]:
@@ -285,8 +288,8 @@ def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.nd
     frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]
     if not frames:
         raise VideoError(path, "its video stream holds no frame that can be decoded")
-    pts = [frame[0] for frame in frames]
-    for ticks in (pts, [frame[1] for frame in frames]):  # AVI gives H.264 no pts, and its dts come out in order
+    pts, dts = (list(ticks) for ticks in zip(*frames, strict=True))
+    for ticks in (pts, dts):  # AVI gives H.264 no pts, and its dts come out in order
         if None not in ticks and all(a < b for a, b in pairwise(ticks)):
             return pts, np.asarray(ticks, dtype=np.float64) * stream.tick_s
     if not stream.fps:

@@ -1,10 +1,12 @@
-"""Two ways to fetch frames by index: decord and PyAV. Used by `video.Video` alone.
+"""Two ways to fetch frames by index, decord and PyAV, and the few readers that are open. Used by `video.Video` alone.
 
 Both take a path and its `ClipTable` and answer `frames(indices)` for increasing indices; both give upright RGB. The
 libraries are imported inside functions, so that a machine without decord can read videos through PyAV.
 """
 
-import logging
+import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,6 @@ from typing import Any
 import numpy as np
 
 from llamavid_kit.data.video_container import ClipTable, VideoError, brief
-
-log = logging.getLogger(__name__)
-
 
 SMALL_PIXELS = 640 * 480  # up to here one thread was fastest for both libraries (2 cores, 8-s clips of 224 and 340 px)
 LONG_FRAMES = 9000  # 5 minutes at 30 frames a second: beyond, jumping to keyframes is worth more than decord
@@ -55,10 +54,10 @@ class DecordReader:
 
 
 class PyavReader:
-    """Reads through PyAV: decodes forward, and jumps to a keyframe when one lies between here and the wanted frame.
+    """Reads through PyAV: decodes forward, and jumps to a keyframe when one lies between here and the frame.
 
     Frames are recognised by their presentation time, never by counting from a seek. A container that seeks past the
-    wanted frame is read again from its start. At most one decoded frame is held besides those returned.
+    frame is read again from its start. At most one decoded frame is held besides those returned.
     """
 
     def __init__(self, path: Path, table: ClipTable):
@@ -190,3 +189,43 @@ def open_decord(path: Path, *, n_threads: int = 1) -> Any:
         return decord.VideoReader(str(path), num_threads=n_threads)
     except (RuntimeError, decord.DECORDError) as error:
         raise VideoError(path, brief(error)) from error
+
+
+# The last few readers used, by (thread, file, reader). They live here, not on Video, so that a list of a thousand
+# videos holds no thousand decoders, and so that a forked child can let go of its parent's: using or even freeing a
+# decord reader that was opened before the fork never returns.
+_OPEN: OrderedDict[tuple, DecordReader | PyavReader] = OrderedDict()
+_INHERITED: list[list[DecordReader | PyavReader]] = []
+_LOCK = threading.Lock()
+_MAX_OPEN = 4
+
+
+def open_reader(path: Path, table: ClipTable, name: str) -> DecordReader | PyavReader:
+    """This thread's open reader of a clip, "decord" or "pyav"; opens one where there is none. Raises VideoError."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(path, f"has gone since it was opened ({error.strerror})", "restore the file") from error
+    key = (threading.get_ident(), path.absolute(), status.st_mtime_ns, status.st_size, name)
+    with _LOCK:
+        if key in _OPEN:
+            _OPEN.move_to_end(key)
+            return _OPEN[key]
+    reader = (DecordReader if name == "decord" else PyavReader)(path, table)
+    with _LOCK:
+        _OPEN[key] = reader
+        while len(_OPEN) > _MAX_OPEN:
+            _OPEN.popitem(last=False)
+    return reader
+
+
+def _forget_inherited() -> None:
+    """In a forked child: keep the parent's readers alive and untouched, and start with none."""
+    global _LOCK
+    _LOCK = threading.Lock()
+    _INHERITED.append(list(_OPEN.values()))
+    _OPEN.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_inherited)

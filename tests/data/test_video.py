@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamavid_kit.data import video as video_module
+from llamavid_kit.data import video_readers
 from llamavid_kit.data.sampling import EPSILON_S, sample_indices, sample_times, stride_of
 from llamavid_kit.data.video import Video, VideoError
 
@@ -206,14 +206,14 @@ def test_pyav_jumps_instead_of_decoding_everything(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "long.mp4", [round(i * 1000 / 30) for i in range(600)])
     video = Video(path, reader="pyav")
     upright, decoded = [], []
-    forward = video_module.PyavReader._forward_to
+    forward = video_readers.PyavReader._forward_to
 
     def counting(self, index):
         self._decoded = (decoded.append(1) or frame for frame in self._decoded)
         upright.append(index)
         return forward(self, index)
 
-    monkeypatch.setattr(video_module.PyavReader, "_forward_to", counting)
+    monkeypatch.setattr(video_readers.PyavReader, "_forward_to", counting)
     video.frames([0, 240, 480])
     assert len(upright) == 3 and len(decoded) < 60
 
@@ -269,7 +269,7 @@ def test_many_videos_hold_few_decoders(tmp_path):
     videos = [Video(clip) for clip in clips]
     for video in videos:
         video.frames([0])
-    assert len(video_module._OPEN) <= video_module._MAX_OPEN
+    assert len(video_readers._OPEN) <= video_readers._MAX_OPEN
 
 
 def test_a_replaced_file_is_not_read_with_the_old_decoder(tmp_path):
