@@ -7,9 +7,9 @@ import sys
 COMMANDS = {
     "toy": ("data_prep.toy_world.street.cli", "render the toy world in UCF-Crime's layout"),
     "toy-wildlife": ("data_prep.toy_world.wildlife.cli", "render the toy world's animals in Animal Kingdom's layout"),
-    "crime": ("data_prep.ucf_crime.pairs", "UCF-Crime → instruction pairs"),
-    "animal": ("data_prep.animal_kingdom.build", "Animal Kingdom → instruction pairs"),
-    "movies": ("data_prep.movies.build", "films' texts → long-video question-answer pairs"),
+    "crime": ("data_prep.ucf_crime.folder", "UCF-Crime → instruction pairs"),
+    "animal": ("data_prep.animal_kingdom.folder", "Animal Kingdom → instruction pairs"),
+    "movies": ("data_prep.movies.writer", "films' texts → long-video question-answer pairs"),
 }
 
 
@@ -17,10 +17,10 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
-    chosen = next((word for word in argv if not word.startswith("-")), None)
+    first_word = next((word for word in argv if not word.startswith("-")), None)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        if name == chosen:
+        if name == first_word:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
     try:

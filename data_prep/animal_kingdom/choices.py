@@ -2,7 +2,7 @@
 
 Input: the sheet's names of one kind and those that are true of a video. Output: the true answer and its companions in
 the order asked. Each question is about one true name, so that exactly one choice is true; the study asked no such
-questions, the words are ours. What becomes of a video that cannot be asked about is left to `animal_kingdom`.
+questions, the words are ours. What becomes of a video that cannot be asked about is left to `folder`.
 
 True means annotated. Animals whose names say the same in words ("Bird" and "Tit Bird", "Lion" and "Lion Young") are
 never in one question; that Anas Platyrhynchos Bird is another name of the Mallard Duck, or that whoever walks is also
@@ -91,21 +91,21 @@ def collect(kind: str, videos: Iterable[tuple[Sequence[str], Sequence[str]]]) ->
     """`Names` from the (true names, classes) of every video of the sheet, in any order."""
     spellings: dict[str, Counter[str]] = {}
     classes: dict[str, frozenset[str]] = {}
-    seen_classes: set[str] = set()
+    all_classes: set[str] = set()
     n_videos: Counter[str] = Counter()
     for true, of_classes in videos:
         own = frozenset(map(fold, of_classes))
-        seen_classes |= own
+        all_classes |= own
         for name in true:
             spellings.setdefault(fold(name), Counter())[name] += 1
             if own:
                 classes[fold(name)] = classes.get(fold(name), own) & own
         n_videos.update({fold(name) for name in true})
-    spelling = {name: min(seen, key=lambda s: (-seen[s], s)) for name, seen in sorted(spellings.items())}
+    spelling = {name: min(n, key=lambda s: (-n[s], s)) for name, n in sorted(spellings.items())}
     words = {name: words_of(name) for name in spelling} if kind == "species" else {}
     ways_to_say = set(words.values())
     general = {name for name, part in words.items() if any(part < other for other in ways_to_say)}
-    general |= set(words) & (GENERAL | seen_classes)
+    general |= set(words) & (GENERAL | all_classes)
     return Names(
         kind,
         spelling,
@@ -113,7 +113,7 @@ def collect(kind: str, videos: Iterable[tuple[Sequence[str], Sequence[str]]]) ->
         classes,
         words,
         frozenset(general),
-        frozenset(name for name, spelled in spelling.items() if not _can_be_asked(spelled)),
+        frozenset(name for name, words_ in spelling.items() if not _can_be_asked(words_)),
     )
 
 
@@ -163,16 +163,16 @@ def draw(
 
 def _distractors(names: Names, truth: set[str], own: set[str]) -> Iterator[str]:
     """Names that are certainly not true, sorted. own: the video's classes."""
-    said = [names.words[name] for name in truth if name in names.words]
+    true_words = [names.words[name] for name in truth if name in names.words]
     for name in names.spelling:
         if name in truth or name in names.refused or (name in names.general and not _apart(names, name, own)):
             continue
         words = names.words.get(name)
-        if words is None or not any(words <= other or other <= words for other in said):
+        if words is None or not any(words <= other or other <= words for other in true_words):
             yield name
 
 
 def _apart(names: Names, name: str, own: set[str]) -> bool:
     """Whether this animal is of another class than all of `own`; not so where its class is not known."""
-    of_name = names.classes.get(name)
-    return bool(own) and bool(of_name) and not of_name & own
+    classes = names.classes.get(name)
+    return bool(own and classes and not classes & own)

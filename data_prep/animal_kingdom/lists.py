@@ -2,11 +2,10 @@
 
 Input: the files as the authors give them (`video_grounding/annotation/train.txt`, `test.txt`, `ak_vg_duration.json`;
 `AR_metadata.xlsx` saved as CSV) or as the toy world writes them. Output: `Grounding` and `SheetRow` entries that know
-file and line. Which videos are kept, and what is asked, is decided in `animal_kingdom` and `animal_choices`.
+file and line. Which videos stay is decided in `folder`, what is asked about them in `pairs`.
 """
 
 import ast
-import csv
 import json
 import math
 import re
@@ -15,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.dataset import index_files, lines_of
+from data_prep.dataset import index_files, lines_of, rows_of
 from llamavid_kit.data.pairs import SPLITS
-from llamavid_kit.files import csv_text, read_text
+from llamavid_kit.files import read_text
 
 GROUNDING_LISTS = {"train": "train.txt", "test": "test.txt"}
 DURATION_TABLES = ("durations.csv", "ak_vg_duration.json")  # ours, the authors'
 SHEET, SHEET_AS_EXCEL = "AR_metadata.csv", "AR_metadata.xlsx"
-_LINE = re.compile(r"(?P<code>\w[\w-]*)\s+(?P<start>\S+)\s+(?P<end>\S+?)\s*##(?P<text>.*)")
+_LINE = re.compile(r"(\w[\w-]*)\s+(\S+)\s+(\S+?)\s*##(.*)")  # code, start, end, sentence
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,10 @@ class Sentence:
     start_s: float
     end_s: float
     where: str
+
+    @property
+    def interval(self) -> str:
+        return f"{self.start_s:g} to {self.end_s:g} s"
 
 
 @dataclass(frozen=True)
@@ -74,22 +77,22 @@ def find_lists(folder: Path, *, ignore: Collection[str] = ()) -> dict[str, Path]
     as an Excel file only; ValueError where a list is there twice.
     """
     names = [*GROUNDING_LISTS.values(), *DURATION_TABLES, SHEET, SHEET_AS_EXCEL]
-    found = index_files(folder, names, ignore=ignore, expected="Animal Kingdom's lists")
-    if SHEET_AS_EXCEL in found and SHEET not in found:
+    paths = index_files(folder, names, ignore=ignore, expected="Animal Kingdom's lists")
+    if SHEET_AS_EXCEL in paths and SHEET not in paths:
         raise FileNotFoundError(
-            f"{found[SHEET_AS_EXCEL]}: the sheet is read as CSV; open it and save its sheet AR as {SHEET} beside it "
+            f"{paths[SHEET_AS_EXCEL]}: the sheet is read as CSV; open it and save its sheet AR as {SHEET} beside it "
             f"(with pandas and openpyxl: pandas.read_excel(file, 'AR').to_csv('{SHEET}', index=False)), or leave its "
             "folder out with ignore= (--ignore FOLDER)"
         )
-    grounding = [name for name in GROUNDING_LISTS.values() if name in found]
-    if len(grounding) == 1 or not (grounding or SHEET in found):
-        missing = " and ".join(name for name in GROUNDING_LISTS.values() if name not in found)
+    grounding = [name for name in GROUNDING_LISTS.values() if name in paths]
+    if len(grounding) == 1 or not (grounding or SHEET in paths):
+        absent = " and ".join(name for name in GROUNDING_LISTS.values() if name not in paths)
         raise FileNotFoundError(
-            f"no {missing} anywhere below {folder}"
-            + (f", only {found[grounding[0]]}" if grounding else f", and no {SHEET}")
+            f"no {absent} anywhere below {folder}"
+            + (f", only {paths[grounding[0]]}" if grounding else f", and no {SHEET}")
             + "; the lists come with Animal Kingdom, give their folder as lists= (--lists)"
         )
-    return found
+    return paths
 
 
 def read_grounding(path: Path, split: str) -> list[Grounding]:
@@ -99,18 +102,24 @@ def read_grounding(path: Path, split: str) -> list[Grounding]:
     """
     sentences: dict[str, list[Sentence]] = {}
     for where, line in lines_of(path):
-        parsed = _LINE.fullmatch(line.strip())
-        try:
-            start, end = float(parsed["start"]), float(parsed["end"])
-        except (TypeError, ValueError):  # no match, no number
-            start = end = math.nan
-        text = parsed["text"].strip() if parsed else ""
-        if not (math.isfinite(start) and math.isfinite(end) and text) or "##" in text:
+        match = _LINE.fullmatch(line.strip())
+        code, start, end, text = match.groups() if match else ("", "", "", "")
+        sentence = Sentence(text.strip(), _number(start), _number(end), where)
+        times_are_numbers = math.isfinite(sentence.start_s) and math.isfinite(sentence.end_s)
+        if not (times_are_numbers and sentence.text) or "##" in text:
             raise ValueError(f'{where}: {line.strip()!r}; expected "CODE start end##sentence.", times in seconds')
-        sentences.setdefault(parsed["code"], []).append(Sentence(text, start, end, where))
+        sentences.setdefault(code, []).append(sentence)
     if not sentences:
         raise ValueError(f"{path} lists no videos")
-    return [Grounding(code, split, tuple(said)) for code, said in sentences.items()]
+    return [Grounding(code, split, tuple(of_code)) for code, of_code in sentences.items()]
+
+
+def _number(text: Any) -> float:
+    """NaN where it is none."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def read_sheet(path: Path) -> list[SheetRow]:
@@ -121,22 +130,17 @@ def read_sheet(path: Path) -> list[SheetRow]:
     actions, has an objection.
     """
     rows: dict[str, SheetRow] = {}
-    with csv_text(path) as file:
-        reader = csv.DictReader(file)
-        fieldnames = reader.fieldnames or ()
-        if missing := {"video_id", "type", "list_animal_action"} - set(fieldnames):
-            raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {list(fieldnames)}")
-        for record in reader:
-            row = _row(record, f"{path}, line {reader.line_num}")
-            if row.code in rows:
-                raise ValueError(f"{row.where}: {row.code} was already listed in {rows[row.code].where}; keep one")
-            rows[row.code] = row
+    for where, record in rows_of(path, ("video_id", "type", "list_animal_action")):
+        row = _row(record, where)
+        if row.code in rows:
+            raise ValueError(f"{row.where}: {row.code} was already listed in {rows[row.code].where}; keep one")
+        rows[row.code] = row
     if not rows:
         raise ValueError(f"{path} lists no videos")
     return list(rows.values())
 
 
-def _row(record: dict[str | None, Any], where: str) -> SheetRow:
+def _row(record: dict[Any, Any], where: str) -> SheetRow:
     if None in record or None in record.values():
         raise ValueError(f"{where}: more or fewer fields than columns; put cells with a comma in double quotes")
     code, split = record["video_id"].strip(), record["type"].strip()
@@ -147,8 +151,8 @@ def _row(record: dict[str | None, Any], where: str) -> SheetRow:
     actions = _pairs(record["list_animal_action"], where)
     objection = "" if actions else "no action is listed"
     if "list_animal" in record:
-        told = {name.casefold() for name in _names(record["list_animal"], "list_animal", where)}
-        if differ := sorted(told ^ {animal.casefold() for animal, _ in actions}):
+        animals = {name.casefold() for name in _names(record["list_animal"], "list_animal", where)}
+        if differ := sorted(animals ^ {animal.casefold() for animal, _ in actions}):
             objection = f"only one of list_animal and list_animal_action names {differ}"
     column = "list_animal_parent_class"
     classes = _names(record[column], column, where) if column in record else None
@@ -193,24 +197,18 @@ def read_durations(path: Path) -> dict[str, float]:
     """
     if path.suffix == ".json":
         try:
-            listed = json.loads(read_text(path))
-            given = [(f"{path}, entry {i}", e["vid"], e["duration"]) for i, e in enumerate(listed)]
+            entries = json.loads(read_text(path))
+            cells = [(f"{path}, entry {i}", entry["vid"], entry["duration"]) for i, entry in enumerate(entries)]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f'{path}: expected [{{"vid": CODE, "duration": seconds}}, …] ({error!r})') from None
     else:
-        with csv_text(path) as file:
-            rows = csv.DictReader(file)
-            if missing := {"video_id", "duration_s"} - set(rows.fieldnames or ()):
-                raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {rows.fieldnames}")
-            given = [(f"{path}, line {rows.line_num}", row["video_id"], row["duration_s"]) for row in rows]
+        rows = rows_of(path, ("video_id", "duration_s"))
+        cells = [(where, row["video_id"], row["duration_s"]) for where, row in rows]
     durations: dict[str, float] = {}
-    for where, code, value in given:
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
-            seconds = math.nan
+    for where, code, cell in cells:
+        seconds = _number(cell)
         if not (code and math.isfinite(seconds) and seconds > 0):
-            raise ValueError(f"{where}: duration of {code!r} is {value!r}, expected seconds above 0")
+            raise ValueError(f"{where}: duration of {code!r} is {cell!r}, expected seconds above 0")
         if durations.setdefault(code, seconds) != seconds:
             raise ValueError(f"{where}: {code} was already given with {durations[code]:g} s, here {seconds:g} s")
     return durations

@@ -1,7 +1,7 @@
 """What is asked about one video of Animal Kingdom: the grounding pair, the multiple-choice pairs, the conversation.
 
-Input: an entry of a list (`animal_lists`), where its video lies and how long it is. Output: `InstructionPair`s, and
-`Conversation`s of several turns, which fit into no pair. Which videos are asked about is decided in `animal_kingdom`.
+Input: an entry of a list (see `lists`), where its video lies and how long it is. Output: `InstructionPair`s, and
+`Conversation`s of several turns, which fit into no pair. Which videos are asked about is decided in `folder`.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from data_prep.animal_kingdom.choices import TASKS, Names, collect, distinct, draw
 from data_prep.animal_kingdom.lists import Grounding, Sentence, SheetRow
-from data_prep.ucf_crime.pairs import n_sampled
+from data_prep.dataset import n_sampled
 from llamavid_kit.data.conversation import ASSISTANT, HUMAN
 from llamavid_kit.data.pairs import InstructionPair, check_unique, multiple_choice_question
 from llamavid_kit.study.setup import ANIMAL_QUESTION, ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY, ANIMAL_TURNS
@@ -65,7 +65,7 @@ class Conversation:
 
 def write_conversations(conversations: Sequence[Conversation], path: Path) -> Path:
     """The original's JSON, as `pairs.write_llava` writes single turns. Raises ValueError for ids used twice."""
-    check_unique(conversations)
+    check_unique(conversations)  # type: ignore[arg-type]  # it reads ids alone, which conversations have
     text = json.dumps([c.to_llava() for c in conversations], indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     return path
@@ -88,8 +88,7 @@ def grounding_pair(entry: Grounding, video: str, length: Length | None) -> tuple
         if 0 <= start < end:
             events.add((start, end))
         else:
-            told = f"{sentence.start_s:g} to {sentence.end_s:g} s"
-            notes.append(f"{entry.code}: {told} is no event, its sentence stays ({sentence.where})")
+            notes.append(f"{entry.code}: {sentence.interval} is no event, its sentence stays ({sentence.where})")
     sentences = [{"sentence": s.text, "start_s": s.start_s, "end_s": s.end_s} for s in entry.sentences]
     pair = InstructionPair(
         id=entry.code,
@@ -108,8 +107,8 @@ def grounding_pair(entry: Grounding, video: str, length: Length | None) -> tuple
 def _excess(sentence: Sentence, length: Length) -> float:
     excess = max(sentence.start_s, sentence.end_s) - length.duration_s
     if excess > TOLERANCE_S + 1e-9:
-        told = f"{sentence.start_s:g} to {sentence.end_s:g} s"
-        raise AnnotationError(f"{told} lies outside its {length.duration_s:g} s: another cut? ({sentence.where})")
+        place = f"{sentence.interval} lies outside its {length.duration_s:g} s"
+        raise AnnotationError(f"{place}: another cut? ({sentence.where})")
     return excess
 
 
@@ -119,8 +118,7 @@ def _facts(length: Length | None) -> dict[str, Any]:
 
 def names_of(rows: Sequence[SheetRow], kind: str) -> Names:
     """The sheet's names of a kind of question, for `choice_pair`; rows with an objection have no say."""
-    heard = [row for row in rows if not row.objection]
-    return collect(kind, [(TRUE_OF[kind](row), row.classes or ()) for row in heard])
+    return collect(kind, [(TRUE_OF[kind](row), row.classes or ()) for row in rows if not row.objection])
 
 
 def choice_pair(
@@ -128,7 +126,7 @@ def choice_pair(
 ) -> InstructionPair:
     """The question of `names.kind` about the row's video; `extra["also_true"]` are its true names not asked about.
 
-    Raises NotAskedError where there is nothing to ask (see `animal_choices.draw`).
+    Raises NotAskedError where there is nothing to ask (see `choices.draw`).
     """
     true = TRUE_OF[names.kind](row)
     answer, choices = draw(names, true, row.classes or (), video=row.code, n_choices=n_choices, seed=seed)
@@ -152,10 +150,10 @@ def conversation(row: SheetRow, video: str) -> Conversation:
     Names and sentences stand in the sheet's order, each once. How the study joined names is not known: ", " is ours.
     """
     sentences = dict.fromkeys(ANIMAL_SENTENCE.format(animal=animal, action=action) for animal, action in row.actions)
-    said = {
+    answers = {
         "species": ", ".join(TRUE_OF["species"](row)),
         "classes": ", ".join(TRUE_OF["class"](row)),
         "sentences": ANIMAL_SENTENCES_JOINED_BY.join(sentences),
     }
-    turns = [(human, gpt.format(**said)) for human, gpt in ANIMAL_TURNS if row.classes or "{classes}" not in gpt]
+    turns = [(human, gpt.format(**answers)) for human, gpt in ANIMAL_TURNS if row.classes or "{classes}" not in gpt]
     return Conversation(id=f"{row.code}-actions", video=video, split=row.split, turns=tuple(turns))

@@ -1,7 +1,7 @@
 """What the preparation of Animal Kingdom made, what it left out and why: the record, its counts, its files.
 
-Input: pairs and conversations (`animal_pairs`). Output: a folder of JSONL and LLaVA JSON with `excluded.json`. How a
-set comes about is `animal_kingdom`.
+Input: pairs and conversations (see `pairs`). Output: a folder of JSONL and LLaVA JSON with `excluded.json`. How a set
+comes about is told in `folder`.
 """
 
 import json
@@ -13,24 +13,10 @@ from statistics import median
 from typing import Any
 
 from data_prep.animal_kingdom.pairs import Conversation, write_conversations
+from data_prep.dataset import Exclusion, count_by
 from llamavid_kit.data.pairs import SPLITS, InstructionPair, write_jsonl, write_llava
 
 ACTIONS = "actions"
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """A video of a list that is not in `left_out_of` ("grounding", "choice_species", …, "actions"), and why.
-
-    reason: "both splits", "missing", "unreadable", "too long", "annotation" (contradicts the video or itself), "no
-    class"; for choices also "name", "general name", "too few names" (see `animal_choices.draw`)
-    """
-
-    video: str
-    split: str
-    left_out_of: str
-    reason: str
-    detail: str
 
 
 @dataclass
@@ -38,6 +24,9 @@ class AnimalSet:
     """What `build` made. pairs: "grounding", "choice_species", "choice_action", "choice_class" → pairs of both splits.
 
     conversations: "actions", of the sheet, several turns each
+    excluded: `left_out_of` is one of these kinds; `reason` is "both splits", "missing", "unreadable", "too long",
+        "annotation" (contradicts the video or itself), "no class"; for choices also "name", "general name", "too few
+        names" (see `choices.draw`)
     n_listed: kind → split → videos its list holds
     refused: kind of choice → names that no multiple-choice question can hold
     """
@@ -58,25 +47,21 @@ class AnimalSet:
 
     def counts(self) -> dict[str, Any]:
         """Listed, left out by kind, split and reason, kept; sentences, sizes of choices, turns. JSON values."""
-        left_out: dict[str, dict[str, dict[str, int]]] = {}
-        tally = Counter((e.left_out_of, e.split, e.reason) for e in self.excluded)
-        for (kind, split, reason), n in sorted(tally.items()):
-            left_out.setdefault(kind, {}).setdefault(split, {})[reason] = n
-        kept: dict[str, dict[str, int]] = {}
+        n_pairs: dict[str, dict[str, int]] = {}
         for kind, split, records in self.kinds():
-            kept.setdefault(kind, {})[split] = len(records)
-        said = [[s["sentence"] for s in pair.extra["sentences"]] for pair in self.pairs.get("grounding", [])]
+            n_pairs.setdefault(kind, {})[split] = len(records)
+        sentences = [[s["sentence"] for s in pair.extra["sentences"]] for pair in self.pairs.get("grounding", [])]
         n_choices = {k: Counter(len(p.choices) for p in pairs) for k, pairs in self.pairs.items() if k != "grounding"}
         turns = Counter(len(c.turns) for c in self.conversations)
         return {
             "listed": self.n_listed,
-            "excluded": left_out,
-            "kept": kept,
+            "excluded": count_by(self.excluded, "left_out_of", "split", "reason"),
+            "kept": n_pairs,
             "sentences": {
-                "videos": len(said),
-                "annotated": sum(map(len, said)),
-                "doubles_removed": sum(len(texts) - len(set(texts)) for texts in said),
-                "median_a_video": median(len(set(texts)) for texts in said) if said else None,
+                "videos": len(sentences),
+                "annotated": sum(map(len, sentences)),
+                "doubles_removed": sum(len(texts) - len(set(texts)) for texts in sentences),
+                "median_a_video": median(len(set(texts)) for texts in sentences) if sentences else None,
             },
             "choices": {kind: {str(k): n for k, n in sorted(sizes.items())} for kind, sizes in n_choices.items()},
             "turns": {str(k): n for k, n in sorted(turns.items())},
@@ -89,15 +74,14 @@ class AnimalSet:
         """
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
-        written = []
+        paths = []
         for kind, split, records in self.kinds():
             name = f"{kind}_{split}"
             if kind == ACTIONS:
-                written.append(write_conversations(records, out / f"{name}.llava.json"))
+                paths.append(write_conversations(records, out / f"{name}.llava.json"))
             else:
-                written.append(write_jsonl(records, out / f"{name}.jsonl"))
-                written.append(write_llava(records, out / f"{name}.llava.json"))
+                paths += [write_jsonl(records, out / f"{name}.jsonl"), write_llava(records, out / f"{name}.llava.json")]
         report = {"settings": settings or {}, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
         report |= {"names_never_offered": self.refused, "notes": self.notes}
         (out / "excluded.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return [*written, out / "excluded.json"]
+        return [*paths, out / "excluded.json"]

@@ -1,6 +1,6 @@
 """What will be asked about each film: the three kinds of questions, and the passages that they are spread over.
 
-Knows the kinds and which text each of them needs (`movie_sources` reads the texts). Asking is `movies`.
+Knows the kinds and which text each of them needs (`sources` reads the texts). Asking is left to `writer`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,12 +84,12 @@ def plan(
 
 def _passages(film: Film, kind: str, most_chars: int) -> tuple[list[Passage], str]:
     """(passages of the first source that the film has, "") or ([], why there are none)."""
-    wanted = KINDS[kind]
-    source = next((source for source in wanted.sources if source in film.texts), None)
+    sources = KINDS[kind].sources
+    source = next((source for source in sources if source in film.texts), None)
     if source is None:
-        return [], "; ".join(film.missing[source] for source in wanted.sources)
+        return [], "; ".join(film.faults[source] for source in sources)
     file, text = film.texts[source]
-    if wanted.whole and len(text) > most_chars:
+    if KINDS[kind].whole and len(text) > most_chars:
         return [], f"{file} has {len(text)} characters and may not be cut for a {kind}; raise --passage-chars"
     return passages(file, text, most_chars), ""
 

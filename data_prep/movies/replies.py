@@ -1,7 +1,7 @@
 """The prompts of the movie data, and what counts as a usable reply to them.
 
-Knows the files in `movie_prompts` and the JSON that they ask for. Which passage is asked about is `movies`; how a
-request reaches a model, `llamavid_kit.evaluation.judges.chat.endpoint`.
+Knows the files in `prompts/` and the JSON that they ask for. Which passage is asked about is told in `plan`, how a
+request reaches a model in `llamavid_kit.evaluation.judges.chat.endpoint`.
 """
 
 import json
@@ -17,7 +17,7 @@ from llamavid_kit.files import read_text
 
 SHIPPED_PROMPTS = Path(__file__).parent / "prompts"
 QUESTION_CHARS = (8, 500)
-SHOWN_CHARS = 2000  # of an unusable reply, when it is sent back
+QUOTED_CHARS = 2000  # of an unusable reply, when it is sent back
 _FORBIDDEN = (IMAGE, TEMPLATES["imgsp_v1"].answer_end)  # would end an answer or open a slot in training
 
 
@@ -66,10 +66,10 @@ class Prompts:
 
     def ask_again(self, first: Messages, reply: str, problem: str, n: int) -> Messages:
         """The messages of a further try: the first, the reply (its beginning), and what is wrong with it."""
-        shown = reply[:SHOWN_CHARS].encode("utf-8", "replace").decode("utf-8")
+        beginning = reply[:QUOTED_CHARS].encode("utf-8", "replace").decode("utf-8")
         return [
             *first,
-            {"role": "assistant", "content": shown or "(nothing)"},
+            {"role": "assistant", "content": beginning or "(nothing)"},
             {"role": "user", "content": self._filled("again", problem=problem, n=n)},
         ]
 
@@ -85,8 +85,8 @@ def read_reply(text: str, kind: Kind, n: int) -> list[QuestionAnswer]:
     their bounds and hold no marks of the training format; no question occurs twice.
     """
     bare = re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL).strip()
-    if fenced := re.fullmatch(r"```(?:json)?\s*\n(.*)\n```", bare, flags=re.DOTALL):
-        bare = fenced[1]
+    if fence := re.fullmatch(r"```(?:json)?\s*\n(.*)\n```", bare, flags=re.DOTALL):
+        bare = fence[1]
     try:
         value = json.loads(bare)
     except (ValueError, RecursionError) as error:

@@ -7,12 +7,11 @@
         subtitles.srt     → detail and reasoning where there is no script (or subtitles.vtt)
         video.mp4         named in the pairs; nothing here opens it
 
-Every text is optional and in UTF-8. What a kind of question needs, and what becomes of the passages, is `movies`.
+Every text is optional and in UTF-8. What a kind of question needs, and what becomes of the passages, is told in `plan`.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from llamavid_kit.data.subtitles import read_subtitles
 
@@ -37,22 +36,19 @@ class Passage:
     end: int
     text: str
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Film:
-    """One folder. texts: source → (file, whole text); missing: source → why it cannot be used; video: relative path.
+    """One folder. texts: source → (file, whole text); faults: source → why it cannot be used; video: relative path.
 
-    video_found: whether that file is there; without one, `video` says where it is expected
+    has_video: whether that file is there; without one, `video` says where it is expected
     """
 
     name: str
     video: str
-    video_found: bool
+    has_video: bool
     texts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 def read_films(root: str | Path) -> list[Film]:
@@ -73,15 +69,15 @@ def _read_film(folder: Path) -> Film:
     name = videos[0] if videos else "video.mp4"
     film = Film(folder.name, f"{folder.name}/{name}", bool(videos))
     for source, names in NAMES.items():
-        found = [name for name in names if (folder / name).is_file()]
-        if len(found) != 1:
-            several = f"{' and '.join(found)} are both there, keep one"
-            film.missing[source] = several if found else f"no {' or '.join(names)}"
+        files = [name for name in names if (folder / name).is_file()]
+        if len(files) != 1:
+            several = f"{' and '.join(files)} are both there, keep one"
+            film.faults[source] = several if files else f"no {' or '.join(names)}"
             continue
         try:
-            film.texts[source] = (f"{folder.name}/{found[0]}", _text(folder / found[0]))
+            film.texts[source] = (f"{folder.name}/{files[0]}", _text(folder / files[0]))
         except ValueError as error:
-            film.missing[source] = str(error)
+            film.faults[source] = str(error)
     return film
 
 
@@ -104,18 +100,18 @@ def passages(file: str, text: str, most_chars: int) -> list[Passage]:
     """
     if most_chars < 1:
         raise ValueError(f"{most_chars=}, expected at least 1")
-    found, start = [], 0
+    stretches, start = [], 0
     while start < len(text):
-        left = len(text) - start
-        n_more = -(-left // most_chars)
-        end = len(text) if n_more == 1 else _cut(text, start, start + -(-left // n_more))
+        n_chars = len(text) - start
+        n_more = -(-n_chars // most_chars)
+        end = len(text) if n_more == 1 else _cut(text, start, start + -(-n_chars // n_more))
         stretch = text[start:end]
         if stretch.strip():
             first = start + len(stretch) - len(stretch.lstrip())
             last = start + len(stretch.rstrip())
-            found.append(Passage(file, first, last, text[first:last]))
+            stretches.append(Passage(file, first, last, text[first:last]))
         start = end
-    return found
+    return stretches
 
 
 def _cut(text: str, start: int, end: int) -> int:

@@ -1,36 +1,33 @@
-"""UCF-Crime's list files, read strictly: what is listed and what a name says.
+"""UCF-Crime's list files, read strictly: which videos there are and what a name says.
 
-Knows the two official lists, the rule that turns a file name into the study's label, and tables of frame counts. What
-is kept, and for which arm, is decided in `ucf_crime`.
+Knows the two official lists, the rule that turns a file name into the study's label, and tables of frame counts. Which
+videos stay, and for which arm, is decided in `folder`.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.dataset import lines_of
+from data_prep.dataset import lines_of, rows_of
 from llamavid_kit.evaluation.visibility import Events, read_events
-from llamavid_kit.files import csv_text
 from llamavid_kit.study.setup import CRIME, NORMAL
 
 TEST_LISTS = ("Temporal_Anomaly_Annotation_for_Testing_Videos.txt", "Temporal_Anomaly_Annotation.txt")
 TRAIN_LIST = "Anomaly_Train.txt"
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
 NONE = -1  # the annotation's "no event"
-
-UCF_CRIME_FPS = 30.0
+UCF_CRIME_FPS = 30.0  # of all 259 videos in the study's logs: event times where no file was looked at
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list. name: file name; listed: as the list writes it; where: "file, line n".
+    """One line of a list. name: file name; path: as the list writes it; where: "file, line n".
 
     event_frames: ((start, end), …) frame numbers as annotated; read as times, an event is [start/fps, end/fps)
     """
 
     name: str
-    listed: str
+    path: str
     split: str
     where: str
     event_frames: tuple[tuple[int, int], ...] = ()
@@ -77,10 +74,10 @@ def read_test_list(path: Path) -> list[Entry]:
     entries = []
     for where, line in lines_of(path):
         expected = f'{where}: {line.strip()!r}; expected "file class start end start end", frame numbers, -1 for none'
-        parts = line.split()
-        if len(parts) != 6:
-            raise ValueError(f"{expected}; got {len(parts)} fields")
-        name, class_name, *numbers = parts
+        fields = line.split()
+        if len(fields) != 6:
+            raise ValueError(f"{expected}; got {len(fields)} fields")
+        name, class_name, *numbers = fields
         try:
             a, b, c, d = map(int, numbers)
         except ValueError:
@@ -93,7 +90,7 @@ def read_test_list(path: Path) -> list[Entry]:
             raise ValueError(f"{expected}; the file name says {label!r}, the class column {class_name!r}")
         if label == NORMAL and events:
             raise ValueError(f"{expected}; a normal video has no events")
-        entries.append(Entry(name=Path(name).name, listed=name, split="test", where=where, event_frames=events))
+        entries.append(Entry(name=Path(name).name, path=name, split="test", where=where, event_frames=events))
     return _checked(entries, path)
 
 
@@ -101,30 +98,30 @@ def read_train_list(path: Path) -> list[Entry]:
     """The training videos: one "Class/file" a line. Raises ValueError naming file, line and text."""
     entries = []
     for where, line in lines_of(path):
-        listed = line.strip().replace("\\", "/")
-        if Path(listed).suffix.lower() not in VIDEO_SUFFIXES:
+        video = line.strip().replace("\\", "/")
+        if Path(video).suffix.lower() not in VIDEO_SUFFIXES:
             raise ValueError(f'{where}: {line.strip()!r}; expected one video a line, "Class/Class001_x264.mp4"')
-        entries.append(Entry(name=Path(listed).name, listed=listed, split="train", where=where))
+        entries.append(Entry(name=Path(video).name, path=video, split="train", where=where))
     return _checked(entries, path)
 
 
 def _checked(entries: list[Entry], path: Path) -> list[Entry]:
     if not entries:
         raise ValueError(f"{path} lists no videos")
-    first: dict[str, Entry] = {}
+    places: dict[str, str] = {}
     for entry in entries:
-        if entry.id in first:
-            raise ValueError(f"{entry.where}: {entry.name} was already listed in {first[entry.id].where}; remove one")
-        first[entry.id] = entry
+        if entry.id in places:
+            raise ValueError(f"{entry.where}: {entry.name} was already listed in {places[entry.id]}; remove one")
+        places[entry.id] = entry.where
     return entries
 
 
 def check_overlap(test: Sequence[Entry], train: Sequence[Entry]) -> None:
     """Raises ValueError naming videos that both lists hold."""
-    tested = {entry.id: entry for entry in test}
-    if both := [entry for entry in train if entry.id in tested]:
-        named = "; ".join(f"{e.name} ({tested[e.id].where} and {e.where})" for e in both[:3])
-        raise ValueError(f"{len(both)} videos are in the test and in the train list, take them out of one: {named}")
+    places = {entry.id: entry.where for entry in test}
+    if both := [entry for entry in train if entry.id in places]:
+        names = "; ".join(f"{e.name} ({places[e.id]} and {e.where})" for e in both[:3])
+        raise ValueError(f"{len(both)} videos are in the test and in the train list, take them out of one: {names}")
 
 
 def read_frame_counts(path: Path) -> dict[str, tuple[int, float]]:
@@ -135,24 +132,19 @@ def read_frame_counts(path: Path) -> dict[str, tuple[int, float]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected a CSV with the columns video, n_frames, video_fps")
     counts: dict[str, tuple[int, float]] = {}
-    with csv_text(path) as file:
-        rows = csv.DictReader(file)
-        if missing := {"video", "n_frames", "video_fps"} - set(rows.fieldnames or ()):
-            raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {rows.fieldnames}")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            try:
-                n_frames, fps = int(row["n_frames"]), float(row["video_fps"])
-            except (TypeError, ValueError):
-                n_frames, fps = 0, 0.0
-            if not (n_frames > 0 and 0 < fps < 1000):
-                raise ValueError(
-                    f"{where}: n_frames={row['n_frames']!r}, video_fps={row['video_fps']!r}; "
-                    "expected a whole number above 0 and a rate in frames a second"
-                )
-            name = Path(row["video"]).name
-            if counts.setdefault(name, (n_frames, fps)) != (n_frames, fps):
-                raise ValueError(f"{where}: {name} was already given with {counts[name]}, here {(n_frames, fps)}")
+    for where, row in rows_of(path, ("video", "n_frames", "video_fps")):
+        try:
+            n_frames, fps = int(row["n_frames"]), float(row["video_fps"])
+        except (TypeError, ValueError):
+            n_frames, fps = 0, 0.0
+        if not (n_frames > 0 and 0 < fps < 1000):
+            raise ValueError(
+                f"{where}: n_frames={row['n_frames']!r}, video_fps={row['video_fps']!r}; "
+                "expected a whole number above 0 and a rate in frames a second"
+            )
+        name = Path(row["video"]).name
+        if counts.setdefault(name, (n_frames, fps)) != (n_frames, fps):
+            raise ValueError(f"{where}: {name} was already given with {counts[name]}, here {(n_frames, fps)}")
     return counts
 
 

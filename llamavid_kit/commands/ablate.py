@@ -76,7 +76,7 @@ def _pairs(args: argparse.Namespace):
 
         return clips_from_csv(args.clips, root=args.root, for_training=args.finetune), args.root or args.clips.parent
     if args.crime:
-        from data_prep.ucf_crime.pairs import build
+        from data_prep.ucf_crime import build
 
         crime = build(args.crime, fps=[math.ceil(rate) for rate in args.fps])  # its frame rule counts in whole rates
         return [*crime.test, *crime.train[args.tier or "all"]], args.crime

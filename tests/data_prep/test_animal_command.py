@@ -2,8 +2,8 @@
 
 import json
 
+from data_prep import animal_kingdom
 from data_prep.__main__ import main
-from data_prep.animal_kingdom import build as animal_kingdom
 from llamavid_kit.data.pairs import read_jsonl, read_llava
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_up_animals import TEST, TRAIN, choices_of, fill, left_out, made_up_rows, only_grounding, only_sheet
 
-from data_prep.animal_kingdom import build as animal_kingdom
+from data_prep import animal_kingdom
 from data_prep.animal_kingdom.lists import SHEET
 from llamavid_kit.study.setup import ANIMAL_QUESTION, ANIMAL_TURNS
 

@@ -3,7 +3,7 @@
 import pytest
 from made_up_animals import TRAIN, left_out, made_up_rows, only_grounding, only_sheet, write_sheet
 
-from data_prep.animal_kingdom import build as animal_kingdom
+from data_prep import animal_kingdom
 from data_prep.animal_kingdom.lists import SHEET, read_durations, read_grounding, read_sheet
 
 

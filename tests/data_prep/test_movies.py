@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_endpoint import Fault, completion, good, good_pairs, serve
 
-from data_prep.movies import build as movies
+from data_prep import movies
 from data_prep.movies.plan import KINDS, plan
 from data_prep.movies.replies import SHIPPED_PROMPTS, Prompts
 from data_prep.movies.sources import read_films

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.ucf_crime import pairs as ucf_crime
+from data_prep import ucf_crime
+from data_prep.ucf_crime import folder as command
 from data_prep.ucf_crime.lists import TEST_LISTS, TRAIN_LIST, label_from_file_name, read_frame_counts
 from llamavid_kit.data.pairs import read_jsonl, read_llava
 from llamavid_kit.study.setup import CRIME
@@ -235,11 +236,11 @@ def test_a_bad_table_of_lengths(tmp_path, text, message):
 
 def test_the_command_writes_and_says_what_it_did(folder, tmp_path, capsys):
     parser = argparse.ArgumentParser()
-    ucf_crime.add_arguments(parser)
+    command.add_arguments(parser)
     table = str(folder / "lengths.csv")
     out = tmp_path / "out"
     args = parser.parse_args(["--lists", str(folder), "--lists-only", "--frame-counts", table, "--out", str(out)])
-    assert ucf_crime.run(args) == 0
+    assert command.run(args) == 0
     printed = capsys.readouterr().out
     assert "test: 5 listed → 4 of the 11 classes" in printed and "left out of test: class 1, too long 1" in printed
     report = json.loads((out / "excluded.json").read_text())

@@ -4,7 +4,7 @@ import csv
 import random
 from pathlib import Path
 
-from data_prep.animal_kingdom import build as animal_kingdom
+from data_prep import animal_kingdom
 from data_prep.animal_kingdom.lists import SHEET
 
 TRAIN = """\

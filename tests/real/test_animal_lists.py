@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from data_prep.animal_kingdom import build as animal_kingdom
+from data_prep import animal_kingdom
 from data_prep.animal_kingdom.lists import SHEET, read_sheet
 from llamavid_kit.study.setup import ANIMAL_QUESTION, ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY, ANIMAL_TURNS
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from data_prep.ucf_crime import pairs as ucf_crime
+from data_prep import ucf_crime
 from data_prep.ucf_crime.lists import label_from_file_name
 from llamavid_kit.evaluation.visibility import visibility_curve
 from llamavid_kit.study.setup import CRIME, TRAINING_TIERS, UCF_CRIME_EVENTS
@@ -88,5 +88,5 @@ def test_at_one_fps_no_annotated_event_is_missed(real):
     assert len(events) == UCF_CRIME_EVENTS["n"]
     assert lengths_s[0] == pytest.approx(UCF_CRIME_EVENTS["shortest_s"])
     assert (lengths_s[77] + lengths_s[78]) / 2 == pytest.approx(UCF_CRIME_EVENTS["median_s"])
-    assert {point.fps: point.seen for point in curve} == UCF_CRIME_EVENTS["seen"]
+    assert {point.fps: point.n_visible for point in curve} == UCF_CRIME_EVENTS["seen"]
     assert all(point.expected == pytest.approx(1) for point in curve)

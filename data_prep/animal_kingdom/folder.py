@@ -1,7 +1,7 @@
 """Animal Kingdom → the study's grounding pairs, multiple-choice pairs, and its action-recognition conversations.
 
 Takes a folder of videos plus the lists (read by `lists`) and gives an `AnimalSet`; nothing leaves it unlisted: each
-video that is not kept has an entry that says why. What is asked about a video is left to `pairs`. The toy world writes
+video that is left out has an entry that says why. What is asked about a video is left to `pairs`. The toy world writes
 the same layout, and goes through the same code.
 """
 
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -26,12 +27,21 @@ from data_prep.animal_kingdom.lists import (
     read_sheet,
 )
 from data_prep.animal_kingdom.pairs import AnnotationError, Length, choice_pair, conversation, grounding_pair, names_of
-from data_prep.animal_kingdom.result import ACTIONS, AnimalSet, Exclusion
-from data_prep.dataset import index_files
+from data_prep.animal_kingdom.result import ACTIONS, AnimalSet
+from data_prep.dataset import (
+    Exclusion,
+    add_shared_arguments,
+    folders,
+    index_files,
+    open_video,
+    shared_settings,
+    too_long,
+)
 from llamavid_kit.data.pairs import SPLITS, check_disjoint
 from llamavid_kit.study.setup import MAX_SAMPLED_FRAMES, STUDY_FPS
 
 CHOICES = {kind: f"choice_{kind}" for kind in TASKS}
+ListEntry = TypeVar("ListEntry", Grounding, SheetRow)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Videos:
 
     paths: dict[str, str]
     lengths: dict[str, Length]
-    why_not: dict[str, tuple[str, str]]
+    problems: dict[str, tuple[str, str]]
 
 
 def build(
@@ -54,7 +64,7 @@ def build(
     max_sampled_frames: int | None = MAX_SAMPLED_FRAMES,
     ignore: Collection[str] = (),
 ) -> AnimalSet:
-    """Pairs and conversations from the videos and lists anywhere below `root` (lists: below `lists`, if given).
+    """Pairs and conversations from the videos and lists anywhere below `root` (lists: below `lists`, if named).
 
     lists_only: opens and looks for no videos; paths are then CODE.mp4
     seed, n_choices: of the multiple-choice questions; a question has fewer choices where the sheet has fewer names
@@ -65,53 +75,55 @@ def build(
     grounding list of two; ValueError for a line or cell that does not parse, and for a file that is there twice.
     Videos that are missing, unreadable, too long, in both splits or contradict their annotation are in `excluded`.
     """
-    if root is None and (lists is None or not lists_only):
-        raise ValueError("root=None: give the folder with Animal Kingdom's videos, or lists= together with lists_only")
+    list_folder, video_folder = folders(root, lists, lists_only=lists_only, data_set="Animal Kingdom")
     if not fps or min(fps) < 1 or (max_sampled_frames is not None and max_sampled_frames < 1):
         raise ValueError(f"{fps=}, {max_sampled_frames=}: expected rates of 1 or more, and a bound above 0 or None")
     if n_choices < 2:
         raise ValueError(f"{n_choices=}: a multiple-choice question needs at least two")
     result = AnimalSet()
-    found = find_lists(Path(lists if lists is not None else root), ignore=ignore)
-    grounding, rows = _read(found, result)
-    codes = list(dict.fromkeys(entry.code for entry in [*grounding, *rows]))
-    table = next((read_durations(found[name]) for name in DURATION_TABLES if name in found), {})
-    videos = _look(codes, None if lists_only else Path(root), ignore, table)
+    list_paths = find_lists(list_folder, ignore=ignore)
+    grounding, rows = _read(list_paths, result)
+    splits = [(entry.code, entry.split) for entry in grounding] + [(row.code, row.split) for row in rows]
+    codes = list(dict.fromkeys(code for code, _ in splits))
+    table = next((read_durations(list_paths[name]) for name in DURATION_TABLES if name in list_paths), {})
+    videos = _look(codes, video_folder, ignore, table)
     _leave_out_long(videos, fps, max_sampled_frames)
-    tested = {entry.code for entry in [*grounding, *rows] if entry.split == "test"}
-    _make_grounding(_usable(grounding, ["grounding"], videos, tested, result), videos, result)
+    test_codes = {code for code, split in splits if split == "test"}
+    _make_grounding(_usable(grounding, ["grounding"], videos, test_codes, result), videos, result)
     kinds = [kind for kind in (*CHOICES.values(), ACTIONS) if kind in result.n_listed]
-    usable = _usable(rows, kinds, videos, tested, result)
+    usable = _usable(rows, kinds, videos, test_codes, result)
     for kind in TASKS:
         if CHOICES[kind] in kinds:
             names = names_of(rows, kind)  # of all rows: a draw does not depend on which videos are there
             _make_choices(names, usable, videos, result, n_choices=n_choices, seed=seed)
     result.conversations = [conversation(row, videos.paths[row.code]) for row in usable]
-    if unknown := sum(code not in videos.lengths and code not in videos.why_not for code in codes):
+    if unknown := sum(code not in videos.lengths and code not in videos.problems for code in codes):
         result.notes.append(f"{unknown} of {len(codes)} videos have no known length: no rule of length was applied")
-    check_disjoint([*(p for pairs in result.pairs.values() for p in pairs), *result.conversations])
+    records = [*(pair for pairs in result.pairs.values() for pair in pairs), *result.conversations]
+    check_disjoint(records)  # type: ignore[arg-type]  # it reads split and video alone, which conversations have
     return result
 
 
-def _read(found: dict[str, Path], result: AnimalSet) -> tuple[list[Grounding], list[SheetRow]]:
+def _read(paths: dict[str, Path], result: AnimalSet) -> tuple[list[Grounding], list[SheetRow]]:
     """The entries of the lists that are there; opens the kinds that they allow and notes the others."""
     grounding = []
     for split, name in GROUNDING_LISTS.items():
-        grounding += read_grounding(found[name], split) if name in found else []
-    rows = read_sheet(found[SHEET]) if SHEET in found else []
-    kinds = {"grounding": grounding, **dict.fromkeys((*CHOICES.values(), ACTIONS), rows)}
+        grounding += read_grounding(paths[name], split) if name in paths else []
+    rows = read_sheet(paths[SHEET]) if SHEET in paths else []
+    sheet_splits = tuple(row.split for row in rows)
+    splits = {"grounding": tuple(entry.split for entry in grounding)}
+    splits |= dict.fromkeys((*CHOICES.values(), ACTIONS), sheet_splits)
     if not grounding:
         result.notes.append("no grounding lists: no grounding pairs")
     if not rows:
         result.notes.append(f"no {SHEET}: no multiple-choice pairs, no conversations")
     elif rows[0].classes is None:
-        del kinds[CHOICES["class"]]
+        del splits[CHOICES["class"]]
         lost = "no question about classes, and conversations have two turns, not three"
         result.notes.append(f"{SHEET} has no column list_animal_parent_class: {lost}")
-    for kind, entries in kinds.items():
-        if entries:
-            n = Counter(entry.split for entry in entries)
-            result.n_listed[kind] = {split: n[split] for split in SPLITS}
+    for kind, of_kind in splits.items():
+        if of_kind:
+            result.n_listed[kind] = {split: Counter(of_kind)[split] for split in SPLITS}
             if kind != ACTIONS:
                 result.pairs[kind] = []
     return grounding, rows
@@ -121,47 +133,41 @@ def _look(codes: Sequence[str], root: Path | None, ignore: Collection[str], tabl
     """Where videos lie and how long they are, by the table, else by their files; root: None for the lists alone."""
     if root is None:
         paths = {code: f"{code}.mp4" for code in codes}
-    else:
-        at = index_files(root, [f"{c}.mp4" for c in codes], ignore=ignore, expected="Animal Kingdom's videos")
-        paths = {path.stem: path.relative_to(root).as_posix() for path in at.values()}
-    missing = {code: ("missing", f"{code}.mp4 is nowhere below {root}") for code in codes if code not in paths}
-    videos = Videos(paths, {code: Length(table[code]) for code in paths if code in table}, missing)
-    unknown = [code for code in paths if code not in table] if root is not None else []
+        return Videos(paths, {code: Length(table[code]) for code in codes if code in table}, {})
+    files = index_files(root, [f"{c}.mp4" for c in codes], ignore=ignore, expected="Animal Kingdom's videos")
+    paths = {path.stem: path.relative_to(root).as_posix() for path in files.values()}
+    problems = {code: ("missing", f"{code}.mp4 is nowhere below {root}") for code in codes if code not in paths}
+    videos = Videos(paths, {code: Length(table[code]) for code in paths if code in table}, problems)
+    unknown = [code for code in paths if code not in table]
     for code in tqdm(unknown, desc="videos", unit="video", disable=not unknown):
-        from llamavid_kit.data.video import Video, VideoError
-
         try:
-            video = Video(root / paths[code])
-            length = Length(float(video.duration_s), video.n_frames, float(video.fps))
-            length.sampled(1)  # a file slower than 0.5 fps has no frames under the study's rule
-            videos.lengths[code] = length
-        except (VideoError, ValueError) as error:
-            videos.why_not[code] = ("unreadable", str(error))
+            video = open_video(root / paths[code])
+            videos.lengths[code] = Length(float(video.duration_s), video.n_frames, float(video.fps))
+        except ValueError as error:
+            problems[code] = ("unreadable", str(error))
     return videos
 
 
 def _leave_out_long(videos: Videos, fps: Sequence[int], most: int | None) -> None:
     for code, length in videos.lengths.items() if most is not None else ():
-        sampled = {rate: length.sampled(rate) for rate in fps}
-        over = [f"{n} sampled frames at {rate} fps, at most {most}" for rate, n in sampled.items() if n > most]
-        if over:
-            videos.why_not[code] = ("too long", "; ".join(over))
+        if over := too_long({rate: length.sampled(rate) for rate in fps}, most):
+            videos.problems[code] = ("too long", "; ".join(over.values()))
 
 
 def _usable(
-    entries: Sequence[Grounding | SheetRow],
+    entries: Sequence[ListEntry],
     kinds: Sequence[str],
     videos: Videos,
-    tested: Collection[str],
+    test_codes: Collection[str],
     result: AnimalSet,
-) -> list:
+) -> list[ListEntry]:
     """The entries that nothing speaks against; the others are listed once for each of `kinds`."""
     usable = []
     for entry in entries:
-        if entry.split == "train" and entry.code in tested:
+        if entry.split == "train" and entry.code in test_codes:
             reason, detail = "both splits", "it is a test video as well, so it is in no training set"
-        elif entry.code in videos.why_not:
-            reason, detail = videos.why_not[entry.code]
+        elif entry.code in videos.problems:
+            reason, detail = videos.problems[entry.code]
         elif isinstance(entry, SheetRow) and entry.objection:
             reason, detail = "annotation", entry.objection
         else:
@@ -184,8 +190,8 @@ def _make_grounding(entries: Sequence[Grounding], videos: Videos, result: Animal
         result.notes += notes
         cuts += [cut_s] if cut_s else []
     if cuts:
-        told = f"{len(cuts)} videos end before an annotated end, by at most {max(cuts):.2g} s"
-        result.notes.append(f"{told}: their events were cut")
+        ends = f"{len(cuts)} videos end before an annotated end, by at most {max(cuts):.2g} s"
+        result.notes.append(f"{ends}: their events were cut")
 
 
 def _make_choices(
@@ -211,36 +217,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = f"{', '.join(GROUNDING_LISTS.values())} and {SHEET}"
     parser.add_argument("--lists", metavar="DIR", help=f"folder with {names}, anywhere below it (default: root)")
     parser.add_argument("--out", default="animal_pairs", metavar="DIR", help="for the pairs (default: animal_pairs)")
-    parser.add_argument("--lists-only", action="store_true", help="look for no videos: check and count the lists")
     parser.add_argument("--seed", type=int, default=0, help="of the multiple-choice questions (default: 0)")
     parser.add_argument("--choices", type=int, default=4, metavar="N", help="of a question, at most (default: 4)")
-    parser.add_argument("--fps", type=int, nargs="+", default=list(STUDY_FPS), help="rates of the arms (default: 1 6)")
-    most = "leave out videos with more sampled frames than this at any rate; 0: keep all (default: 1800)"
-    parser.add_argument("--max-frames", type=int, default=MAX_SAMPLED_FRAMES, metavar="N", help=most)
-    parser.add_argument("--ignore", nargs="+", default=[], metavar="FOLDER", help="folder names not to look into")
+    add_shared_arguments(parser, videos="videos")
 
 
 def run(args: argparse.Namespace) -> int:
     """Builds, writes and prints counts: listed, kept, left out and why. Returns 0."""
-    result = build(
-        args.root,
-        lists=args.lists,
-        lists_only=args.lists_only,
-        seed=args.seed,
-        n_choices=args.choices,
-        fps=args.fps,
-        max_sampled_frames=args.max_frames or None,
-        ignore=args.ignore,
-    )
+    result = build(**shared_settings(args), seed=args.seed, n_choices=args.choices)
     counts = result.counts()
     for kind, listed in counts["listed"].items():
         for split in SPLITS:
-            left_out = counts["excluded"].get(kind, {}).get(split, {})
-            told = "".join(f", {n} {reason}" for reason, n in left_out.items())
-            print(f"{kind} {split}: {listed[split]} listed{told} → {counts['kept'][kind][split]} kept")
-    if said := counts["sentences"]["annotated"]:
+            reasons = counts["excluded"].get(kind, {}).get(split, {})
+            left_out = "".join(f", {n} {reason}" for reason, n in reasons.items())
+            print(f"{kind} {split}: {listed[split]} listed{left_out} → {counts['kept'][kind][split]} kept")
+    if n_sentences := counts["sentences"]["annotated"]:
         doubles, middle = counts["sentences"]["doubles_removed"], counts["sentences"]["median_a_video"]
-        print(f"sentences: {said}, {doubles} of them doubles, median {middle:g} a video")
+        print(f"sentences: {n_sentences}, {doubles} of them doubles, median {middle:g} a video")
     for kind, sizes in counts["choices"].items():
         print(f"{kind}:", ", ".join(f"{n} with {size} choices" for size, n in sizes.items()) or "none")
     for note in result.notes:

@@ -1,8 +1,8 @@
 """Films' texts → long-video question-answer pairs of the paper's three kinds, written by a chat model.
 
-Takes the folders that `sources` describes, asks what the files in `prompts/` say, and gives a `MovieSet`.
-Each pair keeps the passage that it comes from; each request, kind or question that gives no pair is listed with its
-reason. Replies are checked in `replies`; the chat model's log makes a run that was killed go on where it was.
+Takes the folders that `sources` describes, asks what the files in `prompts/` say, and gives a `MovieSet`. Each pair
+keeps the passage that it comes from; each request, kind or question that gives no pair is listed with its reason.
+Replies are checked in `replies`; the chat model's log makes a run that was killed go on where it was.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,12 @@ class MovieSet:
     def write(self, out: str | Path) -> list[Path]:
         """Writes pairs.jsonl, pairs.llava.json, failures.jsonl and run.json. Returns their paths."""
         out = Path(out)
-        written = [write_jsonl(self.pairs, out / "pairs.jsonl"), write_llava(self.pairs, out / "pairs.llava.json")]
+        paths = [write_jsonl(self.pairs, out / "pairs.jsonl"), write_llava(self.pairs, out / "pairs.llava.json")]
         lines = "".join(json.dumps(failure) + "\n" for failure in self.failures)
         (out / "failures.jsonl").write_text(lines, encoding="utf-8")
         run = json.dumps({"counts": self.counts(), **self.about}, indent=1, ensure_ascii=False)
         (out / "run.json").write_text(run + "\n", encoding="utf-8")
-        return [*written, out / "failures.jsonl", out / "run.json"]
+        return [*paths, out / "failures.jsonl", out / "run.json"]
 
 
 def build(
@@ -114,20 +114,20 @@ def build(
         raise ValueError(f"{again=}, {parallel=}: expected at least 0 and at least 1")
     films = read_films(root)
     requests, unmade = plan(films, per_film=per_film, passage_chars=passage_chars)
-    asked = prompts or Prompts()
+    prompt_files = prompts or Prompts()
     known = ReplyLog(replies)
-    outcomes = _outcomes(requests, lambda request: _ask(request, chat, asked, known, again), parallel, known)
+    outcomes = _outcomes(requests, lambda request: _ask(request, chat, prompt_files, known, again), parallel, known)
     result = MovieSet(
         failures=[_failure(film, kind, NO_SOURCE, why) for film, kind, why in unmade],
         n_films=len(films),
         n_requests=len(requests),
-        films_without_video=[film.name for film in films if not film.video_found],
+        films_without_video=[film.name for film in films if not film.has_video],
         about={
             **chat.identity,
             "per_film": dict(per_film),
             "passage_chars": passage_chars,
             "again": again,
-            "prompts": asked.texts,
+            "prompts": prompt_files.texts,
         },
     )
     _collect(requests, outcomes, result)
@@ -156,7 +156,8 @@ def _outcomes(
 def _ask(request: Request, chat: Chat, prompts: Prompts, known: ReplyLog, again: int) -> Outcome:
     """Asks until a reply is usable, at most 1 + `again` times."""
     first = prompts.ask(request.kind, film=request.film.name, n=request.n, passage=request.passage.text)
-    messages, problems = first, []
+    messages = first
+    problems: list[str] = []
     for attempt in range(1, again + 2):
         try:
             reply = known.reply(chat, messages, attempt=attempt, about=request.id)
@@ -178,9 +179,10 @@ def _collect(requests: Sequence[Request], outcomes: Mapping[str, Outcome], resul
     used: dict[tuple[str, str], str] = {}
     for request in requests:
         outcome = outcomes[request.id]
-        film, passage = request.film.name, request.passage.to_dict()
-        said = request.film.texts.get("subtitles")  # what training shows between the frames
-        extra = {"passage": passage, **({"subtitles": said[0]} if said else {})}
+        film, passage = request.film.name, asdict(request.passage)
+        extra: dict[str, Any] = {"passage": passage}
+        if "subtitles" in request.film.texts:  # what training shows between the frames
+            extra["subtitles"] = request.film.texts["subtitles"][0]
         result.n_asked_again += len(outcome.problems) - (outcome.failure == MALFORMED)
         if outcome.failure:
             more = {"request": request.id, "problems": list(outcome.problems), "passage": passage}
