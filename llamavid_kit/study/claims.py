@@ -1,4 +1,4 @@
-"""What the study's own logs say about each of its claims, in words that are computed from `restudy_evidence`.
+"""What the study's own logs say about each of its claims, in words that are computed from `evidence`.
 
 Each function takes the evidence and gives one `Finding`: the claim, a verdict, and the numbers that it rests on. The
 study is a course project that published its code and logs, which is what makes this reading possible at all; what is
@@ -18,10 +18,9 @@ from llamavid_kit.evaluation.power import clips_needed, mcnemar_power
 from llamavid_kit.evaluation.resampling import balanced_permutation, metric_differences
 from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.evaluation.statistics import compare_arms, holm, mcnemar_exact, wilson
-from llamavid_kit.study import recount as restudy
-from llamavid_kit.study import results as study_results
+from llamavid_kit.study import recount
 from llamavid_kit.study.evidence import Evidence
-from llamavid_kit.study.results import BY_KEY, TABLE_3_CLASSES
+from llamavid_kit.study.results import BY_KEY, TABLE_3_CLASSES, ZERO_SHOT_FPS6_REPORTED
 from llamavid_kit.study.setup import NORMAL
 from llamavid_kit.viz.plots import p_text
 
@@ -32,9 +31,15 @@ ZERO, FINE_1, FINE_6 = "zero_shot_fps1", "finetuned_fps1", "finetuned_fps6"
 
 @dataclass(frozen=True)
 class Finding:
+    """A claim of the study, whether its logs carry it, and why."""
+
     claim: str
     verdict: Verdict
     text: str
+
+
+CLAIMS: list[Callable[[Evidence], Finding]] = []
+"""Every claim in the order of a reading, which is the order below: `claim` adds each."""
 
 
 def claim(text: str, *needs: str) -> Callable[[Callable], Callable[[Evidence], Finding]]:
@@ -45,19 +50,16 @@ def claim(text: str, *needs: str) -> Callable[[Callable], Callable[[Evidence], F
 
     def wrap(judge: Callable[[Evidence], tuple[Verdict, str]]) -> Callable[[Evidence], Finding]:
         @wraps(judge)
-        def judged(found: Evidence) -> Finding:
-            missing = [BY_KEY[key].name for key in needs if BY_KEY[key] not in found.logged]
-            if missing:
-                return Finding(text, "cannot be checked", f"There is no log of {' and '.join(missing)}.")
-            return Finding(text, *judge(found))
+        def finding(evidence: Evidence) -> Finding:
+            unlogged = [BY_KEY[key].name for key in needs if BY_KEY[key] not in evidence.logged]
+            if unlogged:
+                return Finding(text, "cannot be checked", f"There is no log of {' and '.join(unlogged)}.")
+            return Finding(text, *judge(evidence))
 
-        return judged
+        CLAIMS.append(finding)
+        return finding
 
     return wrap
-
-
-def _share(k: float, n: float) -> str:
-    return f"{k:.0f}/{n:.0f} = {k / n:.1%}"
 
 
 def _percents(low: float, high: float) -> str:
@@ -65,46 +67,46 @@ def _percents(low: float, high: float) -> str:
 
 
 @claim("The fine-tuned columns of Tables 2 and 3 follow from the logs", FINE_1, FINE_6)
-def fine_tuned_columns(found: Evidence) -> tuple[Verdict, str]:
-    table, classes = restudy.accuracies(found).set_index("key"), restudy.per_class(found)
+def fine_tuned_columns(evidence: Evidence) -> tuple[Verdict, str]:
+    table, classes = recount.accuracies(evidence).set_index("key"), recount.per_class(evidence)
     fine = classes[classes["key"].isin([FINE_1, FINE_6]) & (classes["n"] > 0)]
     same = [_rounds(r.correct, r.n, r.published) for r in fine.itertuples()]
     right = [_rounds(*table.loc[k, ["correct", "n", "published"]], decimals=1) for k in (FINE_1, FINE_6)]
-    shares = " and ".join(_share(*table.loc[k, ["correct", "n"]]) for k in (FINE_1, FINE_6))
+    shares = " and ".join(recount.share_text(*table.loc[k, ["correct", "n"]]) for k in (FINE_1, FINE_6))
     text = (
-        f"On the {len(found.common)} videos that every logged setting answered: {shares} (published "
+        f"On the {len(evidence.common)} videos that every logged setting answered: {shares} (published "
         f"{BY_KEY[FINE_1].published}% and {BY_KEY[FINE_6].published}%), and {sum(same)} of {len(same)} cells of "
         "Table 3 agree."
     )
-    verdict = "holds" if all(same) and all(right) else "holds in part" if any(right) else "not shown"
+    verdict: Verdict = "holds" if all(same) and all(right) else "holds in part" if any(right) else "not shown"
     return verdict, text
 
 
 def _rounds(k: float, n: float, percent: float, *, decimals: int = 0) -> bool:
-    return int(k) in restudy.possible_counts(percent, int(n), decimals=decimals)
+    return int(k) in recount.possible_counts(percent, int(n), decimals=decimals)
 
 
 @claim("The zero-shot columns of Tables 2 and 3 follow from the logs", ZERO)
-def zero_shot_columns(found: Evidence) -> tuple[Verdict, str]:
-    published, n = BY_KEY[ZERO].published, len(found.answered(ZERO))
-    counts = {rule: right for rule, (right, *_) in found.by_rule[ZERO].items()}
-    low, high = min(counts, key=counts.get), max(counts, key=counts.get)
+def zero_shot_columns(evidence: Evidence) -> tuple[Verdict, str]:
+    published, n = BY_KEY[ZERO].published, len(evidence.answered(ZERO))
+    counts = {rule: right for rule, (right, *_) in evidence.by_rule[ZERO].items()}
+    low, high = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     agrees = any(_rounds(k, n, published, decimals=1) for k in counts.values())
     possible = {
-        total: restudy.possible_counts(published, total, decimals=1)
-        for total in dict.fromkeys((n, len(found.common), len(found.outcomes)))
+        total: recount.possible_counts(published, total, decimals=1)
+        for total in dict.fromkeys((n, len(evidence.common), len(evidence.outcomes)))
     }
-    sizes = found.answered(ZERO)["truth"].value_counts()
+    sizes = evidence.answered(ZERO)["truth"].value_counts()
     odd = [
         f"{label} {share}% of {sizes[label]}"
         for label, share in zip(TABLE_3_CLASSES, BY_KEY[ZERO].classes, strict=True)
-        if label in sizes and not restudy.possible_counts(share, int(sizes[label]))
+        if label in sizes and not recount.possible_counts(share, int(sizes[label]))
     ]
     none = [str(total) for total, ks in possible.items() if not ks]
     some = [f"{ks[0]} of {total}" for total, ks in possible.items() if ks]
     parts = [
-        f"Depending on how a reply is matched to a label, {_share(counts[low], n)} ({low}) to "
-        f"{_share(counts[high], n)} ({high}) are right, where {published}% was published."
+        f"Depending on how a reply is matched to a label, {recount.share_text(counts[low], n)} ({low}) to "
+        f"{recount.share_text(counts[high], n)} ({high}) are right, where {published}% was published."
     ]
     if none:
         but = f"; {', '.join(some)} would be" if some else ""
@@ -124,45 +126,45 @@ def zero_shot_columns(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("The settings are compared on the same videos")
-def same_clips(found: Evidence) -> tuple[Verdict, str]:
-    counts = {s.name: len(found.answered(s.key)) for s in found.logged}
-    said = ", ".join(f"{name}: {n}" for name, n in counts.items())
-    left = Counter(found.outcomes.drop(found.common.index)["truth"])
-    lost = ", ".join(f"{n} {label}" for label, n in sorted(left.items(), key=lambda x: (-x[1], x[0])))
-    text = f"Videos answered of {len(found.outcomes)}: {said}. "
+def same_clips(evidence: Evidence) -> tuple[Verdict, str]:
+    counts = {s.name: len(evidence.answered(s.key)) for s in evidence.logged}
+    left_out = Counter(evidence.outcomes.drop(evidence.common.index)["truth"])
+    lost = ", ".join(f"{n} {label}" for label, n in sorted(left_out.items(), key=lambda x: (-x[1], x[0])))
+    answered = ", ".join(f"{name}: {n}" for name, n in counts.items())
+    text = f"Videos answered of {len(evidence.outcomes)}: {answered}. "
     text += (
         "Videos with more than 1,800 sampled frames were skipped, so more frames a second meant fewer videos, without "
         f"the long ones ({lost} are not common to all). Below, arms are compared on what both answered."
         if len(set(counts.values())) > 1
         else "Every setting answered the same videos."
     )
-    if not len(left):
+    if not left_out:
         return "holds", text
-    fine = {BY_KEY[key]: restudy.arm(found.common, key) for key in (FINE_1, FINE_6) if key in found.outcomes}
+    fine = {BY_KEY[key]: recount.arm(evidence.common, key) for key in (FINE_1, FINE_6) if key in evidence.outcomes}
     if len(fine) == 2 and all(_rounds(t.correct, t.n, s.published, decimals=1) for s, t in fine.items()):
         return "holds in part", text + " The two fine-tuned numbers that were published are shares of the common ones."
     return "not shown", text
 
 
 @claim("The fine-tuned models do better than always giving the commonest answer", FINE_1, FINE_6)
-def above_baseline(found: Evidence) -> tuple[Verdict, str]:
-    rows, table = found.common, restudy.accuracies(found).set_index("key")
-    base, chance = restudy.arm(rows, FINE_1).baseline, 1 / rows["truth"].nunique()
+def above_baseline(evidence: Evidence) -> tuple[Verdict, str]:
+    rows, table = evidence.common, recount.accuracies(evidence).set_index("key")
+    base, chance = recount.arm(rows, FINE_1).baseline, 1 / rows["truth"].nunique()
     constant = dict(zip(rows.index, rows["truth"] == base.label, strict=True))
-    said, above, learned = [], [], []
+    arms, above, learned = [], [], []
     for key in (FINE_1, FINE_6):
         row = table.loc[key]
-        pair = compare_arms(constant, dict(zip(rows.index, rows[key] == rows["truth"], strict=True)))
+        pair = compare_arms(constant, recount.right_in(rows, key))
         above.append(pair.p < SURE and pair.difference > 0)
         learned.append(row["balanced_accuracy"].low > chance)
-        said.append(
-            f"{row['arm']} {_share(row['correct'], row['n'])} (95% {_percents(row['low'], row['high'])}; "
+        arms.append(
+            f"{row['arm']} {recount.share_text(row['correct'], row['n'])} (95% {_percents(row['low'], row['high'])}; "
             f"{len(pair.only_b)} videos right that the constant misses, {len(pair.only_a)} the other way, p "
-            f"{p_text(pair.p)}), balanced accuracy {restudy.shown(row['balanced_accuracy'])}"
+            f"{p_text(pair.p)}), balanced accuracy {recount.interval_text(row['balanced_accuracy'])}"
         )
     text = (
-        f'Always answering "{base.label}" is right on {_share(base.correct, base.n)} of the same videos, with a '
-        f"balanced accuracy of {chance:.3f}. {'; '.join(said)}."
+        f'Always answering "{base.label}" is right on {recount.share_text(base.correct, base.n)} of the same videos, '
+        f"with a balanced accuracy of {chance:.3f}. {'; '.join(arms)}."
     )
     if all(learned):
         text += " Averaged over the classes both are far above the constant, so they did learn the classes."
@@ -170,10 +172,10 @@ def above_baseline(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("Fine-tuning helps", ZERO, FINE_1)
-def fine_tuning(found: Evidence) -> tuple[Verdict, str]:
-    pair = restudy.compare(found, ZERO, FINE_1)
-    silent = int((found.answered(ZERO)[ZERO] == NO_LABEL).sum())
-    p_values = [mcnemar_exact(a, b) for _, a, b in found.paired_by_rule[ZERO, FINE_1].values()]
+def fine_tuning(evidence: Evidence) -> tuple[Verdict, str]:
+    pair = recount.compare(evidence, ZERO, FINE_1)
+    silent = int((evidence.answered(ZERO)[ZERO] == NO_LABEL).sum())
+    p_values = [mcnemar_exact(a, b) for _, a, b in evidence.paired_by_rule[ZERO, FINE_1].values()]
     text = (
         f"At 1 fps, on {pair.n} videos: {len(pair.only_b)} only the fine-tuned model got right, {len(pair.only_a)} "
         f"only the other (exact McNemar p {p_text(pair.p)}), and of the ways to match replies the least favourable "
@@ -184,11 +186,11 @@ def fine_tuning(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("With fine-tuning, 6 frames a second give more right answers than 1", FINE_1, FINE_6)
-def more_frames(found: Evidence) -> tuple[Verdict, str]:
-    pair, rows = restudy.compare(found, FINE_1, FINE_6), found.answered(FINE_1, FINE_6)
+def more_frames(evidence: Evidence) -> tuple[Verdict, str]:
+    pair, rows = recount.compare(evidence, FINE_1, FINE_6), evidence.answered(FINE_1, FINE_6)
     a, b = len(pair.only_a), len(pair.only_b)
     truths = list(rows["truth"])
-    first, second = ([None if x == NO_LABEL else x for x in rows[k]] for k in (FINE_1, FINE_6))
+    first, second = (recount.answers_of(rows, key) for key in (FINE_1, FINE_6))
     balanced = metric_differences(truths, first, second, labels=TABLE_3_CLASSES)["balanced_accuracy"]
     p_balanced = balanced_permutation(truths, first, second)
     (low, high), adjusted = pair.interval95, holm([pair.p, p_balanced])[1]
@@ -211,33 +213,33 @@ def more_frames(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("Without fine-tuning, more frames change little")
-def more_frames_zero_shot(found: Evidence) -> tuple[Verdict, str]:
+def more_frames_zero_shot(evidence: Evidence) -> tuple[Verdict, str]:
     key = "zero_shot_fps6"
-    if BY_KEY[key] in found.logged and BY_KEY[ZERO] in found.logged:
-        pair = restudy.compare(found, ZERO, key)
+    if BY_KEY[key] in evidence.logged and BY_KEY[ZERO] in evidence.logged:
+        pair = recount.compare(evidence, ZERO, key)
         low, high = pair.interval95
         text = f"{len(pair.only_b)} against {len(pair.only_a)} videos of {pair.n}, p {p_text(pair.p)}, 95% interval "
         return ("not shown", text + f"{100 * low:+.1f} to {100 * high:+.1f} points.")
-    (k, n), (other, _) = study_results.ZERO_SHOT_FPS6_REPORTED
+    (k, n), (other, _) = ZERO_SHOT_FPS6_REPORTED
     text = (
         "There is no log of zero-shot, 6 fps here. What is reported of it: two runs of the very same setting, sampled "
-        f"at temperature 0.2 without a seed, gave {_share(k, n)} and {_share(other, n)}. A difference between two "
-        "settings that is no larger than between two runs of one cannot be told from chance."
+        f"at temperature 0.2 without a seed, gave {recount.share_text(k, n)} and {recount.share_text(other, n)}. A "
+        "difference between two settings that is no larger than between two runs of one cannot be told from chance."
     )
     return "cannot be checked", text
 
 
 @claim("Without fine-tuning the model calls anomalies Abuse or Road Accident", ZERO)
-def bias(found: Evidence) -> tuple[Verdict, str]:
-    rows = found.answered(ZERO)
+def bias(evidence: Evidence) -> tuple[Verdict, str]:
+    rows = evidence.answered(ZERO)
     noticed = rows[(rows["truth"] != NORMAL) & ~rows[ZERO].isin([NORMAL, NO_LABEL])]
     favoured = noticed[noticed[ZERO].isin(["Abuse", "Road Accident"])]
     k, right = len(favoured), int((favoured[ZERO] == favoured["truth"]).sum())
-    binary = restudy.arm(rows, ZERO, binary=True)
+    binary = recount.arm(rows, ZERO, binary=True)
     text = (
         f"Of {len(noticed)} anomalies that it called one, {k} were called Abuse or Road Accident, {right} of them "
         "rightly. Anomaly or not: "
-        f"{_share(binary.correct, binary.n)} right, balanced accuracy {binary.balanced_accuracy:.3f}, with "
+        f"{recount.share_text(binary.correct, binary.n)} right, balanced accuracy {binary.balanced_accuracy:.3f}, with "
         f"{binary.no_label} replies that name no label."
     )
     held = len(noticed) and wilson(k, len(noticed))[0] > 0.5
@@ -245,8 +247,8 @@ def bias(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("Accuracy class by class shows where more frames help", FINE_1, FINE_6)
-def small_classes(found: Evidence) -> tuple[Verdict, str]:
-    table = restudy.per_class(found)
+def small_classes(evidence: Evidence) -> tuple[Verdict, str]:
+    table = recount.per_class(evidence)
     six = table[(table["key"] == FINE_6) & (table["n"] > 0)]
     few = six[six["n"] < FEW]
     sizes = ", ".join(f"{r['class']} {r.n:.0f}" for _, r in few.iterrows())
@@ -255,9 +257,9 @@ def small_classes(found: Evidence) -> tuple[Verdict, str]:
         text += (
             f"Assault at 6 fps is {row['correct']:.0f} of {row['n']:.0f}, 95% {_percents(row['low'], row['high'])}. "
         )
-    rows = found.answered(FINE_1, FINE_6)
+    rows = evidence.answered(FINE_1, FINE_6)
     rows = rows[rows["truth"] != NORMAL]
-    one, six = (dict(zip(rows.index, rows[key] == rows["truth"], strict=True)) for key in (FINE_1, FINE_6))
+    one, six = (recount.right_in(rows, key) for key in (FINE_1, FINE_6))
     if one:
         pair = compare_arms(one, six)
         text += (
@@ -268,30 +270,30 @@ def small_classes(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("6 frames a second see brief events that 1 frame a second misses", FINE_1, FINE_6)
-def missed_events(found: Evidence) -> tuple[Verdict, str]:
-    at_1 = next(point for point in found.curve if point.fps == 1)
-    rows = found.answered(FINE_1, FINE_6)
+def missed_events(evidence: Evidence) -> tuple[Verdict, str]:
+    at_1 = next(point for point in evidence.curve if point.fps == 1)
+    rows = evidence.answered(FINE_1, FINE_6)
     anomalies = rows[rows["truth"] != NORMAL]
     missed = [int((anomalies[k] == NORMAL).sum()) for k in (FINE_1, FINE_6)]
     gained = anomalies[(anomalies[FINE_1] != anomalies["truth"]) & (anomalies[FINE_6] == anomalies["truth"])]
     noticed = int((gained[FINE_1] != NORMAL).sum())
     halves = "; ".join(
         f"{r.half} half ({r.shortest_s:.1f} to {r.longest_s:.1f} s annotated) {r.first:.0f} → {r.second:.0f} of {r.n}"
-        for r in found.halves.dropna().itertuples()
+        for r in evidence.halves.dropna().itertuples()
     )
     text = (
-        f"At 1 fps {at_1.seen} of {at_1.n} videos with an annotated event have a sampled frame of it "
-        f"({found.event_source}). Anomalies that were called normal: {missed[0]} at 1 fps, {missed[1]} at 6 fps, of "
+        f"At 1 fps {at_1.n_visible} of {at_1.n} videos with an annotated event have a sampled frame of it "
+        f"({evidence.event_source}). Anomalies that were called normal: {missed[0]} at 1 fps, {missed[1]} at 6 fps, of "
         f"{len(anomalies)}. Of the {len(gained)} anomalies that only the 6-fps model names, the 1-fps model had "
         f"noticed {noticed} and named another class. Right by length of the events, 1 fps → 6 fps: {halves}."
     )
-    if at_1.seen < at_1.n:
+    if at_1.n_visible < at_1.n:
         return ("holds in part" if missed[1] < missed[0] else "not shown"), text
     return "not shown", text + " Whatever more frames gain here, it is not the sight of events that 1 fps misses."
 
 
 @claim("The comparison is one of frame rates, beyond these two trained models")
-def one_training_run(found: Evidence) -> tuple[Verdict, str]:
+def one_training_run(evidence: Evidence) -> tuple[Verdict, str]:
     text = (
         "Each fine-tuned setting is one model, trained once. The p-values speak of these models; another training seed "
         "gives another model, and that spread is in none of the numbers. Between 1 and 6 fps the frames, the number of "
@@ -301,27 +303,11 @@ def one_training_run(found: Evidence) -> tuple[Verdict, str]:
 
 
 @claim("Table 4 (animals) follows from the logs")
-def animals(found: Evidence) -> tuple[Verdict, str]:
+def animals(evidence: Evidence) -> tuple[Verdict, str]:
     text = "No prediction log of the animal experiments was found, so there is nothing to count again."
     return "cannot be checked", text
 
 
-FINDINGS = (
-    fine_tuned_columns,
-    zero_shot_columns,
-    same_clips,
-    above_baseline,
-    fine_tuning,
-    more_frames,
-    more_frames_zero_shot,
-    bias,
-    small_classes,
-    missed_events,
-    one_training_run,
-    animals,
-)
-
-
-def findings(found: Evidence) -> list[Finding]:
+def findings(evidence: Evidence) -> list[Finding]:
     """Every claim with its verdict, in the order of a reading."""
-    return [look(found) for look in FINDINGS]
+    return [judge(evidence) for judge in CLAIMS]

@@ -1,7 +1,7 @@
 """What a reading of the study rests on: its per-clip predictions and a temporal annotation, or the counts that ship.
 
-`evidence` gathers either into one object: which label each setting gave to each test video, how the matching rule moves
-the counts, and what sampling showed of the annotated events. Tables are made from it in `restudy`.
+`read_evidence` gathers either into one object: which label each setting gave to each test video, how the matching rule
+moves the counts, and what sampling showed of the annotated events. Tables are made from it in `recount`.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from llamavid_kit.evaluation.scoring import NO_LABEL, RULES
-from llamavid_kit.evaluation.visibility import ClipVisibility, Events, clip_curve, n_frames_shown
-from llamavid_kit.study import logs as prediction_logs
-from llamavid_kit.study import results as study_results
-from llamavid_kit.study.logs import Log
+from llamavid_kit.evaluation.scoring import NO_LABEL, RuleName
+from llamavid_kit.evaluation.visibility import Events, Visibility, clip_curve, n_frames_shown
+from llamavid_kit.study import results
+from llamavid_kit.study.logs import RULES, Log, answered_videos, common_videos, labels_of, pair_records, read_logs
 from llamavid_kit.study.results import SETTINGS, Setting
 from llamavid_kit.study.setup import STUDY_FPS
 
 SKIPPED = "skipped"
-CURVE_FPS = tuple(study_results.CLIPS_SEEN)
 SHIPPED = "the counts that ship with the kit"
 HALVES = ("half", "n", "first", "second", "shortest_s", "longest_s")
 
@@ -40,7 +38,7 @@ class Evidence:
     outcomes: pd.DataFrame
     by_rule: Mapping[str, Mapping[str, tuple[int, int, int, int]]]
     paired_by_rule: Mapping[tuple[str, str], Mapping[str, tuple[int, int, int]]]
-    curve: list[ClipVisibility]
+    curve: list[Visibility]
     halves: pd.DataFrame
     source: str
     event_source: str
@@ -59,7 +57,7 @@ class Evidence:
         return self.outcomes[(self.outcomes[list(settings)] != SKIPPED).all(axis=1)]
 
 
-def evidence(
+def read_evidence(
     predictions: str | Path | None = None, events: Events | None = None, *, event_source: str = "the events given"
 ) -> Evidence:
     """From a folder of predictions (`logs.read_logs`) and the videos' events, each where it is given.
@@ -69,45 +67,36 @@ def evidence(
     events: {video: [(start_s, end_s), …]}; `data_prep.ucf_crime.lists.events_of` reads UCF-Crime's own list.
     event_source: where they came from, in words.
     """
+    shipped_curve = [Visibility(fps, results.CLIPS_WITH_EVENT, seen) for fps, seen in results.CLIPS_SEEN.items()]
+    shipped_halves = pd.DataFrame(results.BY_EVENT_LENGTH, columns=HALVES)
     if predictions is None:
         if events is not None:
             raise ValueError(f"{event_source} without predictions: give the folder of prediction files, too")
-        counts = (study_results.BY_RULE, study_results.PAIRED_BY_RULE)
-        return Evidence(shipped_outcomes(), *counts, *_shipped_events(), SHIPPED, SHIPPED)
-    logs = prediction_logs.read_logs(predictions)
-    common = prediction_logs.common(logs)
-    by_rule = {key: {rule: _counts(rows, common, rule) for rule in RULES} for key, rows in logs.items()}
+        return Evidence(
+            outcomes=pd.read_csv(results.OUTCOMES, index_col="video"),
+            by_rule=results.BY_RULE,
+            paired_by_rule=results.PAIRED_BY_RULE,
+            curve=shipped_curve,
+            halves=shipped_halves,
+            source=SHIPPED,
+            event_source=SHIPPED,
+        )
+    logs = read_logs(predictions)
+    common = common_videos(logs)
     pairs: dict[tuple[str, str], dict[str, tuple[int, int, int]]] = {}
-    for row in prediction_logs.pair_records(logs):
+    for row in pair_records(logs):
         pairs.setdefault((row["a"], row["b"]), {})[row["rule"]] = (row["n_common"], row["only_a"], row["only_b"])
-    counts = (outcomes_of(logs), by_rule, pairs)
     absent = [f"{s.key}.csv" for s in SETTINGS if s.key not in logs]
-    source = f"the predictions of {len(logs)} settings" + (f" (no file {', '.join(absent)})" if absent else "")
-    if events is None:
-        return Evidence(*counts, *_shipped_events(), source, SHIPPED)
-    return Evidence(*counts, *_events(logs, events), source, event_source)
-
-
-def outcomes_of(logs: Mapping[str, Log], *, rule: str = "exact") -> pd.DataFrame:
-    """`Evidence.outcomes` of prediction files, indexed by video."""
-    first = next(iter(logs.values()))
-    table = pd.DataFrame({"truth": {v: row.truth for v, row in first.items()}})
-    for key, rows in logs.items():
-        given = prediction_logs.labels_given(rows, list(rows), rule)
-        table[key] = {
-            v: SKIPPED if rows[v].reply is None else label or NO_LABEL for v, label in zip(rows, given, strict=True)
-        }
-    return table.rename_axis("video")
-
-
-def shipped_outcomes() -> pd.DataFrame:
-    """The same from `study_results.JOINT`; videos have numbers instead of names."""
-    words = {code: label for label, code in study_results.CODES.items()}
-    rows = []
-    for truth, cells in study_results.JOINT.items():
-        for cell in cells.split():
-            rows += [(truth, *(words[c] for c in cell[:3]))] * int(cell[3:])
-    return pd.DataFrame(rows, columns=["truth", *study_results.LOGGED]).rename_axis("video")
+    curve, halves = (shipped_curve, shipped_halves) if events is None else _curve_and_halves(logs, events)
+    return Evidence(
+        outcomes=_outcomes(logs),
+        by_rule={key: {rule: _counts(rows, common, rule) for rule in RULES} for key, rows in logs.items()},
+        paired_by_rule=pairs,
+        curve=curve,
+        halves=halves,
+        source=f"the predictions of {len(logs)} settings" + (f" (no file {', '.join(absent)})" if absent else ""),
+        event_source=SHIPPED if events is None else event_source,
+    )
 
 
 def with_road(outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -118,18 +107,24 @@ def with_road(outcomes: pd.DataFrame) -> pd.DataFrame:
     return changed
 
 
-def _counts(rows: Log, common: list[str], rule: str) -> tuple[int, int, int, int]:
-    found = []
-    for videos in (prediction_logs.answered(rows), common):
-        given = prediction_logs.labels_given(rows, videos, rule)
-        found += [sum(x == rows[v].truth for x, v in zip(given, videos, strict=True)), given.count(None)]
-    return tuple(found)
+def _outcomes(logs: Mapping[str, Log]) -> pd.DataFrame:
+    """`Evidence.outcomes` of prediction files, replies matched exactly, indexed by video."""
+    first = next(iter(logs.values()))
+    table = pd.DataFrame({"truth": {v: row.truth for v, row in first.items()}})
+    for key, rows in logs.items():
+        labels = zip(rows, labels_of(rows, list(rows), "exact"), strict=True)
+        table[key] = {v: SKIPPED if rows[v].reply is None else label or NO_LABEL for v, label in labels}
+    return table.rename_axis("video")
 
 
-def _shipped_events() -> tuple[list[ClipVisibility], pd.DataFrame]:
-    n = study_results.CLIPS_WITH_EVENT
-    curve = [ClipVisibility(fps, n, seen) for fps, seen in study_results.CLIPS_SEEN.items()]
-    return curve, pd.DataFrame(study_results.BY_EVENT_LENGTH, columns=HALVES)
+def _counts(rows: Log, common: list[str], rule: RuleName) -> tuple[int, int, int, int]:
+    """Right and without label, of the answered videos, then of the common ones."""
+
+    def counts(videos: list[str]) -> tuple[int, int]:
+        labels = labels_of(rows, videos, rule)
+        return sum(x == rows[v].truth for x, v in zip(labels, videos, strict=True)), labels.count(None)
+
+    return *counts(answered_videos(rows)), *counts(common)
 
 
 def event_lengths(logs: Mapping[str, Log], events: Events) -> pd.DataFrame:
@@ -138,31 +133,31 @@ def event_lengths(logs: Mapping[str, Log], events: Events) -> pd.DataFrame:
     length_s: annotated seconds; sampled_*: frames inside its events that the study's own rule takes at 1 and 6 fps.
     Raises ValueError for videos that the annotation does not list, and where no video has an event.
     """
-    videos = prediction_logs.common(logs)
-    if missing := sorted(set(videos) - set(events)):
-        raise ValueError(f"the annotation does not list {len(missing)} of the videos, such as {missing[0]}")
+    videos = common_videos(logs)
+    if unlisted := sorted(set(videos) - set(events)):
+        raise ValueError(f"the annotation does not list {len(unlisted)} of the videos, such as {unlisted[0]}")
     rows, first = [], next(iter(logs.values()))
     for video in videos:
         if not events[video]:
             continue
         p = first[video]
         frames = [(round(a * p.fps), round(b * p.fps)) for a, b in events[video]]
-        shown = {
+        sampled = {
             f"sampled_{fps}": n_frames_shown(frames, n_frames=p.n_frames, video_fps=p.fps, fps=fps) for fps in STUDY_FPS
         }
         right = {key: log[video].reply == log[video].truth for key, log in logs.items()}
-        rows.append({"video": video, "length_s": sum(b - a for a, b in events[video]), **shown, **right})
+        rows.append({"video": video, "length_s": sum(b - a for a, b in events[video]), **sampled, **right})
     if not rows:
         raise ValueError("no video that all settings answered has an annotated event")
     return pd.DataFrame(rows).sort_values(["length_s", "video"], ignore_index=True)
 
 
-def _events(logs: Mapping[str, Log], events: Events) -> tuple[list[ClipVisibility], pd.DataFrame]:
+def _curve_and_halves(logs: Mapping[str, Log], events: Events) -> tuple[list[Visibility], pd.DataFrame]:
     lengths = event_lengths(logs, events)
     halves = []
     for name, rows in zip(("shorter", "longer"), np.array_split(np.arange(len(lengths)), 2), strict=True):
         part = lengths.iloc[rows]
         right = [int(part[k].sum()) if k in part else None for k in ("finetuned_fps1", "finetuned_fps6")]
         halves.append((name, len(part), *right, part["length_s"].min(), part["length_s"].max()))
-    curve = clip_curve({v: events[v] for v in lengths["video"]}, fps=CURVE_FPS)
+    curve = clip_curve({v: events[v] for v in lengths["video"]}, fps=tuple(results.CLIPS_SEEN))
     return curve, pd.DataFrame(halves, columns=HALVES)

@@ -2,7 +2,7 @@
 
 Columns: video, n_frames, video_fps, sampled_frames, truth, prediction; a row with an empty prediction is a video that
 was opened and skipped. `records` gives each log, rule and set of clips in one fixed layout, for files and for tests;
-what the numbers mean is left to `restudy`.
+what the numbers mean is left to `recount` and `claims`.
 """
 
 import csv
@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from llamavid_kit.evaluation.scoring import RULES, ArmTable, collapse, label_of, score
+from llamavid_kit.evaluation.scoring import ArmTable, RuleName, collapse, label_of, score
 from llamavid_kit.evaluation.statistics import compare_arms, wilson
 from llamavid_kit.files import csv_text
 from llamavid_kit.study.results import BY_KEY, COMPARISONS, TABLE_3_CLASSES
@@ -21,6 +21,7 @@ from llamavid_kit.study.setup import CRIME, NORMAL
 log = logging.getLogger(__name__)
 
 COLUMNS = ("video", "n_frames", "video_fps", "sampled_frames", "truth", "prediction")
+RULES: tuple[RuleName, ...] = get_args(RuleName)
 RULE_TEXT = {
     "exact": "prediction string equals one of the 11 labels",
     "normalised": "after strip of spaces/quotes/period and lower-casing",
@@ -30,6 +31,7 @@ RULE_TEXT = {
     "last_mention": "last label mentioned",
     "exact_plus_Road_prefix": "exact, and the one reply 'Road' counted as Road Accident (this is what Figure 5 does)",
 }
+"""Rule of `scoring.RULES` → what `restudy.json` says of it, in the words of the count that ours is checked against."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,28 @@ def read_log(path: Path) -> Log:
     rows: Log = {}
     with csv_text(path) as file:
         reader = csv.DictReader(file)
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: columns {sorted(missing)} are missing; it has {reader.fieldnames}")
+        if absent := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise ValueError(f"{path}: columns {sorted(absent)} are missing; it has {reader.fieldnames}")
         for row in reader:
-            found = _prediction(row, f"{path}, line {reader.line_num}")
-            if rows.setdefault(found.video, found) is not found:
-                raise ValueError(f"{path}, line {reader.line_num}: {found.video} was already listed; remove one")
+            prediction = _prediction(row, f"{path}, line {reader.line_num}")
+            if prediction.video in rows:
+                raise ValueError(f"{path}, line {reader.line_num}: {prediction.video} was already listed; remove one")
+            rows[prediction.video] = prediction
     if not rows:
         raise ValueError(f"{path} lists no predictions")
     return rows
 
 
-def _prediction(row: Mapping[str, str | None], where: str) -> Prediction:
-    if any(row[column] is None for column in COLUMNS) or None in row:
+def _prediction(row: Mapping[str, str], where: str) -> Prediction:
+    if None in row.values() or None in row:
         raise ValueError(f"{where}: {len([v for v in row.values() if v])} fields; expected {', '.join(COLUMNS)}")
     try:
         n_frames, fps, sampled = int(row["n_frames"]), float(row["video_fps"]), int(row["sampled_frames"])
     except ValueError:
         n_frames, fps, sampled = 0, 0.0, 0
     if not (0 < sampled <= n_frames and 0 < fps < 1000):
-        shown = ", ".join(f"{column}={row[column]!r}" for column in COLUMNS[1:4])
-        raise ValueError(f"{where}: {shown}; expected 0 < sampled_frames <= n_frames, and frames a second")
+        values = ", ".join(f"{column}={row[column]!r}" for column in COLUMNS[1:4])
+        raise ValueError(f"{where}: {values}; expected 0 < sampled_frames <= n_frames, and frames a second")
     if row["truth"] not in CRIME.labels:
         raise ValueError(f"{where}: truth {row['truth']!r}; expected one of {', '.join(CRIME.labels)}")
     if not row["video"].strip():
@@ -81,25 +84,25 @@ def _prediction(row: Mapping[str, str | None], where: str) -> Prediction:
 
 
 def read_logs(folder: str | Path) -> dict[str, Log]:
-    """{setting: log} of the files in `folder` that are named as `study_results.SETTINGS`, in that order.
+    """{setting: log} of the files in `folder` that are named by the keys of `results.SETTINGS`, in that order.
 
-    Files of other names are left alone, and said so in the log. Raises FileNotFoundError where none is there, and
-    ValueError where two logs disagree about which videos there are or what is true of them.
+    Files of other names are left alone, and the logging says so. Raises FileNotFoundError for no folder and for one
+    without such a file, and ValueError where two logs disagree about which videos there are or what is true of them.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; expected the one with the study's prediction files (CSV)")
-    found = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
-    if not found:
+    paths = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
+    if not paths:
         names = ", ".join(f"{key}.csv" for key in BY_KEY)
         raise FileNotFoundError(
             f"{folder} holds none of {names}; each has the columns {', '.join(COLUMNS)}. Without a folder of "
             "predictions the counts that ship with the kit are read"
         )
     for path in sorted(folder.glob("*.csv")):
-        if path not in found.values():
+        if path not in paths.values():
             log.warning("%s is not read: no setting of the study has this name", path)
-    logs = {key: read_log(path) for key, path in found.items()}
+    logs = {key: read_log(path) for key, path in paths.items()}
     first, *others = logs
     for other in others:
         a, b = ({v: (p.truth, p.n_frames, p.fps) for v, p in logs[key].items()} for key in (first, other))
@@ -112,18 +115,18 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     return logs
 
 
-def answered(rows: Log) -> list[str]:
+def answered_videos(rows: Log) -> list[str]:
     """Videos that were not skipped, in the order of the file."""
     return [video for video, row in rows.items() if row.reply is not None]
 
 
-def common(logs: Mapping[str, Log]) -> list[str]:
+def common_videos(logs: Mapping[str, Log]) -> list[str]:
     """Videos that every log answered, in the first log's order."""
     first, *others = logs.values()
-    return [v for v in answered(first) if all(rows[v].reply is not None for rows in others)]
+    return [v for v in answered_videos(first) if all(rows[v].reply is not None for rows in others)]
 
 
-def labels_given(rows: Log, videos: Sequence[str], rule: str) -> list[str | None]:
+def labels_of(rows: Log, videos: Sequence[str], rule: RuleName) -> list[str | None]:
     """What the replies name under a rule of `scoring.RULES`; a skipped video names nothing."""
     return [label_of(rows[v].reply or "", CRIME.labels, rule=rule) for v in videos]
 
@@ -134,21 +137,20 @@ def records(logs: Mapping[str, Log]) -> dict[str, Any]:
     results → setting → rule → "all_predicted" (what it answered), "common_N" (what all logs answered),
     "all_N_opened_skips_counted_wrong"; paired: fine-tuned 1 against 6 fps and zero-shot against fine-tuned at 1 fps.
     """
-    results: dict[str, Any] = {}
-    shared = common(logs)
+    common = common_videos(logs)
+    results: dict[str, dict[str, Any]] = {}
     for setting, rows in logs.items():
+        sets = {
+            "all_predicted": answered_videos(rows),
+            f"common_{len(common)}": common,
+            f"all_{len(rows)}_opened_skips_counted_wrong": list(rows),
+        }
         results[setting] = {"log": BY_KEY[setting].log}
         for rule in RULES:
-            sets = {
-                "all_predicted": answered(rows),
-                f"common_{len(shared)}": shared,
-                f"all_{len(rows)}_opened_skips_counted_wrong": list(rows),
-            }
             results[setting][rule] = {name: _record(rows, videos, rule) for name, videos in sets.items() if videos}
-    columns = [*TABLE_3_CLASSES, "<no label>"]
     return {
         "labels_rows": list(TABLE_3_CLASSES),
-        "labels_columns": columns,
+        "labels_columns": [*TABLE_3_CLASSES, "<no label>"],
         "rules": RULE_TEXT,
         "results": results,
         "paired": pair_records(logs),
@@ -161,29 +163,20 @@ def pair_records(logs: Mapping[str, Log]) -> list[dict[str, Any]]:
     return [pair for pair in pairs if pair]
 
 
-def _record(rows: Log, videos: Sequence[str], rule: str) -> dict[str, Any]:
-    truths, answers = [rows[v].truth for v in videos], labels_given(rows, videos, rule)
+def _record(rows: Log, videos: Sequence[str], rule: RuleName) -> dict[str, Any]:
+    """One arm on one set of clips; with skipped videos among them, only what counts them as wrong."""
+    truths, answers = [rows[v].truth for v in videos], labels_of(rows, videos, rule)
     table = score(truths, answers, labels=TABLE_3_CLASSES)
+    if any(rows[v].reply is None for v in videos):
+        return {"n": table.n, "correct": table.correct, "accuracy": table.accuracy}
     binary = score(collapse(truths, keep=NORMAL), collapse(answers, keep=NORMAL), labels=("Anomaly", NORMAL))
-    if all(rows[v].reply is not None for v in videos):
-        return table_record(table, binary)
-    return {"n": table.n, "correct": table.correct, "accuracy": table.accuracy}
-
-
-def table_record(table: ArmTable, binary: ArmTable) -> dict[str, Any]:
-    """One arm on one set of clips, JSON values."""
+    numbers = table.to_dict()
+    names = ("n", "correct", "accuracy", "wilson95", "no_label", "balanced_accuracy", "macro_f1")
     anomalies = [c for name, c in table.per_class.items() if name != NORMAL]
     n, correct = sum(c.n for c in anomalies), sum(c.correct for c in anomalies)
-    (aa, an, *a_none), (na, nn, *n_none) = binary.confusion
-    width = len(table.labels) + 1
+    measures = ("correct", "predicted", "recall", "precision", "f1")
     return {
-        "n": table.n,
-        "correct": table.correct,
-        "accuracy": table.accuracy,
-        "wilson95": list(table.wilson95),
-        "no_label": table.no_label,
-        "balanced_accuracy": table.balanced_accuracy,
-        "macro_f1": table.macro_f1,
+        **{name: numbers[name] for name in names},
         "anomaly_only": {"n": n, "correct": correct, "accuracy": correct / n if n else None},
         "majority_class": table.baseline.label,
         "majority_correct": table.baseline.correct,
@@ -192,23 +185,18 @@ def table_record(table: ArmTable, binary: ArmTable) -> dict[str, Any]:
         "per_class": {
             name: {
                 "support": c.n,
-                "correct": c.correct,
-                "predicted": c.predicted,
-                "recall": c.recall,
-                "precision": c.precision,
-                "f1": c.f1,
+                **{measure: getattr(c, measure) for measure in measures},
                 "recall_wilson95": list(c.wilson95),
             }
             for name, c in table.per_class.items()
         },
-        "confusion_matrix": [[*row, *[0] * (width - len(row))] for row in table.confusion],
+        "confusion_matrix": _confusion(table),
         "binary": {
-            "anomaly_as_anomaly": aa,
-            "anomaly_as_normal": an,
-            "anomaly_no_label": sum(a_none),
-            "normal_as_anomaly": na,
-            "normal_as_normal": nn,
-            "normal_no_label": sum(n_none),
+            **{
+                f"{truth}_{answer}": n_clips
+                for truth, row in zip(("anomaly", "normal"), _confusion(binary), strict=True)
+                for answer, n_clips in zip(("as_anomaly", "as_normal", "no_label"), row, strict=True)
+            },
             "accuracy": binary.accuracy,
             "balanced_accuracy": binary.balanced_accuracy,
             "accuracy_wilson95": list(wilson(binary.correct, binary.n)),
@@ -216,15 +204,19 @@ def table_record(table: ArmTable, binary: ArmTable) -> dict[str, Any]:
     }
 
 
-def _pair_record(logs: Mapping[str, Log], a: str, b: str, rule: str) -> dict[str, Any] | None:
+def _confusion(table: ArmTable) -> list[list[int]]:
+    """The confusion matrix with a last column for replies without a label, even where there are none."""
+    return [[*row, *[0] * (len(table.labels) + 1 - len(row))] for row in table.confusion]
+
+
+def _pair_record(logs: Mapping[str, Log], a: str, b: str, rule: RuleName) -> dict[str, Any] | None:
     """Two arms on the clips that both answered; None where there are none."""
-    both = common({key: logs[key] for key in (a, b)})
-    if not both:
+    videos = common_videos({key: logs[key] for key in (a, b)})
+    if not videos:
         return None
-    given = {key: labels_given(logs[key], both, rule) for key in (a, b)}
-    right = [{v: x == logs[key][v].truth for v, x in zip(both, given[key], strict=True)} for key in (a, b)]
+    labels = {key: labels_of(logs[key], videos, rule) for key in (a, b)}
+    right = [{v: x == logs[key][v].truth for v, x in zip(videos, labels[key], strict=True)} for key in (a, b)]
     pair = compare_arms(*right, names=(a, b))
-    same = sum(logs[a][v].reply == logs[b][v].reply for v in both)
     return {
         "a": a,
         "b": b,
@@ -237,5 +229,5 @@ def _pair_record(logs: Mapping[str, Log], a: str, b: str, rule: str) -> dict[str
         "acc_a": (pair.both + len(pair.only_a)) / pair.n,
         "acc_b": (pair.both + len(pair.only_b)) / pair.n,
         "mcnemar_exact_p": pair.p,
-        "identical_prediction_strings": same,
+        "identical_prediction_strings": sum(logs[a][v].reply == logs[b][v].reply for v in videos),
     }

@@ -5,69 +5,71 @@ rule and set of clips), tables as CSV and figures as PNG. The predictions are re
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from llamavid_kit.evaluation.resampling import Estimate
 from llamavid_kit.evaluation.visibility import Events
-from llamavid_kit.study import figures as restudy_figures
-from llamavid_kit.study import logs as prediction_logs
-from llamavid_kit.study import recount as restudy
+from llamavid_kit.study import recount
 from llamavid_kit.study.claims import Finding, findings
-from llamavid_kit.study.evidence import Evidence, evidence
+from llamavid_kit.study.evidence import Evidence, read_evidence
+from llamavid_kit.study.figures import figures
+from llamavid_kit.study.logs import read_logs, records
 from llamavid_kit.study.results import BY_KEY, COMPARISONS, SOURCE
 
 WIDTH = 200  # columns of the terminal that tables may take
+FINE_TUNED = ("finetuned_fps1", "finetuned_fps6")
 
 
-def closing_lines(found: Evidence) -> list[str]:
+def closing_lines(evidence: Evidence) -> list[str]:
     """A line per comparison of the study: settings, k/n, percent, McNemar p; or which log there is not."""
-    table, lines = restudy.comparisons(found), []
-    known = {(r.key_a, r.key_b): r for r in table.itertuples()}
+    share, lines = recount.share_text, []
+    rows = {(r.key_a, r.key_b): r for r in recount.comparisons(evidence).itertuples()}
     for a, b in COMPARISONS:
-        if row := known.get((a, b)):
+        if row := rows.get((a, b)):
             lines.append(
-                f"{row.a} against {row.b}: {row.correct_a}/{row.n} = {row.correct_a / row.n:.1%} against "
-                f"{row.correct_b}/{row.n} = {row.correct_b / row.n:.1%}; only first right {row.only_a}, only second "
-                f"{row.only_b}; McNemar p = {row.p:.2g}, Holm {row.p_holm:.2g}"
+                f"{row.a} against {row.b}: {share(row.correct_a, row.n)} against {share(row.correct_b, row.n)}; only "
+                f"first right {row.only_a}, only second {row.only_b}; McNemar p = {row.p:.2g}, Holm {row.p_holm:.2g}"
             )
         else:
-            missing = [BY_KEY[k].name for k in (a, b) if BY_KEY[k] not in found.logged]
-            why = f"no log of {' and '.join(missing)}" if missing else "no video that both answered"
+            unlogged = [BY_KEY[k].name for k in (a, b) if BY_KEY[k] not in evidence.logged]
+            why = f"no log of {' and '.join(unlogged)}" if unlogged else "no video that both answered"
             lines.append(f"{BY_KEY[a].name} against {BY_KEY[b].name}: {why}")
     return lines
 
 
-def tables(found: Evidence) -> dict[str, pd.DataFrame]:
+def tables(evidence: Evidence) -> dict[str, pd.DataFrame]:
     """Title → table for reading."""
-    shown = {
-        "Table 2, published and counted": restudy.table_2(found),
-        f"Table 3, published · counted on the {len(found.common)} common videos": restudy.table_3(found),
+    by_title = {
+        "Table 2, published and counted": recount.table_2(evidence),
+        f"Table 3, published · counted on the {len(evidence.common)} common videos": recount.table_3(evidence),
     }
-    for a, b in COMPARISONS[1:2]:
-        if {a, b} <= set(found.outcomes):
-            shown["Videos that only one of the fine-tuned models got right"] = restudy.discordant(found, a, b)
-    return shown
+    if set(FINE_TUNED) <= set(evidence.outcomes):
+        title = "Videos that only one of the fine-tuned models got right"
+        by_title[title] = recount.discordant(evidence, *FINE_TUNED)
+    return by_title
 
 
-def text(found: Evidence, judged: list[Finding]) -> str:
+def text(evidence: Evidence, claims: list[Finding]) -> str:
     """The whole reading as plain text."""
-    parts = [f"The study, counted again, from {found.source}; events from {found.event_source}. {SOURCE}"]
-    for title, table in tables(found).items():
+    parts = [f"The study, counted again, from {evidence.source}; events from {evidence.event_source}. {SOURCE}"]
+    for title, table in tables(evidence).items():
         parts.append(f"{title}\n{table.to_string(index=False, line_width=WIDTH)}")
-    parts += [f"[{f.verdict}] {f.claim}.\n  {f.text}" for f in judged]
-    return "\n\n".join([*parts, "\n".join(closing_lines(found))])
+    parts += [f"[{f.verdict}] {f.claim}.\n  {f.text}" for f in claims]
+    return "\n\n".join([*parts, "\n".join(closing_lines(evidence))])
 
 
-def markdown(found: Evidence, judged: list[Finding], names: list[str]) -> str:
-    """The same with its figures."""
-    parts = ["# The study, counted again", f"From {found.source}; events from {found.event_source}. Source: {SOURCE}"]
-    for title, table in tables(found).items():
+def markdown(evidence: Evidence, claims: list[Finding], names: Iterable[str]) -> str:
+    """The same with its figures, by their file names."""
+    parts = ["# The study, counted again"]
+    parts.append(f"From {evidence.source}; events from {evidence.event_source}. Source: {SOURCE}")
+    for title, table in tables(evidence).items():
         parts += [f"## {title}", _markdown_table(table)]
-    parts += ["## Claim by claim", *(f"- **{f.claim}: {f.verdict}.** {f.text}" for f in judged)]
+    parts += ["## Claim by claim", *(f"- **{f.claim}: {f.verdict}.** {f.text}" for f in claims)]
     parts += ["## Figures", *(f"![{name}](figures/{name}.png)" for name in names)]
-    return "\n\n".join([*parts, "## Comparisons", *(f"- {line}" for line in closing_lines(found))]) + "\n"
+    return "\n\n".join([*parts, "## Comparisons", *(f"- {line}" for line in closing_lines(evidence))]) + "\n"
 
 
 def _markdown_table(table: pd.DataFrame) -> str:
@@ -96,25 +98,21 @@ def run(
     event_source: str = "",
     out: str | Path | None = None,
 ) -> str:
-    """Reads, writes to `out` where it is given, and returns the text. Errors as `evidence.evidence`."""
-    found = evidence(predictions, events, event_source=event_source)
-    judged = findings(found)
+    """Reads, writes to `out` where it is given, and returns the text. Errors as `evidence.read_evidence`."""
+    evidence = read_evidence(predictions, events, event_source=event_source)
+    claims = findings(evidence)
     if out is not None:
         out = Path(out)
         for folder in ("figures", "tables"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        figures = restudy_figures.figures(found)
-        for name, figure in figures.items():
+        drawings = figures(evidence)
+        for name, figure in drawings.items():
             figure.savefig(out / "figures" / f"{name}.png", bbox_inches="tight")
-        for name, table in (
-            ("accuracies", restudy.accuracies(found)),
-            ("per_class", restudy.per_class(found)),
-            ("comparisons", restudy.comparisons(found)),
-            ("events", found.halves),
-        ):
-            _flat(table).to_csv(out / "tables" / f"{name}.csv", index=False)
-        (out / "restudy.md").write_text(markdown(found, judged, list(figures)), encoding="utf-8")
+        for table in (recount.accuracies, recount.per_class, recount.comparisons):
+            _flat(table(evidence)).to_csv(out / "tables" / f"{table.__name__}.csv", index=False)
+        evidence.halves.to_csv(out / "tables" / "events.csv", index=False)
+        (out / "restudy.md").write_text(markdown(evidence, claims, drawings), encoding="utf-8")
         if predictions is not None:
-            records = prediction_logs.records(prediction_logs.read_logs(predictions))
-            (out / "restudy.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    return text(found, judged)
+            counts = json.dumps(records(read_logs(predictions)), indent=1)
+            (out / "restudy.json").write_text(counts + "\n", encoding="utf-8")
+    return text(evidence, claims)

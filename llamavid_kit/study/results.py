@@ -2,12 +2,13 @@
 
 The study is the blog post "Seeking the limitations of LLaMA-VID" by A. Tragoudaras, E. G. Lionis, O. Neut, T. Aslanidis
 and V. Karlis (github.com/taslanidis/LLama-VID), which asked LLaMA-VID about surveillance videos and animals at 1 and 6
-frames a second. `PUBLISHED` sources are its Tables 2 to 4; the counts were made from the replies in its evaluation logs
-(`LOGS` names them), which are not part of this kit: `restudy` counts them again where a reader has them. Counts keep no
-video's name and no reply's text.
+frames a second. What was published stands in its Tables 2 to 4; the counts were made from the replies in its evaluation
+logs (`Setting.log` names them), which are not part of this kit: `recount` counts them again where a reader has them.
+Neither the counts nor `outcomes.csv` beside this file keep a video's name or a reply's text.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from llamavid_kit.study.setup import CRIME
 
@@ -16,50 +17,33 @@ SOURCE = "https://github.com/taslanidis/LLama-VID/blob/main/blogpost.md"
 
 @dataclass(frozen=True)
 class Setting:
-    """One column of Tables 2 and 3. key: the name of its file of predictions; log: the study's job, None: none found.
+    """One column of Tables 2 and 3. log: the study's job, None where no log was found.
 
     published: accuracy in percent (Table 2); classes: per-class accuracy in percent, in the order of TABLE_3_CLASSES
     """
 
-    key: str
-    name: str
     fine_tuned: bool
     fps: int
     log: str | None
     published: float
     classes: tuple[int, ...]
 
+    @property
+    def key(self) -> str:
+        """What its file of predictions is called."""
+        return f"{'finetuned' if self.fine_tuned else 'zero_shot'}_fps{self.fps}"
+
+    @property
+    def name(self) -> str:
+        return f"{'fine-tuned' if self.fine_tuned else 'zero-shot'}, {self.fps} fps"
+
 
 TABLE_3_CLASSES = tuple(sorted(CRIME.labels))
 SETTINGS = (
-    Setting(
-        "zero_shot_fps1",
-        "zero-shot, 1 fps",
-        False,
-        1,
-        "crime-activity-preds-6391574",
-        57.5,
-        (50, 0, 43, 0, 10, 14, 25, 73, 91, 20, 0),
-    ),
-    Setting("zero_shot_fps6", "zero-shot, 6 fps", False, 6, None, 57.9, (50, 0, 43, 0, 10, 14, 25, 74, 91, 20, 0)),
-    Setting(
-        "finetuned_fps1",
-        "fine-tuned, 1 fps",
-        True,
-        1,
-        "crime-ft-fps1-activity-preds-6364933",
-        62.0,
-        (0, 0, 33, 50, 60, 40, 0, 79, 83, 60, 0),
-    ),
-    Setting(
-        "finetuned_fps6",
-        "fine-tuned, 6 fps",
-        True,
-        6,
-        "crime-ft-fps6-activity-preds-6382022",
-        65.3,
-        (0, 0, 56, 100, 80, 35, 20, 80, 87, 60, 0),
-    ),
+    Setting(False, 1, "crime-activity-preds-6391574", 57.5, (50, 0, 43, 0, 10, 14, 25, 73, 91, 20, 0)),
+    Setting(False, 6, None, 57.9, (50, 0, 43, 0, 10, 14, 25, 74, 91, 20, 0)),
+    Setting(True, 1, "crime-ft-fps1-activity-preds-6364933", 62.0, (0, 0, 33, 50, 60, 40, 0, 79, 83, 60, 0)),
+    Setting(True, 6, "crime-ft-fps6-activity-preds-6382022", 65.3, (0, 0, 56, 100, 80, 35, 20, 80, 87, 60, 0)),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 LOGGED = tuple(setting.key for setting in SETTINGS if setting.log)
@@ -82,47 +66,17 @@ TABLE_4_ANIMALS = {
 ZERO_SHOT_FPS6_REPORTED = ((103, 242), (95, 242))
 """Exact label matches of two identical zero-shot runs at 6 fps (temperature 0.2, no seed; 122 of 242 replies equal).
 
-Reported by an earlier reading of the study's files; not among the logs that `restudy` reads, so not counted again.
+Reported by an earlier reading of the study's files; not among the logs that `read_logs` reads, so not counted again.
 """
 
 SAMPLED_FRAMES = {"most answered": 1798, "fewest skipped": 1806}
 """Over the three logs: the study skipped videos with more than 1,800 sampled frames."""
 
-CODES = {
-    "Abuse": "A",
-    "Arrest": "R",
-    "Arson": "S",
-    "Assault": "T",
-    "Burglary": "B",
-    "Explosion": "E",
-    "Fighting": "F",
-    "Robbery": "Y",
-    "Road Accident": "C",
-    "Shooting": "H",
-    "Normal Video": "N",
-    "no label": "-",
-    "skipped": ".",
-}
-JOINT = {
-    "Abuse": "ACN1 NSB1",
-    "Arrest": "-BB1 ASY1 AY.1 CCC1 NYY1",
-    "Arson": "ASS3 -BS1 -CC1 -ES1 -TT1 ABB1 NBB1",
-    "Assault": "-Y.1 AFT1 ATT1",
-    "Burglary": "-BB2 ABB2 NBB2 -S.1 ASB1 AY.1 NB.1 NYB1 NYT1 NYY1",
-    "Explosion": "-EE3 AEE2 CCC2 EEE2 -CT1 -SS1 ABB1 AET1 AS.1 ASS1 ATS1 NBB1 NNN1 NTT1 NYB1 NYN1",
-    "Fighting": "-TT1 -YF1 ABY1 AET1 ATT1",
-    "Normal Video": (
-        "NNN70 -NN18 CCC12 CNN10 ANN9 NN.4 -YY3 -CC2 ...2 ACC2 AN.2 AYY2 CCN2 NYY2 -CN1 -N.1 -S-1 ACN1 ANY1 NBB1 NEN1 "
-        "NNA1 NNC1 NY.1"
-    ),
-    "Road Accident": "CCC18 AST1 CNC1 CNN1 CTT1 SCC1",
-    "Robbery": "AYY2 -YY1 CCC1 NNN1",
-    "Shooting": "AYY4 ATT3 -CC2 ASS2 AYT2 CCC2 -SB1 -T.1 ABY1 CCT1 NBB1 NNN1 NYB1 NYY1",
-}
-"""True class → how many videos got which three labels, in the order of LOGGED, replies matched exactly (`CODES`).
+OUTCOMES = Path(__file__).with_name("outcomes.csv")
+"""A row a test video: its number, its true class, and the label that each logged setting gave, replies matched exactly.
 
-"ASS3" under Arson: three videos that were called Abuse, Arson and Arson. A skipped video was never answered. The only
-reply without a label among the fine-tuned is "Road", which the study's Figure 5 counts as Road Accident.
+"no label" is a reply that equals none; a skipped video was never answered. The only reply without a label among the
+fine-tuned is "Road", which the study's Figure 5 counts as Road Accident.
 """
 
 _SHORT = ("exact", "normalised", "unique_mention", "first_mention", "last_mention")
@@ -157,7 +111,7 @@ CLIPS_SEEN = {1 / 60: 13, 1 / 30: 33, 0.1: 70, 0.2: 87, 0.5: 100, 1: 102, 2: 102
 """Frames a second → of the 102 common videos with an event, those with a sampled frame of one (30 frames a second).
 
 `visibility.clip_curve` of the authors' test annotation of UCF-Crime. At 1 fps none is missed; nor is any of the 140
-videos with an event, or of their 156 events (`study.UCF_CRIME_EVENTS`).
+videos with an event, or of their 156 events (`setup.UCF_CRIME_EVENTS`).
 """
 CLIPS_WITH_EVENT = 102
 BY_EVENT_LENGTH = (("shorter", 51, 24, 24, 1.0, 8.0), ("longer", 51, 16, 22, 9.0, 230.4))

@@ -62,7 +62,7 @@ STUDY_FPS = (1, 6)
 UCF_CRIME_EVENTS = {"n": 156, "shortest_s": 1.0, "median_s": 8.0, "seen": {1: 156, 2: 156, 3: 156, 6: 156}}
 """What the authors' test annotation of UCF-Crime holds (290 videos), and how many events have a frame at each fps.
 
-`statistics.visibility_curve` of the list at 30 frames a second: at 1 fps no event is missed, so missed events cannot
+`visibility.visibility_curve` of the list at 30 frames a second: at 1 fps no event is missed, so missed events cannot
 explain the study's difference between 1 and 6 fps. The toy world's much shorter events are another matter.
 """
 

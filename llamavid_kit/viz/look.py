@@ -9,9 +9,11 @@ from functools import wraps
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
 OTHERS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
@@ -48,3 +50,9 @@ def house_axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes
         return ax.figure, ax
     fig, ax = plt.subplots(figsize=size)
     return fig, ax
+
+
+def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """(2, n) distances from each of n values to the ends of its interval, as matplotlib's error bars take them."""
+    value, low, high = map(np.atleast_1d, (value, low, high))
+    return np.clip([value - low, high - value], 0, None)

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, house_axes, house_figure
+from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, house_axes, house_figure, whiskers
 from llamavid_kit.viz.overlay import attention_grid as attention_grid
 from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
 from llamavid_kit.viz.overlay import attention_top as attention_top
@@ -33,10 +33,6 @@ def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
     return {row.arm: shades[bool(row.fine_tuned)][rates.index(row.fps)] for row in arms.itertuples()}
 
 
-def _whiskers(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.clip(np.stack([values - low, high - values]), 0, None)
-
-
 @house_figure
 def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Share of events that hold at least one sampled frame against fps, one line a set, Wilson 95% whiskers.
@@ -47,7 +43,7 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
     for i, (name, rows) in enumerate(table.groupby("set", sort=False)):
         rows, colour = rows.sort_values("fps"), (VERMILION, BLUE, GREEN, GREY)[i % 4]
         share = (rows["seen"] / rows["n"]).to_numpy()
-        bars = _whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
+        bars = whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
         ax.errorbar(
             rows["fps"],
             share,
@@ -135,7 +131,7 @@ def _forest(
     colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
-        spread = _whiskers(*np.array([[value], [row.low], [row.high]]))
+        spread = whiskers(value, row.low, row.high)
         ax.errorbar(value, y, xerr=spread, fmt="o", ms=10, lw=3, capsize=5, color=colours[row.arm], clip_on=False)
         ax.annotate(note, (max(row.high, value), y), xytext=(8, 0), fontsize=12, bbox=paper, **beside)
     if line:
@@ -218,7 +214,7 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
     for i, arm in enumerate(arms):
         rows = table[table["arm"] == arm].set_index("class").loc[classes]
         value = (rows["correct"] / rows["n"]).to_numpy()
-        bars = _whiskers(value, rows["low"].to_numpy(), rows["high"].to_numpy())
+        bars = whiskers(value, rows["low"].to_numpy(), rows["high"].to_numpy())
         ax.bar(
             np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width,
             value,
@@ -269,7 +265,7 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
     ax.axvline(0, color=GREY, lw=1.5)
     for y, row in enumerate(paired.itertuples()):
         sure = row.p_holm < 0.05
-        spread = _whiskers(*np.array([[row.difference], [row.low], [row.high]])) * 100
+        spread = whiskers(row.difference, row.low, row.high) * 100
         ax.errorbar(
             row.difference * 100,
             y,
@@ -316,7 +312,7 @@ def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
         for i, (arm, rows) in enumerate(table[table["rule"] == rule].groupby("arm", sort=False)):
             rows = rows.sort_values("said")
             share = (rows["correct"] / rows["n"]).to_numpy()
-            bars = _whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
+            bars = whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
             ax.errorbar(
                 rows["said"],
                 share,

@@ -10,7 +10,7 @@ from llamavid_kit.evaluation.scoring import RULES
 from llamavid_kit.evaluation.statistics import compare_arms
 from llamavid_kit.study import results as published
 from llamavid_kit.study.claims import findings
-from llamavid_kit.study.evidence import event_lengths, evidence
+from llamavid_kit.study.evidence import event_lengths, read_evidence
 from llamavid_kit.study.logs import read_logs, records
 from llamavid_kit.study.report import closing_lines
 
@@ -118,8 +118,8 @@ def test_the_shipped_counts_are_the_files_counts(real):
     """All that a reading rests on: joint labels, counts by rule, pairs, and what sampling shows of the events."""
     annotation = real / "ucf_crime" / "Temporal_Anomaly_Annotation_for_Testing_Videos.txt"
     files, shipped = (
-        evidence(real / "crime_predictions", events_of(annotation), event_source=annotation.name),
-        evidence(),
+        read_evidence(real / "crime_predictions", events_of(annotation), event_source=annotation.name),
+        read_evidence(),
     )
     cells = [x.outcomes.value_counts().sort_index() for x in (files, shipped)]
     assert cells[0].equals(cells[1]) and len(cells[0]) == 96 and cells[0].sum() == 259
@@ -136,4 +136,4 @@ def test_every_event_has_a_frame_at_one_fps_by_the_studys_own_rule(real, logs):
     lengths = event_lengths(logs, events)
     assert len(lengths) == 102 and lengths["sampled_1"].min() >= 1 and lengths["sampled_6"].min() >= 6
     assert (lengths["sampled_6"] >= lengths["sampled_1"]).all()
-    assert visibility.clip_curve(events, fps=[1])[0].seen == 140
+    assert visibility.clip_curve(events, fps=[1])[0].n_visible == 140
