@@ -2,7 +2,7 @@
 
 Input: messages as the original's JSON stores them, `{"from": "human" | "gpt", "value": text}`. Output: `TrainingText`.
 Where the image stands, in which turns it is shown again and what the text decoder is asked are decided here; wording,
-ids and label mask are `prompt.py`, batches `finetune.py`.
+ids and label mask are `prompt`'s, batches `training.dataset`'s.
 """
 
 import random
@@ -36,27 +36,23 @@ def training_text(
     *,
     rng: random.Random,
     move_image: bool = True,
-    image_marks: bool = False,
-    give_up_silently: bool = False,
 ) -> TrainingText:
     """A conversation → `TrainingText` under the template `name` (`preprocess` of the original `train.py`).
 
     Args:
         rng: decides the side of the images that are added, one `randint(0, 1)` each; only "imgsp_v1" adds any.
         move_image: put the image at the head of its turn first, see `image_first`.
-        image_marks: with `<im_start>` and `<im_end>` around it (`mm_use_im_start_end` of the original).
-        give_up_silently: see `prompt.supervised`.
 
-    Nothing is cut to the model's length here: `finetune.collate_text` cuts. (The original cuts conversations without
+    Nothing is cut to the model's length here: `dataset.collate_text` cuts. (The original cuts conversations without
     image here and the others there, to the same tokens.) Raises ValueError where speakers do not alternate or an
     answer cannot be supervised.
     """
-    values = [(m["from"], image_first(m["value"], marks=image_marks) if move_image else m["value"]) for m in messages]
+    values = [(m["from"], image_first(m["value"]) if move_image else m["value"]) for m in messages]
     turns = turns_of(values)
     questions = tuple(question_of(human) for human, _ in turns)
     if template(name).image_each_turn:
         turns = image_in_each_turn(turns, rng)
-    ids, labels = supervised(tokenizer, name, turns, give_up_silently=give_up_silently)
+    ids, labels = supervised(tokenizer, name, turns)
     return TrainingText(ids, labels, questions)
 
 
@@ -92,10 +88,10 @@ def image_in_each_turn(turns: Sequence[tuple[str, str]], rng: random.Random) -> 
 
     Frame tokens depend on the question, so each question brings its own (`preprocess_imgsp_v1` of the original).
     """
-    shown, seen = [], False
+    with_image, begun = [], False
     for question, answer in turns:
-        seen = seen or IMAGE in question
-        if seen and IMAGE not in question:
+        begun = begun or IMAGE in question
+        if begun and IMAGE not in question:
             question = f"{question}\n{IMAGE}" if rng.randint(0, 1) else f"{IMAGE}\n{question}"
-        shown.append((question, answer))
-    return shown
+        with_image.append((question, answer))
+    return with_image

@@ -1,10 +1,11 @@
 """From a question to token ids: conversation templates, image slots and the label mask.
 
 Input: turns of text in which `<image>` marks where the frame tokens go. Output: ids in which each `<image>` is one
-`IMAGE_SLOT`, and labels that keep only the answers. What fills a slot is `model.py`; the tokenizers are
-`tokenizers.py`; how a recorded conversation becomes turns is `conversation.py`.
+`IMAGE_SLOT`, and labels that keep only the answers. What fills a slot is `model.llama_vid`; the tokenizers are
+`model.tokenizers`; how a recorded conversation becomes turns is `conversation`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 IMAGE = "<image>"
@@ -12,12 +13,14 @@ IMAGE_START, IMAGE_END = "<im_start>", "<im_end>"  # around it in checkpoints wi
 IMAGE_SLOT = -200  # IMAGE_TOKEN_INDEX of the original: never a vocabulary id
 IGNORE = -100  # label of a token that is not supervised
 
+Turns = Sequence[tuple[str, str | None]]  # (question, answer); an answer of None stays open for the model
+
 
 @dataclass(frozen=True)
 class Template:
     """How turns become one string (`Conversation` of the original, separator style TWO).
 
-    image_each_turn: training shows the image in every turn after the first that has it (`conversation.py`).
+    image_each_turn: training shows the image in every turn after the first that has it (see `conversation`).
     """
 
     system: str
@@ -28,8 +31,8 @@ class Template:
     image_mark: str = IMAGE  # how `<image>` is written; it holds IMAGE itself
     image_each_turn: bool = False
 
-    def render(self, turns: list[tuple[str, str | None]]) -> str:
-        """(question, answer) turns → prompt; an answer of None, or an empty one, stays open for the model."""
+    def render(self, turns: Turns) -> str:
+        """Turns → prompt; an answer of None, or an empty one, stays open for the model."""
         text = self.system + self.turn_end if self.system else ""
         for question, answer in turns:
             question = question.replace(IMAGE, self.image_mark)
@@ -38,18 +41,9 @@ class Template:
                 text += f" {answer}{self.answer_end}"
         return text
 
-    def before_answer(self, turns: list[tuple[str, str]], k: int) -> str:
+    def before_answer(self, turns: Turns, k: int) -> str:
         """What stands before the answer of turn k."""
         return self.render([*turns[:k], (turns[k][0], None)])
-
-    def reads_back(self, turns: list[tuple[str, str]]) -> bool:
-        """Whether the turns can be told apart again by their separators, which is how the original finds answers.
-
-        Not so where an answer is empty, or a text holds `</s>` or " ASSISTANT: ".
-        """
-        *rounds, rest = self.render(turns).split(self.answer_end)
-        asks = f"{self.turn_end}{self.assistant}: "
-        return not rest and len(rounds) == len(turns) and all(text.count(asks) == 1 for text in rounds)
 
 
 @dataclass(frozen=True)
@@ -59,20 +53,16 @@ class CaptionTemplate:
     answer_end: str = "\n"
     image_each_turn: bool = False
 
-    def render(self, turns: list[tuple[str, str | None]]) -> str:
+    def render(self, turns: Turns) -> str:
         """One turn → text. Open (answer None) the question is shown, as the original's prompts for answering do."""
         if len(turns) != 1 or IMAGE not in turns[0][0]:
             raise ValueError(f"plain_guided describes one {IMAGE} in one turn, got {turns}")
         question, answer = turns[0]
         return f"{question}{self.answer_end}" if answer is None else f"{IMAGE}{answer}{self.answer_end}"
 
-    def before_answer(self, turns: list[tuple[str, str]], k: int) -> str:
+    def before_answer(self, turns: Turns, k: int) -> str:
         """Trained on, the answer follows the image at once."""
         return IMAGE
-
-    def reads_back(self, turns: list[tuple[str, str]]) -> bool:
-        """Always: nothing is looked for in the text."""
-        return True
 
 
 VICUNA_SYSTEM = (
@@ -128,28 +118,28 @@ def stop_ids(tokenizer, name: str) -> list[int]:
     return ids[1:] if len(ids) > 1 and ids[0] == tokenizer.bos_token_id else ids
 
 
-def supervised(
-    tokenizer, name: str, turns: list[tuple[str, str]], *, give_up_silently: bool = False
-) -> tuple[list[int], list[int]]:
-    """Ids and labels of a finished conversation: labels are IGNORE except on each answer and its end.
+def supervised(tokenizer, name: str, turns: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
+    """Ids and labels of a finished conversation, L each: labels are IGNORE except on each answer and its end.
 
     The same tokens are supervised as by `preprocess_imgsp_v1`, `preprocess_v1` and `preprocess_plain_guided` of the
     original `llamavid/train/train.py`: from the first token after "ASSISTANT:" (after the image, for a caption) to the
     answer's end. Raises ValueError where an answer is empty, holds `</s>` or `<image>`, or changes the tokens before
-    it. The original drops such a sample from the loss, with nothing but a printed "tokenization mismatch". It also
-    drops one whose *text* says " ASSISTANT: " or whose question holds `</s>`; that one is trained on here.
-    `give_up_silently` does as the original: all labels are IGNORE where it would give up.
+    it.
+
+    Departures, because the original looks for answers in the text, between " ASSISTANT: " and `</s>`: it drops a
+    conversation where a text holds one of them, or an answer is empty, from the loss, with nothing but a printed
+    "tokenization mismatch"; here it is refused for its answer, else trained on. And where a question ends in
+    " ASSISTANT:" it takes that for the mark and supervises the mark too, "ASSISTANT: ok</s>" for the answer "ok", which
+    would teach the model to begin its reply with it; here "ok</s>" alone.
     """
     form = template(name)
     ids = tokenize(tokenizer, form.render(turns))
     labels = [IGNORE] * len(ids)
-    if give_up_silently and not form.reads_back(turns):
-        return ids, labels
     for k, (_, answer) in enumerate(turns):
-        asked = tokenize(tokenizer, form.before_answer(turns, k))
-        answered = tokenize(tokenizer, form.render(turns[: k + 1]))
+        before = tokenize(tokenizer, form.before_answer(turns, k))
+        after = tokenize(tokenizer, form.render(turns[: k + 1]))
         unclear = isinstance(form, Template) and (not answer.strip() or form.answer_end in answer)
-        if unclear or IMAGE in answer or ids[: len(asked)] != asked or ids[: len(answered)] != answered:
+        if unclear or IMAGE in answer or ids[: len(before)] != before or ids[: len(after)] != after:
             raise ValueError(f"answer {answer!r} cannot be supervised: it is empty or contains a separator")
-        labels[len(asked) : len(answered)] = ids[len(asked) : len(answered)]
+        labels[len(before) : len(after)] = ids[len(before) : len(after)]
     return ids, labels

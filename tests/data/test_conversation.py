@@ -30,23 +30,23 @@ def test_image_first(text, moved):
 
 def test_every_turn_after_the_image_gets_one():
     turns = [("Hi", "Hello"), ("<image>\nWhat?", "A car."), ("Where?", "Here."), ("Why?", "So.")]
-    seen = set()
+    sides = set()
     for seed in range(20):
         rng = random.Random(seed)
         draws = [rng.randint(0, 1) for _ in range(2)]
-        shown = image_in_each_turn(turns, random.Random(seed))
+        with_image = image_in_each_turn(turns, random.Random(seed))
         expected = [(f"<image>\n{q}", f"{q}\n<image>")[draw] for q, draw in zip(("Where?", "Why?"), draws, strict=True)]
-        assert [q for q, _ in shown] == ["Hi", "<image>\nWhat?", *expected]
-        assert [a for _, a in shown] == [a for _, a in turns]
-        seen.add(tuple(draws))
-    assert len(seen) == 4
+        assert [q for q, _ in with_image] == ["Hi", "<image>\nWhat?", *expected]
+        assert [a for _, a in with_image] == [a for _, a in turns]
+        sides.add(tuple(draws))
+    assert len(sides) == 4
     assert image_in_each_turn(turns[:1] * 2, None) == turns[:1] * 2  # nothing is drawn without an image
 
 
 def test_only_the_training_template_adds_images(tokenizers):
-    said = messages("<image>\nWhat?", "A car.", "Where?", "Here.")
+    conversation = messages("<image>\nWhat?", "A car.", "Where?", "Here.")
     for name, slots in (("imgsp_v1", 2), ("vicuna_v1", 1), ("plain", 1)):
-        text = training_text(tokenizers[0], name, said, rng=random.Random(0))
+        text = training_text(tokenizers[0], name, conversation, rng=random.Random(0))
         assert text.ids.count(IMAGE_SLOT) == slots and text.questions == ("What?", "Where?")
     turns = [("<image>\nWhat?", "A car."), ("Where?", "Here.")]
     assert (text.ids, text.labels) == supervised(tokenizers[0], "plain", turns)

@@ -1,6 +1,9 @@
 """Guards every character of a prompt and every supervised token: the model sees nothing else of what was asked."""
 
+from itertools import groupby
+
 import pytest
+from original_mask import original_supervised
 
 from llamavid_kit.data.prompt import (
     IGNORE,
@@ -21,6 +24,12 @@ SYSTEM = (
 )
 CHATS = sorted(name for name, form in TEMPLATES.items() if isinstance(form, Template))
 TURNS = [("<image>\nWhat happens?", "A car."), ("Where?", "At a house.")]
+
+
+def answers_of(tokenizer, labels: list[int]) -> list[str]:
+    """The stretches that are supervised, as text."""
+    runs = [list(run) for ignored, run in groupby(labels, lambda label: label == IGNORE) if not ignored]
+    return [tokenizer.decode(run).replace(" \n ", "\n").strip() for run in runs]
 
 
 @pytest.mark.parametrize("name", ["vicuna_v1", "imgsp_v1"])
@@ -84,13 +93,7 @@ def test_exactly_the_answers_and_their_ends_are_supervised(tokenizers, name):
     ids, labels = supervised(tokenizer, name, TURNS)
     assert ids == tokenize(tokenizer, template(name).render(TURNS)) and len(labels) == len(ids)
     assert all(label in (IGNORE, token) for token, label in zip(ids, labels, strict=True))
-    runs, current = [], []
-    for label in [*labels, IGNORE]:
-        if label != IGNORE:
-            current.append(label)
-        elif current:
-            runs, current = [*runs, current], []
-    assert [tokenizer.decode(run) for run in runs] == ["A car.</s>", "At a house.</s>"]
+    assert answers_of(tokenizer, labels) == ["A car.</s>", "At a house.</s>"]
     assert labels[: len(open_prompt(tokenizer, name, "What happens?"))] == [IGNORE] * len(
         open_prompt(tokenizer, name, "What happens?")
     )
@@ -129,20 +132,72 @@ def test_where_answers_stop(tokenizers):
     assert tokenizer.decode(stop_ids(tokenizer, "plain_guided")).endswith("\n")
 
 
+@pytest.mark.parametrize("name", CHATS)
 @pytest.mark.parametrize(
     "turns",
     [
-        [("<image>\nWhat?", "")],
-        [("<image>\nWhat?", "A car.</s>A bus.")],
         [("<image>\nRepeat: ASSISTANT: hello", "hello")],
         [("<image>\nWhat is </s>?", "An end.")],
+        [("<image>\nWhat?", "He says ASSISTANT: hello")],
+        [("<image>\nWhat?", " ASSISTANT: hello")],
+        [("<image>\nRepeat ASSISTANT: ", "hello")],
+        [("ASSISTANT: hello", "hello")],
+        [*TURNS, ("ASSISTANT: hello", "hello")],
+        [("<image>\nWhat?", "")],
+        [("<image>\nWhat?", "A car.</s>A bus.")],
         [*TURNS, ("Why?", "")],
         [("<image>\nWhy? ASSISTANT: x</s>", "")],
     ],
 )
-def test_the_original_gives_up_silently(tokenizers, turns):
-    """Asked to do as the original, a conversation that its separators do not cut into turns is masked as a whole."""
-    ids, labels = supervised(tokenizers[0], "vicuna_v1", turns, give_up_silently=True)
-    assert ids == tokenize(tokenizers[0], template("vicuna_v1").render(turns)) and set(labels) == {IGNORE}
-    clear = supervised(tokenizers[0], "vicuna_v1", TURNS, give_up_silently=True)
-    assert clear == supervised(tokenizers[0], "vicuna_v1", TURNS)
+def test_where_the_original_gives_up(tokenizers, name, turns):
+    """A conversation that its separators do not cut into turns is masked as a whole; here an answer decides."""
+    tokenizer = tokenizers[0]
+    ids, labels = original_supervised(tokenizer, name, turns)
+    assert ids == tokenize(tokenizer, template(name).render(turns)) and set(labels) == {IGNORE}
+    if all(answer and "</s>" not in answer for _, answer in turns):
+        assert answers_of(tokenizer, supervised(tokenizer, name, turns)[1]) == [f"{a.lstrip()}</s>" for _, a in turns]
+    else:
+        with pytest.raises(ValueError, match="cannot be supervised"):
+            supervised(tokenizer, name, turns)
+
+
+ROLES = ("USER:", "ASSISTANT:", "user:", "Assistant:")
+ROLE_TEXTS = [
+    f"{before}{role}{after}"
+    for role in ROLES
+    for before, after in (
+        ("", ""),
+        ("", "hello"),
+        ("Say ", " "),
+        ("Say ", "it"),
+        ("Say", ""),
+        ("Say\n", ""),
+        ("Say ", ""),
+    )
+]
+
+
+@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize("text", ROLE_TEXTS)
+@pytest.mark.parametrize("place", ["only question", "question with image", "second question", "answer"])
+def test_role_marks_within_texts(tokenizers, name, text, place):
+    """The original supervises the same tokens, but where a question that ends in " ASSISTANT:" hides the true mark."""
+    tokenizer = tokenizers[0]
+    turns = {
+        "only question": [(text, "ok")],
+        "question with image": [(f"<image>\n{text}", "ok")],
+        "second question": [*TURNS[:1], (text, "ok")],
+        "answer": [(TURNS[0][0], text)],
+    }[place]
+    ids, labels = supervised(tokenizer, name, turns)
+    original_ids, original_labels = original_supervised(tokenizer, name, turns)
+    answers = [f"{answer}</s>" for _, answer in turns]
+    assert ids == original_ids and answers_of(tokenizer, labels) == answers
+    rendered = template(name).render(turns[-1:])
+    if rendered.count(" ASSISTANT: ") > 1:
+        assert set(original_labels) == {IGNORE}
+    elif " ASSISTANT: ASSISTANT: ok" in rendered:
+        assert place != "answer" and text.endswith("ASSISTANT:")
+        assert answers_of(tokenizer, original_labels) == [*answers[:-1], "ASSISTANT: ok</s>"]
+    else:
+        assert original_labels == labels

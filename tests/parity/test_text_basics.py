@@ -7,8 +7,9 @@ import random
 from itertools import chain
 
 import pytest
+from original_mask import original_supervised
 
-from llamavid_kit.data.conversation import image_first, training_text, turns_of
+from llamavid_kit.data.conversation import image_first, image_in_each_turn, training_text, turns_of
 from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, TEMPLATES, stop_ids, template, tokenize
 from llamavid_kit.model.text_decoder import tokenize_questions
 from llamavid_kit.model.tokenizers import load_llm_tokenizer, load_question_tokenizer
@@ -84,38 +85,53 @@ def check_result(tokenizer, conversation, result):
     assert FUNCTIONS[result["function"]] == result["template"] and result.get("note") in (*SAME, RAW), where
     rng = random.Random(result["random_seed"])
     options = {"rng": rng, "move_image": result.get("note") != RAW}
-
-    def made(**kwargs):
-        return training_text(tokenizer, result["template"], conversation["source"], **options, **kwargs)
-
     if "error" in result:
         with pytest.raises(ValueError, match="one <image> in one turn"):
-            made()
+            training_text(tokenizer, result["template"], conversation["source"], **options)
         return
-    ours = made(give_up_silently=result["printed"] is not None)
-    assert ours.ids == result["input_ids"] and ours.labels == result["labels"], where
-    assert sum(label != IGNORE for label in ours.labels) == result["n_supervised"], where
-    assert (IMAGE_SLOT in ours.ids) == result["has_image"] == conversation["is_image"]
+    ids, labels, questions = made(tokenizer, result, conversation["source"], **options)
+    assert ids == result["input_ids"] and labels == result["labels"], where
+    assert sum(label != IGNORE for label in labels) == result["n_supervised"], where
+    assert (IMAGE_SLOT in ids) == result["has_image"] == conversation["is_image"]
     if result["qformer_prompts"] is not None:  # vicuna_v1 makes none
-        assert list(ours.questions) == result["qformer_prompts"], where
+        assert questions == result["qformer_prompts"], where
     again = random.Random(result["random_seed"])  # as many draws as the original made, with the same outcome
     draws = [again.randint(0, 1) for _ in result["randint_draws"]]
     assert draws == result["randint_draws"] and again.getstate() == rng.getstate(), where
     assert [("start", "end")[draw] for draw in draws] == result["image_side"]
-    check_warning(made, result, conversation)
+    if result["printed"] is not None:
+        assert "tokenization mismatch" in result["printed"] and result["n_supervised"] == 0
+        check_given_up(tokenizer, result["template"], conversation["source"])
 
 
-def check_warning(made, result, conversation):
+def made(tokenizer, result, source, *, rng, move_image=True):
+    """(ids, labels, questions) of a conversation: ours, and where the original gives up, a second implementation's.
+
+    The second implementation of the label mask must agree with every record of a chat template.
+    """
+    name, state = result["template"], rng.getstate()
+    texts = [(m["from"], image_first(m["value"]) if move_image else m["value"]) for m in source]
+    turns = turns_of(texts)
+    questions = [human.replace("<image>", "").replace("\n", "") for human, _ in turns]
+    turns = image_in_each_turn(turns, rng) if template(name).image_each_turn else turns
+    second = None if name == "plain_guided" else original_supervised(tokenizer, name, turns)
+    if result["printed"] is not None:
+        return *second, questions
+    rng.setstate(state)
+    ours = training_text(tokenizer, name, source, rng=rng, move_image=move_image)
+    assert second in (None, (ours.ids, ours.labels))
+    return ours.ids, ours.labels, list(ours.questions)
+
+
+def check_given_up(tokenizer, name, source):
     """Where the original prints and drops the sample, ours raises, or trains if the fault is not in an answer."""
-    if result["printed"] is None:
-        return
-    assert "tokenization mismatch" in result["printed"] and result["n_supervised"] == 0
-    answers = [m["value"] for m in conversation["source"] if m["from"] == "gpt"]
+    answers = [m["value"] for m in source if m["from"] == "gpt"]
     if any(not answer.strip() or "</s>" in answer for answer in answers):
         with pytest.raises(ValueError, match="cannot be supervised"):
-            made()
+            training_text(tokenizer, name, source, rng=random.Random(0))
     else:
-        assert any(label != IGNORE for label in made().labels)
+        text = training_text(tokenizer, name, source, rng=random.Random(0))
+        assert any(label != IGNORE for label in text.labels)
 
 
 def check_truncation(stored, tokenizer):
@@ -123,13 +139,13 @@ def check_truncation(stored, tokenizer):
     sources = {c["name"]: c["source"] for c in stored["conversations"]}
     for case in stored["truncation"]:
         result, longest = case["result"], case["model_max_length"]
-        rng, quirk = random.Random(result["random_seed"]), result["printed"] is not None
-        ours = training_text(tokenizer, result["template"], sources[case["name"]], rng=rng, give_up_silently=quirk)
+        rng = random.Random(result["random_seed"])
+        ids, labels, questions = made(tokenizer, result, sources[case["name"]], rng=rng)
         early = None if result["has_image"] else longest
-        assert ours.ids[:early] == result["input_ids"] and ours.labels[:early] == result["labels"], case["name"]
-        assert list(ours.questions) == result["qformer_prompts"]
-        assert sum(label != IGNORE for label in ours.labels[:early]) == result["n_supervised"]
-        batch = collate_text([(ours.ids, ours.labels)], tokenizer.pad_token_id, max_length=longest)
+        assert ids[:early] == result["input_ids"] and labels[:early] == result["labels"], case["name"]
+        assert questions == result["qformer_prompts"]
+        assert sum(label != IGNORE for label in labels[:early]) == result["n_supervised"]
+        batch = collate_text([(ids, labels)], tokenizer.pad_token_id, max_length=longest)
         assert {k: v.tolist() for k, v in batch.items()} == case["collated"], case["name"]
         yield "truncation", case["name"]
 
