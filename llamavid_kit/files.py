@@ -7,7 +7,7 @@ killed run goes on where its file ends (`resume`, `append`).
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,13 @@ BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run aga
 
 class CheckpointError(ValueError):
     """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
+
+
+def some(names: Iterable[object], *, at_most: int = 5) -> str:
+    """The first few names, in their order, and how many more; "none" where there are none."""
+    words = [str(name) for name in names]
+    more = f" and {len(words) - at_most} more" if len(words) > at_most else ""
+    return (", ".join(words[:at_most]) + more) or "none"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """Anybody's clips as instruction pairs: one CSV with the columns video and label is a data set.
 
 `clips_from_csv` reads it and asks the study's kind of question over the labels that occur. Clips are checked to exist,
-not opened: a broken one is found, and listed, when frames are read.
+not opened: a broken one is noticed, and listed, when frames are read.
 """
 
 import csv
@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamavid_kit.data.pairs import GENERIC_TASK, SPLITS, InstructionPair, multiple_choice_question
-from llamavid_kit.files import csv_text
+from llamavid_kit.data.pairs import SPLITS, InstructionPair, multiple_choice_question
+from llamavid_kit.files import csv_text, some
 
 log = logging.getLogger(__name__)
 
+GENERIC_TASK = "Classify the activity in the video"  # the study's words without its surveillance camera
 COLUMNS = ("video", "label", "start_s", "end_s", "split")
 
 
@@ -53,9 +54,8 @@ def clips_from_csv(
     rows = _read_rows(path)
     root = path.parent if root is None else Path(root)
     if absent := [f"{row.video} ({row.where})" for row in rows if not (root / row.video).is_file()]:
-        more = f", and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise ValueError(
-            f"{len(absent)} clips are not where {path} says, seen from {root}: {'; '.join(absent[:5])}{more}; "
+            f"{len(absent)} clips are not where {path} says, seen from {root}: {some(absent)}; "
             "correct the column video, or give root="
         )
     labels = sorted({row.label for row in rows})
@@ -89,13 +89,10 @@ def _read_rows(path: Path) -> list[_Row]:
         reader = csv.DictReader(file, skipinitialspace=True, restval="")
         names = [(name or "").strip() for name in reader.fieldnames or []]
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]
-        if missing := [name for name in ("video", "label") if name not in reader.fieldnames]:
-            other = next(
-                (f"; separate the columns by commas, not by {mark!r}" for mark in ";\t" if mark in "".join(names)), ""
-            )
-            raise ValueError(
-                f"{path}: no column {' and no column '.join(missing)}; its first line reads {names}{other}"
-            )
+        if absent := [name for name in ("video", "label") if name not in reader.fieldnames]:
+            hints = [f"; separate the columns by commas, not by {mark!r}" for mark in ";\t" if mark in "".join(names)]
+            hint = hints[0] if hints else ""
+            raise ValueError(f"{path}: no column {' and no column '.join(absent)}; its first line reads {names}{hint}")
         if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
         rows = [_row(record, f"{path}, line {reader.line_num}") for record in reader]
@@ -107,16 +104,16 @@ def _read_rows(path: Path) -> list[_Row]:
 def _row(record: dict[str | None, str], where: str) -> _Row:
     if None in record:
         raise ValueError(f"{where}: more fields than columns ({record[None]}); put texts with a comma in double quotes")
-    record = {name: value.strip() for name, value in record.items()}
+    cells = {name: value.strip() for name, value in record.items() if name is not None}
     for name in ("video", "label"):
-        if not record[name]:
+        if not cells[name]:
             raise ValueError(f"{where}: {name} is empty")
-    split = record.get("split", "test").lower()
+    split = cells.get("split", "test").lower()
     if split not in SPLITS:
-        raise ValueError(f'{where}: split={record["split"]!r}, expected "train" or "test"')
-    extra = {name: value for name, value in record.items() if name not in COLUMNS and value}
-    event = _event(record.get("start_s", ""), record.get("end_s", ""), where)
-    return _Row(where=where, video=record["video"], label=record["label"], split=split, event=event, extra=extra)
+        raise ValueError(f'{where}: split={cells["split"]!r}, expected "train" or "test"')
+    extra = {name: value for name, value in cells.items() if name not in COLUMNS and value}
+    event = _event(cells.get("start_s", ""), cells.get("end_s", ""), where)
+    return _Row(where=where, video=cells["video"], label=cells["label"], split=split, event=event, extra=extra)
 
 
 def _event(start: str, end: str, where: str) -> tuple[float, float] | None:
@@ -155,10 +152,9 @@ def _by_video(rows: list[_Row]) -> list[tuple[_Row, list[_Row]]]:
     for same in groups.values():
         first = same[0]
         for row in same[1:]:
+            earlier = f"{row.where}: {row.video} was already given in {first.where}"
             if (row.label, row.split, row.extra) != (first.label, first.split, first.extra):
-                raise ValueError(f"{row.where}: {row.video} was already given in {first.where} with other values")
+                raise ValueError(f"{earlier} with other values")
             if row.event is None or first.event is None:
-                raise ValueError(
-                    f"{row.where}: {row.video} was already given in {first.where}; only events may repeat it"
-                )
+                raise ValueError(f"{earlier}; only events may repeat it")
     return [(same[0], same) for same in groups.values()]

@@ -1,8 +1,8 @@
-"""The prompt of a long video: frames and subtitles in the order of time, inside the movie wrapper.
+"""Films of hours: frames and subtitles as one prompt, and the original's feature files, which hold both.
 
 Input: the texts of the frames (`subtitles.frame_texts`, or a feature file's `inputs`) and a question. Output: human
 turns in which each `<image>` is the slot of one visual token, to be tokenized by `prompt.tokenize` and
-`prompt.supervised` like any other turn.
+`prompt.supervised` like any other turn; `import_features` gives a film's frames as tower features.
 """
 
 import pickle
@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llamavid_kit.data.prompt import IMAGE, IMAGE_END, IMAGE_START, human_turn
+from llamavid_kit.data.pairs import InstructionPair
+from llamavid_kit.data.prompt import IMAGE, IMAGE_END, IMAGE_START
 from llamavid_kit.files import CheckpointError
 
+FEATURES = ".pkl"  # how a feature file's name ends
 MOVIE_START = "Below is a movie. Memorize the content and answer my question after watching this movie."
 MOVIE_END = "Now the movie end."  # both as in run_llamavid_movie.py of the original
 
@@ -30,8 +32,8 @@ def interleave(
     With 1 token a frame that is the `inputs` of the original's feature files; the options are those of `spread`. Raises
     ValueError for a text that holds `<image>`, for it would be taken for a frame.
     """
-    if marked := [text for text in texts if IMAGE in text]:
-        raise ValueError(f"subtitle {marked[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
+    if unclear := [text for text in texts if IMAGE in text]:
+        raise ValueError(f"subtitle {unclear[0]!r} holds {IMAGE}, the mark of a frame; take it out of the subtitles")
     inputs = "".join(IMAGE + text for text in texts)
     return spread(inputs, tokens_per_frame=tokens_per_frame, ellipses=ellipses)
 
@@ -50,14 +52,14 @@ def spread(inputs: str, *, tokens_per_frame: int, ellipses: Literal["delete", "k
     return frames.replace("...", "") if ellipses == "delete" else frames
 
 
-def is_film(pair) -> bool:
-    """Whether an `InstructionPair` is about a film: it names subtitles, `extra["subtitles"]`, or a feature file."""
+def is_film(pair: InstructionPair) -> bool:
+    """Whether a pair is about a film: it names subtitles, `extra["subtitles"]`, or a feature file."""
     return bool(pair.extra.get("subtitles")) or pair.video.endswith(FEATURES)
 
 
-def movie_turn(question: str, *, wrapped: bool = True) -> str:
-    """The human turn about a film, with one `<image>` where its frames go; `wrapped` tells the model that it is one."""
-    return f"{MOVIE_START}{IMAGE}{MOVIE_END}\n{question}" if wrapped else human_turn(question)
+def movie_turn(question: str) -> str:
+    """The human turn about a film, with one `<image>` where its frames go."""
+    return f"{MOVIE_START}{IMAGE}{MOVIE_END}\n{question}"
 
 
 def show_frames(turn: str, frames: str, *, marks: bool = False) -> str:
@@ -83,14 +85,14 @@ def _check_one_slot(turn: str) -> None:
         raise ValueError(f"{turn.count(IMAGE)} times {IMAGE} in {turn[:80]!r}, expected one; see movie_turn")
 
 
-FEATURES = ".pkl"
-
-
 @dataclass(frozen=True)
 class LongVideo:
-    """features: (T, N, C) tower features in the file's dtype. Quirk: without the class token that the file holds first,
-    because the original drops it here (`feats[:, 1:]`), so that its text decoder does not see it for long video.
-    inputs: one `<image>` a frame with the subtitles between them."""
+    """A film as a feature file holds it.
+
+    features: (T, N, C) tower features in the file's dtype. Quirk: without the class token that the file holds first,
+        because the original drops it here (`feats[:, 1:]`), so that its text decoder does not see it for long video.
+    inputs: one `<image>` a frame with the subtitles between them.
+    """
 
     features: Tensor
     inputs: str
@@ -107,12 +109,12 @@ def import_features(path: Path | str) -> LongVideo:
         raise FileNotFoundError(f"{path} is not a file; expected a feature file of the original ({FEATURES})")
     with path.open("rb") as file:
         try:
-            found = _ArraysAndStrings(file).load()
+            content = _ArraysAndStrings(file).load()
         except CheckpointError as error:
             raise CheckpointError(f"{path} is not loaded: {error}") from None
         except Exception as error:  # a torn or made-up pickle can fail in any way; none of them is ours
             raise CheckpointError(f"{path} is no feature file of the original: {error}") from error
-    features, inputs = (found.get("feats"), found.get("inputs")) if isinstance(found, dict) else (None, None)
+    features, inputs = (content.get("feats"), content.get("inputs")) if isinstance(content, dict) else (None, None)
     if not isinstance(features, np.ndarray) or not isinstance(inputs, str):
         raise CheckpointError(f'{path}: expected {{"feats": an array, "inputs": a text}}')
     if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
@@ -133,13 +135,13 @@ class _ArraysAndStrings(pickle.Unpickler):
     """Only what a pickled numpy array is made of. `numpy.core` is called `numpy._core` since numpy 2."""
 
     def find_class(self, module: str, name: str):
-        known = {
+        kinds = {
             ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
             ("_codecs", "encode"): _latin1,
         }
-        asked = (module.replace("numpy._core", "numpy.core"), name)
-        if asked not in known:
+        kind = (module.replace("numpy._core", "numpy.core"), name)
+        if kind not in kinds:
             raise CheckpointError(f"it asks for {module}.{name}, feature files need arrays and strings alone")
-        return known[asked]
+        return kinds[kind]

@@ -2,7 +2,7 @@
 
 Knows the record (`InstructionPair`), the one way a multiple-choice question is put into words and read back, and two
 files: our JSONL (a record a line, nothing lost) and the LLaVA conversation JSON that the original code trains on. What
-a dataset folder looks like is left to `data_prep`, a user's own CSV to `own_data`, and frames to `video`.
+a dataset folder looks like is left to `data_prep`, a user's own CSV to `clips_csv`, and frames to `video`.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.data.prompt import IMAGE, human_turn
-from llamavid_kit.files import read_text
+from llamavid_kit.files import read_text, some
 
 SPLITS = ("train", "test")
 _ASKS = " by using ONLY ONE of the mentioned categories: "  # the study's words, between the task and the categories
@@ -122,9 +122,9 @@ def multiple_choice_question(task: str, choices: Sequence[str]) -> str:
 
 def read_choices(question: str) -> tuple[str, ...]:
     """The choices of a question made by `multiple_choice_question`, in order; () for any other question."""
-    _, asks, listed = question.partition(_ASKS)
-    first, last_comma, last = listed.removesuffix(".").rpartition(", or ")
-    if not (asks and last_comma and listed.endswith(".")):
+    _, asks, options = question.partition(_ASKS)
+    first, last_comma, last = options.removesuffix(".").rpartition(", or ")
+    if not (asks and last_comma and options.endswith(".")):
         return ()
     choices = (*first.split(", "), last)
     clean = all(c and c == c.strip() and "," not in c and not c.endswith(".") for c in choices)
@@ -133,11 +133,11 @@ def read_choices(question: str) -> tuple[str, ...]:
 
 def check_unique(pairs: Iterable[InstructionPair]) -> None:
     """Raises ValueError naming ids that occur twice: results are joined by id."""
-    seen: set[str] = set()
+    ids: set[str] = set()
     for pair in pairs:
-        if pair.id in seen:
+        if pair.id in ids:
             raise ValueError(f"id {pair.id!r} occurs twice; every pair needs its own")
-        seen.add(pair.id)
+        ids.add(pair.id)
 
 
 def check_disjoint(pairs: Iterable[InstructionPair]) -> None:
@@ -146,12 +146,7 @@ def check_disjoint(pairs: Iterable[InstructionPair]) -> None:
     for pair in pairs:
         by_split[pair.split].add(pair.video)
     if both := sorted(by_split["train"] & by_split["test"]):
-        raise ValueError(f"{len(both)} clips are in train and in test, take them out of one: {_some(both)}")
-
-
-def _some(names: Sequence[str], *, at_most: int = 5) -> str:
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(map(str, names[:at_most])) + more
+        raise ValueError(f"{len(both)} clips are in train and in test, take them out of one: {some(both)}")
 
 
 def write_jsonl(pairs: Sequence[InstructionPair], path: str | Path) -> Path:
@@ -172,9 +167,8 @@ def read_jsonl(path: str | Path) -> list[InstructionPair]:
         try:
             pair = _pair_of(json.loads(line))
         except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{where}: not JSON ({error}); expected one pair a line, as `python -m data_prep` writes"
-            ) from None
+            expected = "expected one pair a line, as `python -m data_prep` writes"
+            raise ValueError(f"{where}: not JSON ({error}); {expected}") from None
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         if pair.id in lines:
@@ -192,8 +186,8 @@ def _pair_of(record: Any) -> InstructionPair:
         raise ValueError(f"expected a JSON object with the fields {names}, got {type(record).__name__}")
     if unknown := sorted(set(record) - set(names)):
         raise ValueError(f'unknown fields {unknown}; known are {names}, anything else belongs into "extra"')
-    if missing := [n for n in ("id", "video", "question", "answer") if n not in record]:
-        raise ValueError(f"fields {missing} are missing")
+    if absent := [n for n in ("id", "video", "question", "answer") if n not in record]:
+        raise ValueError(f"fields {absent} are missing")
     for name, kind in (("choices", list), ("events", list), ("extra", dict), ("source", str)):
         if name in record and not isinstance(record[name], kind):
             raise ValueError(f"{name}={record[name]!r}, expected a JSON {kind.__name__}")
@@ -206,14 +200,7 @@ def write_llava(pairs: Sequence[InstructionPair], path: str | Path) -> Path:
     Only id, video, question and answer fit into it: keep the JSONL as well. Raises ValueError for ids used twice.
     """
     check_unique(pairs)
-    records = [
-        {
-            "id": pair.id,
-            "video": pair.video,
-            "conversations": pair.messages(),
-        }
-        for pair in pairs
-    ]
+    records = [{"id": pair.id, "video": pair.video, "conversations": pair.messages()} for pair in pairs]
     return _write(path, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -233,18 +220,10 @@ def read_llava(path: str | Path, *, split: str = "train", source: str = "") -> l
     for index, record in enumerate(records):
         try:
             question, answer = _turns_of(record)
-            pair = InstructionPair(
-                id=record["id"],
-                video=record["video"],
-                question=question,
-                answer=answer,
-                choices=read_choices(question),
-                split=split,
-                source=source,
-            )
+            names = {"id": record["id"], "video": record["video"], "split": split, "source": source}
+            pairs.append(InstructionPair(**names, question=question, answer=answer, choices=read_choices(question)))
         except ValueError as error:
             raise ValueError(f"{path}, record {index}: {error}") from None
-        pairs.append(pair)
     check_unique(pairs)
     return pairs
 
@@ -254,10 +233,8 @@ def _turns_of(record: Any) -> tuple[str, str]:
     if not isinstance(record, dict) or not {"id", "video", "conversations"} <= set(record):
         raise ValueError(f'expected an object with "id", "video" and "conversations", got {str(record)[:80]!r}')
     turns = record["conversations"]
-    is_turn = (
-        [isinstance(t, dict) and isinstance(t.get("value"), str) for t in turns] if isinstance(turns, list) else []
-    )
-    if not (is_turn and all(is_turn)) or [t.get("from") for t in turns] != ["human", "gpt"]:
+    texts = isinstance(turns, list) and all(isinstance(t, dict) and isinstance(t.get("value"), str) for t in turns)
+    if not texts or [t.get("from") for t in turns] != ["human", "gpt"]:
         raise ValueError(f"id {record['id']!r}: expected one human and one gpt turn, got {str(turns)[:120]}")
     human, answer = (t["value"] for t in turns)
     if human.count(IMAGE) != 1:
@@ -276,7 +253,3 @@ def _write(path: str | Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-GENERIC_TASK = "Classify the activity in the video"
-"""The same question without the surveillance camera, for anybody's own clips."""

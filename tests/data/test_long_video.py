@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from llamavid_kit.data.films import MOVIE_END, MOVIE_START, interleave, movie_turn, query_of, show_frames
+from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import Cue, frame_texts, read_subtitles
 
 VTT = """WEBVTT - a title
@@ -123,7 +124,7 @@ def test_a_whole_turn():
     turn = movie_turn("Who wins?")
     assert show_frames(turn, interleave(["Hi", ""])) == f"{MOVIE_START}<image>Hi<image>{MOVIE_END}\nWho wins?"
     assert query_of(turn) == f"{MOVIE_START}{MOVIE_END}\nWho wins?"
-    assert query_of(movie_turn("Who wins?", wrapped=False)) == "Who wins?"
+    assert query_of(human_turn("Who wins?")) == "Who wins?"
     for function in (query_of, lambda turn: show_frames(turn, "")):
         with pytest.raises(ValueError, match="2 times <image>"):
             function("<image><image> Who?")

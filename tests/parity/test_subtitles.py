@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llamavid_kit.data.films import MOVIE_START, interleave, movie_turn, query_of, show_frames
-from llamavid_kit.data.prompt import IGNORE, IMAGE, supervised, template
+from llamavid_kit.data.prompt import IGNORE, IMAGE, human_turn, supervised, template
 from llamavid_kit.data.subtitles import Cue, frame_texts
 from llamavid_kit.model.tokenizers import load_llm_tokenizer
 
@@ -58,7 +58,7 @@ def test_turns_and_query(movies):
         asked = record["source"][0]["value"]
         is_wrapped = asked.startswith(MOVIE_START)
         wrapped += is_wrapped
-        assert movie_turn(asked.split("\n", 1)[1], wrapped=is_wrapped) == asked
+        assert (movie_turn if is_wrapped else human_turn)(asked.split("\n", 1)[1]) == asked
         after = [
             m | {"value": show_frames(m["value"], frames, marks=record["mm_use_im_start_end"])}
             if IMAGE in m["value"]
