@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 ASSERTED = {
     "case*/io.safetensors": "test_cases.py, test_stages.py",
     "case*/case.json": "test_cases.py, test_stages.py",
-    "case*/data/*.pkl": "test_feature_file.py",
+    "case*/data/*.pkl": "test_films.py",
     "text/text_legacy_*.json": "test_text_basics.py, test_subtitles.py",
     "text/bert_tokenizer.json": "test_text_basics.py",
     "frames/frame_indices.json": "test_frames.py, test_subtitles.py",

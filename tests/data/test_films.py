@@ -1,4 +1,4 @@
-"""Guards the one door for pickles: arrays and strings come in, everything else is refused before it runs."""
+"""Frames and subtitles in one turn; and the one door for pickles, where all but arrays and strings is refused unrun."""
 
 import os
 import pickle
@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from llamavid_kit.data.films import import_features
+from llamavid_kit.data.films import (
+    MOVIE_END,
+    MOVIE_START,
+    import_features,
+    interleave,
+    movie_turn,
+    query_of,
+    show_frames,
+)
+from llamavid_kit.data.prompt import IMAGE, human_turn, tokenize
 from llamavid_kit.files import CheckpointError
 
 FEATURES = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float16)
@@ -105,8 +114,6 @@ def test_the_originals_own_file(reference):
 
     from safetensors.torch import load_file
 
-    from llamavid_kit.data.films import movie_turn, show_frames
-    from llamavid_kit.data.prompt import IMAGE, tokenize
     from llamavid_kit.model.checkpoints import load
     from llamavid_kit.model.tokenizers import load_llm_tokenizer
 
@@ -134,3 +141,21 @@ def test_the_originals_own_file(reference):
             reply = model.ask(video, question, max_new_tokens=len(new))
             assert reply.text == tokenizer.decode(new[:end], skip_special_tokens=True).strip()
             assert len(reply.tokens) == len(video.features) and reply.timestamps_s == ()
+
+
+def test_interleave():
+    assert interleave(["", "Hello.", "so..."]) == "<image><image>Hello.<image>so"
+    assert interleave(["a...b"], tokens_per_frame=3, ellipses="keep") == "<image><image><image>a...b"
+    for bad in ({"texts": ["an <image>"]}, {"texts": ["a"], "tokens_per_frame": 0}, {"texts": ["a"], "ellipses": ""}):
+        with pytest.raises(ValueError, match="expected|the mark of a frame"):
+            interleave(**bad)
+
+
+def test_a_whole_turn():
+    turn = movie_turn("Who wins?")
+    assert show_frames(turn, interleave(["Hi", ""])) == f"{MOVIE_START}<image>Hi<image>{MOVIE_END}\nWho wins?"
+    assert query_of(turn) == f"{MOVIE_START}{MOVIE_END}\nWho wins?"
+    assert query_of(human_turn("Who wins?")) == "Who wins?"
+    for function in (query_of, lambda turn: show_frames(turn, "")):
+        with pytest.raises(ValueError, match="2 times <image>"):
+            function("<image><image> Who?")

@@ -4,8 +4,6 @@ import logging
 
 import pytest
 
-from llamavid_kit.data.films import MOVIE_END, MOVIE_START, interleave, movie_turn, query_of, show_frames
-from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import Cue, frame_texts, read_subtitles
 
 VTT = """WEBVTT - a title
@@ -110,21 +108,3 @@ def test_frame_times_must_increase(times):
 def test_frame_texts_refuses(bad):
     with pytest.raises(ValueError, match="rule|end_s"):
         frame_texts(CUES, [0, 1], **bad)
-
-
-def test_interleave():
-    assert interleave(["", "Hello.", "so..."]) == "<image><image>Hello.<image>so"
-    assert interleave(["a...b"], tokens_per_frame=3, ellipses="keep") == "<image><image><image>a...b"
-    for bad in ({"texts": ["an <image>"]}, {"texts": ["a"], "tokens_per_frame": 0}, {"texts": ["a"], "ellipses": ""}):
-        with pytest.raises(ValueError, match="expected|the mark of a frame"):
-            interleave(**bad)
-
-
-def test_a_whole_turn():
-    turn = movie_turn("Who wins?")
-    assert show_frames(turn, interleave(["Hi", ""])) == f"{MOVIE_START}<image>Hi<image>{MOVIE_END}\nWho wins?"
-    assert query_of(turn) == f"{MOVIE_START}{MOVIE_END}\nWho wins?"
-    assert query_of(human_turn("Who wins?")) == "Who wins?"
-    for function in (query_of, lambda turn: show_frames(turn, "")):
-        with pytest.raises(ValueError, match="2 times <image>"):
-            function("<image><image> Who?")
