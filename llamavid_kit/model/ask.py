@@ -174,7 +174,7 @@ def picture_tokens(
 ) -> list[VisualTokens]:
     """Each picture's tokens for its own query; the vision tower sees all pictures at once."""
     arrays = (p if isinstance(p, np.ndarray) else read_picture(p) for p in pictures)
-    features = model.encode_frames(torch.cat([model.config.pixels(array[None], pad=pad) for array in arrays]))
+    features = model.encode_frames(torch.cat([model.config.pixel_values(array[None], pad=pad) for array in arrays]))
     return [model.frame_tokens(features[k : k + 1], query) for k, query in enumerate(queries)]
 
 

@@ -26,8 +26,10 @@ def parse_content(content: str) -> tuple[ContentPool, int]:
     Raises ValueError on anything else, and on `grid:1`, which the original refuses too (use "mean").
     """
     pool, _, size = content.partition(":")
-    if content in ("mean", "all"):
-        return content, 0
+    if content == "mean":
+        return "mean", 0
+    if content == "all":
+        return "all", 0
     if pool == "grid" and size.isdigit() and int(size) > 1:
         return "grid", int(size)
     raise ValueError(f'content={content!r}: expected "mean" (1 token), "grid:k" with k >= 2, or "all" (every patch)')
@@ -99,8 +101,8 @@ class LlamaVidConfig(PreTrainedConfig):
         """Side of the square input image in pixels."""
         return self.vision_config.image_size
 
-    def pixels(self, frames: np.ndarray, *, pad: bool = False) -> Tensor:
-        """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32, what the tower takes: `pixel_values`."""
+    def pixel_values(self, frames: np.ndarray, *, pad: bool = False) -> Tensor:
+        """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32, what the tower takes."""
         return pixel_values(frames, size=self.image_size, mean=self.image_mean, std=self.image_std, pad=pad)
 
     @property

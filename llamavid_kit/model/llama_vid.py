@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.instructblip import InstructBlipVisionModel
 
 from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT
@@ -30,6 +30,8 @@ from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokeni
 FRAMES_AT_ONCE = 64  # bound on the frames that the tower and the text decoder hold at a time
 DECODED_AT_ONCE = 48  # bound on the frames of a clip that lie in memory as pictures
 FREE = nullcontext()  # no lock: the model is one thread's own
+
+Visual = Sequence[Sequence[VisualTokens]]  # per sample of a batch, what fills each of its slots
 
 
 class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
@@ -51,9 +53,9 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         width, llm_width = config.vision_config.hidden_size, config.text_config.hidden_size
         self.vision_tower = InstructBlipVisionModel(config.vision_config)
         self.vision_tower.post_layernorm = nn.Identity()  # the original tower has no final norm
-        seen = config.feature_width
-        self.feature_projector = nn.Linear(width, seen) if config.feature_projector else nn.Identity()
-        self.vision_norm = nn.LayerNorm(seen) if config.vision_norm else nn.Identity()
+        feature_width = config.feature_width
+        self.feature_projector = nn.Linear(width, feature_width) if config.feature_projector else nn.Identity()
+        self.vision_norm = nn.LayerNorm(feature_width) if config.vision_norm else nn.Identity()
         if config.plain_bert:
             self.text_decoder = BertTextDecoder(config.qformer_config)
         else:
@@ -61,8 +63,8 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         self.context_attention = ContextAttention(config.qformer_config.hidden_size, width, llm_width)
         self.content_projector = nn.Sequential(nn.Linear(width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
-        self.tokenizer = None
-        self.question_tokenizer = None
+        self.tokenizer: PreTrainedTokenizerBase = None
+        self.question_tokenizer: PreTrainedTokenizerBase = None
         self.post_init()
 
     def get_input_embeddings(self):
@@ -94,40 +96,29 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Frames of a clip → (frames (t, H, W, 3) uint8, features (t, N+1, C)), at most `chunk` frames at a time.
 
-        Decoded, brought to the tower's size and normalised (`config.pixels`), encoded. Threads may share the model:
-        give all of them one `lock`, and only decoding runs side by side.
+        Decoded, brought to the tower's size and normalised (`config.pixel_values`), encoded. Threads may share the
+        model: give all of them one `lock`, and only decoding runs side by side.
         """
         for start in range(0, len(indices), chunk):
             frames = video.frames(indices[start : start + chunk])
-            pixels = self.config.pixels(frames)
+            pixels = self.config.pixel_values(frames)
             with lock:
                 features = self.encode_frames(pixels)
             yield frames, features
 
     def frame_tokens(
-        self,
-        features: Tensor,
-        question: str | Sequence[str],
-        *,
-        content: str | None = None,
-        chunk: int = FRAMES_AT_ONCE,
-    ) -> VisualTokens | list[VisualTokens]:
+        self, features: Tensor, question: str, *, content: str | None = None, chunk: int = FRAMES_AT_ONCE
+    ) -> VisualTokens:
         """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
 
-        Several questions give a list, one entry each. They are padded to one length, which only a plain BERT text
-        decoder notices (`text_decoder.BertTextDecoder`). Features without class token (T, N, C) are the original's
-        long-video form (`feature_file.import_features`); they may lie on the CPU in any float type. `content` overrides
-        the configured content tokens, see `config.parse_content`.
+        Features without class token (T, N, C) are the original's long-video form (`films.import_features`); they may
+        lie on the CPU in any float type. `content` overrides the configured content tokens, see `config.parse_content`.
         """
-        questions = [question] if isinstance(question, str) else list(question)
-        seen = []
-        for ids, mask in zip(*self.question_ids(questions), strict=True):
-            parts = [
-                self.decode_tokens(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content)
-                for part in (part.to(self.device, self.vision_tower.dtype) for part in features.split(chunk))
-            ]
-            seen.append(VisualTokens(*(torch.cat(field) for field in zip(*parts, strict=True))))
-        return seen[0] if isinstance(question, str) else seen
+        ids, mask = self.question_ids([question])
+        parts = [part.to(self.device, self.vision_tower.dtype) for part in features.split(chunk)]
+        return VisualTokens.cat(
+            [self.compress(part, ids.expand(len(part), -1), mask.expand(len(part), -1), content) for part in parts]
+        )
 
     def generate(self, inputs=None, *, visual=None, attention_mask=None, **kwargs):
         """Prompt ids with slots and the frame tokens that fill them → new token ids (B, n_new) only.
@@ -153,13 +144,13 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         ids, mask = tokenize_questions(self.question_tokenizer, questions, max_length=self.config.question_max_length)
         return ids.to(self.device), mask.to(self.device)
 
-    def decode_tokens(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None):
-        """One question for each frame: features (F, N+1, C), ids and mask (F, Lt) → context, content, attention."""
+    def compress(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None) -> VisualTokens:
+        """A question for each frame: features (F, N+1, C), ids and mask (F, Lt) → F frames' tokens, attention too."""
         patches = self.patches(features)  # (F, N, C), un-normalised
-        seen = patches if self.config.plain_bert else features  # a Q-Former sees the class token
-        queries = self.text_decoder(self.vision_norm(self.feature_projector(seen)), ids, mask)  # (F, M, H)
+        visible = patches if self.config.plain_bert else features  # a Q-Former sees the class token
+        queries = self.text_decoder(self.vision_norm(self.feature_projector(visible)), ids, mask)  # (F, M, H)
         context, attention = self.context_attention(queries, patches)
-        return context, content_tokens(patches, content or self.config.content), attention
+        return VisualTokens(context, content_tokens(patches, content or self.config.content), attention)
 
     def patches(self, features: Tensor) -> Tensor:
         """features (F, N+1, C), or (F, N, C) without class token as the original stores long video → (F, N, C).
@@ -182,11 +173,15 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         context = self.context_attention.value_projector(tokens.context)
         return interleave(context, self.content_projector(tokens.content))
 
-    def project_all(self, clips: list[VisualTokens]) -> Tensor:
-        """`project` of several clips, one below the other."""
-        return self.project(VisualTokens(torch.cat([t.context for t in clips]), torch.cat([t.content for t in clips])))
-
-    def splice(self, input_ids, visual, *, attention_mask=None, labels=None, side: Literal["left", "right"] = "right"):
+    def splice(
+        self,
+        input_ids: Tensor,
+        visual: Visual,
+        *,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        side: Literal["left", "right"] = "right",
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Fill the slots. input_ids (B, L), per sample a list of `VisualTokens` → embeds (B, L', D), mask, labels.
 
         Slot k takes the k-th entry; where a sample has one entry and a slot for each of its T·(n+1) tokens (frames
@@ -197,14 +192,14 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         """
         index = _layout(input_ids.cpu(), visual, side).to(input_ids.device)
         text = self.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_SLOT, 0)).flatten(0, 1)  # (B*L, D)
-        filled = [tokens for sample in visual for tokens in sample]
-        seen = self.project_all(filled).to(text.dtype) if filled else text[:0]
-        embeds = torch.cat([text, seen, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
+        clips = [VisualTokens(tokens.context, tokens.content) for sample in visual for tokens in sample]
+        rows = self.project(VisualTokens.cat(clips)).to(text.dtype) if clips else text[:0]
+        embeds = torch.cat([text, rows, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
         is_text = (index >= 0) & (index < len(text))
-        at = index.clamp(0, len(text) - 1)
-        mask = (index >= 0) if attention_mask is None else attention_mask.bool().flatten()[at] & is_text
+        place = index.clamp(0, len(text) - 1)
+        mask = (index >= 0) if attention_mask is None else attention_mask.bool().flatten()[place] & is_text
         mask = mask | (index >= len(text))
-        return embeds, mask, None if labels is None else labels.flatten()[at].where(is_text, IGNORE)
+        return embeds, mask, None if labels is None else labels.flatten()[place].where(is_text, IGNORE)
 
     def forward(
         self,
@@ -234,7 +229,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             lengths = [len(clip) for clip in frames]
             features = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
         if features is not None:
-            visual = self._see(features, question_ids, question_mask, clip_of.tolist(), content)
+            visual = self._clip_tokens(features, question_ids, question_mask, clip_of.tolist(), content)
         if visual is not None:
             visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
             inputs_embeds, attention_mask, labels = self.splice(
@@ -250,16 +245,16 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             **kwargs,
         )
 
-    def _see(self, clips, ids, mask, clip_of: list[int], content) -> list[list[VisualTokens]]:
-        """Text decoder and pooling once a (frame, question), all at once, for training."""
-        asked = [len(clips[clip]) for clip in clip_of]
-        if 0 in asked:
-            raise ValueError(f"clip {clip_of[asked.index(0)]} has no frames: sample at least one from each")
-        sample_of_frame = torch.repeat_interleave(torch.tensor(asked, device=self.device))
+    def _clip_tokens(self, clips: Sequence[Tensor], ids: Tensor, mask: Tensor, clip_of: list[int], content) -> Visual:
+        """Each sample's clip for its own question; every (frame, question) at once, for training."""
+        n_frames = [len(clips[clip]) for clip in clip_of]
+        if 0 in n_frames:
+            raise ValueError(f"clip {clip_of[n_frames.index(0)]} has no frames: sample at least one from each")
+        sample_of_frame = torch.repeat_interleave(torch.tensor(n_frames, device=self.device))
         features = torch.cat([clips[clip] for clip in clip_of])
-        context, pooled, _ = self.decode_tokens(features, ids[sample_of_frame], mask[sample_of_frame], content)
-        pairs = zip(context.split(asked), pooled.split(asked), strict=True)
-        return [[VisualTokens(c, p)] for c, p in pairs]
+        tokens = self.compress(features, ids[sample_of_frame], mask[sample_of_frame], content)
+        pairs = zip(tokens.context.split(n_frames), tokens.content.split(n_frames), strict=True)
+        return [[VisualTokens(*pair)] for pair in pairs]
 
     def normalise(self, frames: Tensor) -> Tensor:
         """frames (T, h, w, 3) uint8 RGB → (T, 3, h, w) float32 by the configured mean and std."""
@@ -267,24 +262,23 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
-def _layout(ids: Tensor, visual, side: str) -> Tensor:
+def _layout(ids: Tensor, visual: Visual, side: str) -> Tensor:
     """Where each position of the filled prompts comes from: ids (B, L) → (B, L') int64.
 
     Below B*L: that token of the flattened ids. From B*L on: that row of all frame tokens, one clip below the other.
     -1: padding, on `side`.
     """
-    rows, at = [], ids.numel()
+    rows, next_row = [], ids.numel()
     for i, row in enumerate(ids):
         slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
-        filled = [len(tokens) * (1 + tokens.content.shape[1]) for tokens in visual[i]]  # rows for each slot
-        if len(filled) == 1 and filled[0] == len(slots):
-            filled = [1] * len(slots)
-        if len(slots) != len(filled):
-            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(filled)} clips given")
-        start, pieces = i * len(row), []
-        position, done = torch.arange(start, start + len(row)), 0
-        for slot, n in zip(slots, filled, strict=True):
-            pieces += [position[done:slot], torch.arange(at, at + n)]
-            at, done = at + n, slot + 1
+        n_rows = [len(tokens) * (1 + tokens.content.shape[1]) for tokens in visual[i]]  # for each slot
+        if len(n_rows) == 1 and n_rows[0] == len(slots):
+            n_rows = [1] * len(slots)
+        if len(slots) != len(n_rows):
+            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(n_rows)} clips given")
+        position, done, pieces = torch.arange(i * len(row), (i + 1) * len(row)), 0, []
+        for slot, n in zip(slots, n_rows, strict=True):
+            pieces += [position[done:slot], torch.arange(next_row, next_row + n)]
+            next_row, done = next_row + n, slot + 1
         rows.append(torch.cat([*pieces, position[done:]]))
     return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1, padding_side=side)

@@ -114,7 +114,7 @@ class ClipPairs(Dataset):
 
     def __getitem__(self, i: int):
         clip = self.clips[i]
-        pixels = self.config.pixels(clip.frames(clip.sample(self.fps).indices))
+        pixels = self.config.pixel_values(clip.frames(clip.sample(self.fps).indices))
         return self.text[i].ids, self.text[i].labels, self.questions[i], pixels
 
 

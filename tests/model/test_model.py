@@ -112,8 +112,9 @@ def test_features_without_class_token(model):
 @torch.no_grad()
 def test_several_questions_are_those_asked_alone(model):
     features = model.encode_frames(random_frames(3))
-    asked = (QUESTION, "What happens?")
-    for together, question in zip(model.frame_tokens(features, asked), asked, strict=True):
+    questions = [QUESTION, "What happens?"]
+    for question, *padded in zip(questions, *model.question_ids(questions), strict=True):
+        together = model.compress(features, *(row.expand(3, -1) for row in padded))
         alone = model.frame_tokens(features, question)
         torch.testing.assert_close(together.context, alone.context, atol=1e-5, rtol=0)
         assert torch.equal(together.content, alone.content)

@@ -114,7 +114,8 @@ def visual_of(case: Case, prompts: list[str], images, *, seen=None, prefix="") -
     frames = len(features)
     stages = [VisualTokens(context[k : k + frames], content[k : k + frames]) for k in range(0, n * frames, frames)]
     check(seen, case, prefix + "visual_tokens", torch.stack([model.project(tokens) for tokens in stages]))
-    public = model.frame_tokens(features, prompts)
+    words = zip(*model.question_ids(prompts), strict=True)  # padded to one length, as the original does
+    public = [model.compress(features, *(row.expand(frames, -1) for row in rows)) for rows in words]
     for ours, walked in zip(public, stages, strict=True):
         close(ours.context, walked.context, what="frame_tokens.context")
         close(ours.content, walked.content, what="frame_tokens.content")
