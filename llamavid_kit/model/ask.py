@@ -17,9 +17,8 @@ from llamavid_kit.data.films import LongVideo, interleave, movie_turn, show_fram
 from llamavid_kit.data.prompt import IMAGE, open_prompt, stop_ids, template, tokenize
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
-from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.config import LlamaVidConfig, check_fits
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.planner import check_fits
 
 if TYPE_CHECKING:
     from llamavid_kit.model.llama_vid import LlamaVid

@@ -1,9 +1,11 @@
 """The model's configuration: what LLaMA-VID is made of, as data.
 
 `LlamaVidConfig` holds three transformers configurations (vision tower, text decoder, language model) and the few
-numbers that LLaMA-VID adds. It knows no weights and no files; presets are class methods.
+numbers that LLaMA-VID adds. It knows no weights and no files; presets are class methods. `check_fits` refuses what the
+language model's context cannot hold.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -230,6 +232,26 @@ class LlamaVidConfig(PreTrainedConfig):
         qformer = InstructBlipQFormerConfig(vocab_size=30523, encoder_hidden_size=1408)
         vicuna = {"vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "pad_token_id": 0} | llm
         return cls(vision, qformer, LlamaConfig(**vicuna), **kwargs)
+
+
+def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float, content: str | None = None) -> None:
+    """Raise ValueError, with the way out, where frames and prompt exceed the language model's context."""
+    per_frame = config.tokens_per_frame(content)
+    n_tokens = n_frames * per_frame + n_prompt
+    if n_tokens > config.context:
+        room = max(config.context - n_prompt, 0) // per_frame
+        slower, shorter = (_three_digits_down(x) for x in (room / n_frames * fps, room / fps))
+        raise ValueError(
+            f"{n_frames} frames at {fps:g} fps need {n_tokens} tokens, the model has {config.context}: "
+            + (f"ask with fps <= {slower}, cut the clip to {shorter} s" if room else "shorten the question or reply")
+            + f", or load the model with context={n_tokens}"
+        )
+
+
+def _three_digits_down(value: float) -> str:
+    """Three significant digits, rounded down: following the advice must fit."""
+    digits = 2 - math.floor(math.log10(value)) if value else 0
+    return f"{math.floor(value * 10**digits) / 10**digits:g}"
 
 
 def _sub_config(value, config_class):

@@ -11,9 +11,9 @@ from transformers.models.instructblip import InstructBlipQFormerConfig
 
 from llamavid_kit.data.prompt import IMAGE_SLOT
 from llamavid_kit.data.video import Video
-from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.config import LlamaVidConfig, check_fits
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.planner import check_fits, count_parameters, plan
+from llamavid_kit.model.planner import count_parameters, plan
 
 TINY = {"vocab_size": 1200, "question_vocab_size": 900}
 
@@ -74,6 +74,21 @@ CONFIGS = {
     "7b": LlamaVidConfig.llama_vid_7b_224,
     "grouped": grouped,
 }
+
+
+# By arithmetic on the widths: tower, text decoder, language model, projectors.
+PUBLISHED = {
+    "llama_vid_7b_224": 7_941_443_072,
+    "llama_vid_7b_336": 7_941_893_632,
+    "llama_vid_7b_224_long_video": 7_941_443_072,
+    "llama_vid_13b_224": 14_231_215_616,
+    "llama_vid_13b_336": 14_231_666_176,
+}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_parameters_of_the_published_models(preset):
+    assert count_parameters(getattr(LlamaVidConfig, preset)()) == PUBLISHED[preset]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
