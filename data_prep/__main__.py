@@ -5,8 +5,11 @@ import importlib
 import sys
 
 COMMANDS = {
-    "toy": ("data_prep.toy_world.street.cli", "render the toy world in UCF-Crime's layout"),
-    "toy-wildlife": ("data_prep.toy_world.wildlife.cli", "render the toy world's animals in Animal Kingdom's layout"),
+    "toy": ("data_prep.toy_world.street.render", "render the toy world in UCF-Crime's layout"),
+    "toy-wildlife": (
+        "data_prep.toy_world.wildlife.render",
+        "render the toy world's animals in Animal Kingdom's layout",
+    ),
     "crime": ("data_prep.ucf_crime.folder", "UCF-Crime → instruction pairs"),
     "animal": ("data_prep.animal_kingdom.folder", "Animal Kingdom → instruction pairs"),
     "movies": ("data_prep.movies.writer", "films' texts → long-video question-answer pairs"),

@@ -1,7 +1,7 @@
 """What the stages of the shipped model's training see: features of drawn clips, and questions about them as batches.
 
-Input: a model with a frozen tower, and drawn clips (`training_clips.py`). Output: data sets and collators for
-`finetune.fit`. Which stage sees what, and for how long, is `train_tiny.py`.
+Input: a model with a frozen tower, and drawn clips (see `clips`). Output: data sets and collators for
+`llamavid_kit.training.loop.fit`. Which stage sees what, and for how long, is told in `train`.
 """
 
 import json
@@ -66,11 +66,11 @@ class BankQuestions(Dataset):
         rng = np.random.default_rng([TRAIN_SEEDS, 1 + self.describe, i])
         k, at = i % len(self.watched), i // self.batch
         if self.describe:
-            asked = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
+            turns = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
         else:
-            asked = choose_questions(self.watched[k], rng, long=at % 3 == 2)
+            turns = choose_questions(self.watched[k], rng, long=at % 3 == 2)
         content = GRID if at % 4 == 3 else "mean"
-        return k, content, [question for question, _ in asked], [self.text(*turn, rng) for turn in asked]
+        return k, content, [question for question, _ in turns], [self.text(*turn, rng) for turn in turns]
 
     def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
         """Ids and labels; some are spelt in smaller pieces, so that unknown words later meet trained pieces."""
@@ -78,9 +78,9 @@ class BankQuestions(Dataset):
             return supervised(self.tokenizer, self.template, [(human_turn(question), answer)])
         torch.manual_seed(int(rng.integers(2**31)))
         form = template(self.template)
-        asked = tokenize(self.pieces, form.render([(human_turn(question), None)]))
-        answered = self.pieces(f" {answer}{form.answer_end}", add_special_tokens=False).input_ids
-        return asked + answered, [IGNORE] * len(asked) + answered
+        question_ids = tokenize(self.pieces, form.render([(human_turn(question), None)]))
+        answer_ids = self.pieces(f" {answer}{form.answer_end}", add_special_tokens=False).input_ids
+        return question_ids + answer_ids, [IGNORE] * len(question_ids) + answer_ids
 
 
 class Collate:
@@ -90,13 +90,13 @@ class Collate:
         self.question_tokenizer, self.pad_id = model.question_tokenizer, model.tokenizer.pad_token_id
 
     def __call__(self, items) -> dict:
-        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, _, asked, _ in items for q in asked])
+        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, _, questions, _ in items for q in questions])
         return {
             "clips": torch.tensor([item[0] for item in items]),
             "content": items[0][1],
             "question_ids": ids,
             "question_mask": mask,
-            "clip_of": torch.tensor([at for at, (_, _, asked, _) in enumerate(items) for _ in asked]),
+            "clip_of": torch.tensor([at for at, (_, _, questions, _) in enumerate(items) for _ in questions]),
         } | collate_text([text for *_, texts in items for text in texts], self.pad_id)
 
 

@@ -16,9 +16,8 @@ import torch
 from scipy.special import softmax
 from tqdm import tqdm
 
-from data_prep.tiny.clips import CAPTIONS, CHECK_SEEDS, Watched, draw, pick, visible
+from data_prep.tiny.clips import CAPTIONS, CHECK_SEEDS, Watched, draw, pick, seconds, visible
 from data_prep.tiny.tower import KIND_WEIGHTS, KINDS, wild_scene
-from data_prep.toy_world import FPS as DRAWN_FPS
 from data_prep.toy_world import plan_clip
 from data_prep.toy_world.street.wording import EVENT_WORDS, NOTHING
 from llamavid_kit.evaluation.calibration import calibration
@@ -31,7 +30,7 @@ FPS = 3
 
 
 @dataclass
-class Checked:
+class Marks:
     """`right`: kind of question → right or wrong for each time it was asked, by the words of the reply. `choices`: of
     the multiple-choice ones (probability of the likeliest choice, whether it is true)."""
 
@@ -45,10 +44,9 @@ def look(i: int, *, wild: bool, size: int) -> tuple[Watched, np.ndarray, dict]:
     kind = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)]
     plan = wild_scene(seed, event_s) if wild else plan_clip(seed, kind, event_s=event_s)
     indices = pick(plan, fps=FPS)
-    frames = draw(plan, indices, size=size)
-    if wild:
-        return Watched(seed, plan.brief, event_s, tuple((indices / DRAWN_FPS).tolist())), frames, plan.facts
-    return Watched(seed, kind if visible(plan, indices) else None, event_s), frames, plan.facts
+    event = plan.event if wild or visible(plan, indices) else None
+    watched = Watched(seed, event, event_s, seconds(indices) if wild else ())
+    return watched, draw(plan, indices, size=size), plan.facts
 
 
 def true_answers(event: str | None, facts: dict, sort: str, answer: str) -> tuple[str, ...]:
@@ -59,9 +57,9 @@ def true_answers(event: str | None, facts: dict, sort: str, answer: str) -> tupl
     return tuple(sentence.format(animal=facts["animal"]) for sentence in words)
 
 
-def check(model: LlamaVid, n: int, *, wild: bool, content: str = "mean") -> Checked:
+def check(model: LlamaVid, n: int, *, wild: bool, content: str = "mean") -> Marks:
     """Every question about each of `n` clips, but for descriptions, which have many right wordings."""
-    found = Checked()
+    marks = Marks()
     for i in tqdm(range(n), desc="wildlife" if wild else "street", unit="clip"):
         watched, frames, facts = look(i, wild=wild, size=model.config.image_size)
         features = model.encode_frames(torch.from_numpy(frames))
@@ -70,11 +68,11 @@ def check(model: LlamaVid, n: int, *, wild: bool, content: str = "mean") -> Chec
                 continue
             tokens = [model.frame_tokens(features, question, content=content)]
             reply = generate_texts(model, question, tokens, max_new_tokens=24)[0]
-            found.right[sort].append(reply in true_answers(watched.happens, facts, sort, answer))
+            marks.right[sort].append(reply in true_answers(watched.happens, facts, sort, answer))
             if choices:
                 likely = softmax(choice_log_likelihood(model, question, tokens, choices)[0])
-                found.choices.append((float(likely.max()), choices[int(likely.argmax())] == answer))
-    return found
+                marks.choices.append((float(likely.max()), choices[int(likely.argmax())] == answer))
+    return marks
 
 
 def main(argv=None) -> None:
@@ -85,17 +83,17 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     with torch.inference_mode():
         halves = [check(load(args.model), args.clips, wild=wild, content=args.content) for wild in (False, True)]
-    everything = [one for half in halves for found in half.right.values() for one in found]
-    print(f"{sum(everything)} of {len(everything)} replies are right\n")
+    replies = [is_right for half in halves for of_kind in half.right.values() for is_right in of_kind]
+    print(f"{sum(replies)} of {len(replies)} replies are right\n")
     for half in halves:
-        for sort, found in sorted(half.right.items()):
-            low, high = wilson(sum(found), len(found))
-            print(f"| {sort} | {sum(found)}/{len(found)} | {np.mean(found):.0%} | {low:.0%} to {high:.0%} |")
+        for sort, right in sorted(half.right.items()):
+            low, high = wilson(sum(right), len(right))
+            print(f"| {sort} | {sum(right)}/{len(right)} | {np.mean(right):.0%} | {low:.0%} to {high:.0%} |")
     for name, half in zip(("street", "wildlife"), halves, strict=True):
         error, rows = calibration(*zip(*half.choices, strict=True))
         print(f"\n{name}: expected calibration error {error:.3f} over {len(half.choices)} multiple-choice questions")
-        for low, high, n, said, was in rows:
-            print(f"| {low:.1f} to {high:.1f} | {n} | {said:.2f} | {was:.2f} |")
+        for low, high, n, likely, share in rows:
+            print(f"| {low:.1f} to {high:.1f} | {n} | {likely:.2f} | {share:.2f} |")
 
 
 if __name__ == "__main__":

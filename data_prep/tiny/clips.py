@@ -2,7 +2,7 @@
 
 Knows the ranges of seeds, which events and animals appear (benign events and the six seen crimes; eight of the twelve
 species, without the unseen brief actions), and that a question about what no sampled frame shows is answered as for a
-clip without it. The training itself is `train_tiny.py`.
+clip without it. The training itself is in `train`.
 """
 
 import io
@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from data_prep.tiny.tower import KIND_WEIGHTS, KINDS, wild_scene
-from data_prep.toy_world import BENIGN_KINDS, FPS, SEEN_KINDS, plan_clip
+from data_prep.tiny.tower import KIND_WEIGHTS, KINDS, WILD_SHARE, wild_scene
+from data_prep.toy_world import FPS, plan_clip
+from data_prep.toy_world.asking import Question
+from data_prep.toy_world.plan import Plan
 from data_prep.toy_world.street.questions import questions
 from data_prep.toy_world.wildlife.questions import ABOUT_ACTION, wild_questions
 from llamavid_kit.data.pixels import resize_and_crop
@@ -23,7 +25,6 @@ from llamavid_kit.data.sampling import sample_times
 TOWER_SEEDS, STILL_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_000_000 for k in (4, 5, 1, 2, 3))
 STILL = 0  # as a rate: one frame
 FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
-WILD_SHARE = 0.4
 QUESTIONS_A_CLIP = 4
 EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *ABOUT_ACTION)
 CAPTIONS = ("caption", "wild_caption")
@@ -47,13 +48,12 @@ class Watched:
     times_s: tuple[float, ...] = ()
     still: bool = False
 
-    def questions(self, rng) -> list[tuple]:
-        """All that can be asked: (kind of question, question, answer, choices or None)."""
+    def questions(self, rng: np.random.Generator) -> list[Question]:
+        """All that can be asked."""
         if self.times_s:
             return wild_questions(wild_scene(self.seed, self.event_s), rng, self.times_s)
-        plan = plan_clip(self.seed, self.happens, event_s=self.event_s)
-        asked = questions(plan, rng, allowed=(*SEEN_KINDS, *BENIGN_KINDS))
-        return [q for q in asked if not (self.still and q[0] in NEEDS_TIME)]
+        of_street = questions(plan_clip(self.seed, self.happens, event_s=self.event_s), rng)
+        return [question for question in of_street if not (self.still and question.kind in NEEDS_TIME)]
 
 
 class DrawnClips(Dataset):
@@ -71,50 +71,48 @@ class DrawnClips(Dataset):
         event_s = (0.1, 3.0) if rng.random() < 0.4 else (1.0, 3.0)
         fps = STILL if self.still else int(rng.choice(FPS_MIX, p=FPS_WEIGHTS))
         wild = rng.random() < WILD_SHARE
-        plan = (
-            wild_scene(seed, event_s)
-            if wild
-            else plan_clip(seed, KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)], event_s=event_s)
-        )
-        indices = pick(plan, fps=fps, rng=rng)
-        frames, shown = draw(plan, indices, size=self.size, rng=rng), visible(plan, indices)
+        plan: Plan
         if wild:
-            return torch.from_numpy(frames), Watched(
-                seed, plan.brief if shown else None, event_s, _seconds(indices), still=self.still
-            )
-        return torch.from_numpy(frames), Watched(seed, plan.kind if shown else None, event_s, still=self.still)
+            plan = wild_scene(seed, event_s)
+        else:
+            plan = plan_clip(seed, KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)], event_s=event_s)
+        indices = pick(plan, fps=fps, rng=rng)
+        frames = draw(plan, indices, size=self.size, rng=rng)
+        event, times_s = plan.event if visible(plan, indices) else None, seconds(indices) if wild else ()
+        return torch.from_numpy(frames), Watched(seed, event, event_s, times_s, self.still)
 
 
-def pick(plan, *, fps: float, rng=None) -> np.ndarray:
+def pick(plan: Plan, *, fps: float, rng: np.random.Generator | None = None) -> np.ndarray:
     """Indices of the frames that sampling by time at `fps` picks; STILL: of one frame, of the event twice in three."""
-    if fps == STILL:
+    if fps == STILL and rng is not None:
         inside = rng.random() < 0.67
         return rng.integers(plan.start, plan.end, 1) if inside else rng.integers(plan.n_frames, size=1)
     return sample_times(np.arange(plan.n_frames) / FPS, plan.n_frames / FPS, fps)
 
 
-def draw(plan, indices: np.ndarray, *, size: int, rng=None) -> np.ndarray:
+def draw(plan: Plan, indices: np.ndarray, *, size: int, rng: np.random.Generator | None = None) -> np.ndarray:
     """Those frames, (T, size, size, 3) uint8. With `rng`, some clips pass through JPEG, a cheap stand-in for what a
     video codec does to the pixels."""
-    drawn = [plan.draw(int(i)) for i in indices]
+    frames = [plan.draw(int(i)) for i in indices]
     if rng is not None and rng.random() < 0.3:
         quality = int(rng.integers(35, 95))
-        drawn = [_through_jpeg(frame, quality) for frame in drawn]
-    return np.stack([resize_and_crop(frame, size) for frame in drawn])
+        frames = [_through_jpeg(frame, quality) for frame in frames]
+    return np.stack([resize_and_crop(frame, size) for frame in frames])
 
 
-def visible(plan, indices: np.ndarray) -> bool:
+def visible(plan: Plan, indices: np.ndarray) -> bool:
     """Whether one of the frames lies in the event's interval."""
     return bool(((indices >= plan.start) & (indices < plan.end)).any())
 
 
-def watch(plan, *, fps: float, size: int) -> tuple[np.ndarray, bool]:
+def watch(plan: Plan, *, fps: float, size: int) -> tuple[np.ndarray, bool]:
     """The frames that sampling by time at `fps` picks, (T, size, size, 3) uint8, and whether one shows the event."""
     indices = pick(plan, fps=fps)
     return draw(plan, indices, size=size), visible(plan, indices)
 
 
-def _seconds(indices: np.ndarray) -> tuple[float, ...]:
+def seconds(indices: np.ndarray) -> tuple[float, ...]:
+    """When the frames are on show, from the clip's start."""
     return tuple((indices / FPS).tolist())
 
 
@@ -124,21 +122,20 @@ def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def choose_questions(watched: Watched, rng, *, long: bool) -> list[tuple[str, str]]:
+def choose_questions(watched: Watched, rng: np.random.Generator, *, long: bool) -> list[tuple[str, str]]:
     """One question about the event or action, the others about anything, `SOUGHT` ones rather than others; no two
-    alike. Long ones only (multiple choice, requests for sentences), or none: padding costs time.
+    alike, each with its answer. Long ones only (multiple choice, requests for sentences), or none: padding costs time.
 
     Half of the multiple-choice ones open as the study's question does. Its labels are in none.
     """
-    asked = [q for q in watched.questions(rng) if (q[3] is not None or q[0] == "wild_sentences") == long]
-    weights = np.array([SOUGHT.get(q[0], 1.0) for q in asked])
-    order = [asked[k] for k in rng.choice(len(asked), len(asked), replace=False, p=weights / weights.sum())]
-    first = next((q for q in order if q[0] in EVENT_QUESTIONS), order[0])
-    chosen = [first, *[q for q in order if q is not first][: QUESTIONS_A_CLIP - 1]]
-    opening = [PREAMBLE if choices and rng.random() < 0.5 else "" for *_, choices in chosen]
-    return [(words + question, answer) for words, (_, question, answer, _) in zip(opening, chosen, strict=True)]
+    questions = [q for q in watched.questions(rng) if (q.choices is not None or q.kind == "wild_sentences") == long]
+    weights = np.array([SOUGHT.get(q.kind, 1.0) for q in questions])
+    order = [questions[k] for k in rng.choice(len(questions), len(questions), replace=False, p=weights / weights.sum())]
+    first = next((q for q in order if q.kind in EVENT_QUESTIONS), order[0])
+    batch = [first, *[q for q in order if q is not first][: QUESTIONS_A_CLIP - 1]]
+    return [((PREAMBLE if q.choices and rng.random() < 0.5 else "") + q.question, q.answer) for q in batch]
 
 
-def captions(watched: Watched, rng) -> list[tuple[str, str]]:
+def captions(watched: Watched, rng: np.random.Generator) -> list[tuple[str, str]]:
     """What modality alignment sees: a request to describe, and the description; nothing where there is none."""
-    return [(question, answer) for kind, question, answer, _ in watched.questions(rng) if kind in CAPTIONS]
+    return [(q.question, q.answer) for q in watched.questions(rng) if q.kind in CAPTIONS]

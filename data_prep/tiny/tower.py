@@ -7,6 +7,8 @@ the pet and the people who meet; a linear head on every patch says how much of e
 over patches counts people. The heads are thrown away.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -14,7 +16,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, SIZE, plan_clip
-from data_prep.toy_world.palette import COLOURS, WALLS
+from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
+from data_prep.toy_world.street.clip import ClipPlan
 from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, WildPlan, plan_wild
 from data_prep.toy_world.wildlife.habitats import LANDS, WATERS
 from llamavid_kit.data.pixels import resize_and_crop
@@ -24,13 +27,12 @@ KINDS = (None, *SEEN_KINDS, *BENIGN_KINDS)
 KIND_WEIGHTS = np.array(
     [0.18] + [0.42 / len(SEEN_KINDS)] * len(SEEN_KINDS) + [0.40 / len(BENIGN_KINDS)] * len(BENIGN_KINDS)
 )
+COLOURED = ("car", "parked_car", "hat_shirt", "bag_shirt", "left_shirt", "right_shirt", "bag", "hat")
 FACTS: dict[str, tuple] = {
-    **dict.fromkeys(
-        ("car", "parked_car", "hat_shirt", "bag_shirt", "left_shirt", "right_shirt", "bag", "hat"), tuple(COLOURS)
-    ),
+    **dict.fromkeys(COLOURED, tuple(COLOURS)),
     "animal_colour": ("black", "brown", "grey", "orange", "white"),
     "building": tuple(WALLS),
-    "light": ("day", "dusk", "night"),
+    "light": tuple(LIGHT),
     "weather": ("clear", "cloudy", "rain", "snow"),
     "animal": ("dog", "cat"),
     "animal_action": ("walk", "sit", "lie"),
@@ -80,14 +82,14 @@ class Scenes(Dataset):
     def _draw(self, i: int):
         rng, seed = np.random.default_rng([self.first_seed, i]), self.first_seed + i
         kind, event_s = KINDS[rng.choice(len(KINDS), p=KIND_WEIGHTS)], (0.5, 3.0)
-        wild = rng.random() < WILD_SHARE
-        plan = wild_scene(seed, event_s) if wild else plan_clip(seed, kind, event_s=event_s)
+        plan: WildPlan | ClipPlan
+        plan = wild_scene(seed, event_s) if rng.random() < WILD_SHARE else plan_clip(seed, kind, event_s=event_s)
         at = [*rng.integers(plan.start, plan.end, FRAMES_A_SCENE - 1), rng.integers(plan.n_frames)]
         frames = np.stack([resize_and_crop(plan.draw(int(j)), self.size) for j in at])
-        labels = [_labels(_wild_facts(plan, int(j)) if wild else _street_facts(plan, int(j))) for j in at]
+        labels = [_labels(_facts(plan, int(j))) for j in at]
         boxes = [plan.boxes(int(j)) for j in at]
-        places = torch.tensor([_places(found) for found in boxes])
-        maps = np.stack([density(found, self.patches) for found in boxes])
+        places = torch.tensor([_places(of_frame) for of_frame in boxes])
+        maps = np.stack([density(of_frame, self.patches) for of_frame in boxes])
         return torch.from_numpy(frames), torch.tensor(labels), places, torch.from_numpy(maps)
 
 
@@ -98,14 +100,14 @@ def wild_scene(seed: int, event_s: tuple[float, ...]) -> WildPlan:
     return plan.twin() if plan.brief in UNSEEN_BRIEFS else plan
 
 
-def _street_facts(plan, j: int) -> dict:
-    return plan.facts | {"event": plan.kind if plan.start <= j < plan.end else None}
-
-
-def _wild_facts(plan: WildPlan, j: int) -> dict:
+def _facts(plan: WildPlan | ClipPlan, j: int) -> dict[str, Any]:
+    """What frame j shows, by the names of FACTS."""
+    if isinstance(plan, ClipPlan):
+        return plan.facts | {"event": plan.kind if plan.start <= j < plan.end else None}
+    does: dict[str | None, str]
     does = {actor.species.name: actor.action for actor in plan.actors(j)}
     habitat, animals = plan.scene.habitat, list(plan.scene.animals)  # from left to right
-    left, right = (*animals, None)[:2]
+    left, right = animals[0], animals[1] if len(animals) == 2 else None
     return {
         "habitat": habitat.kind,
         "light": habitat.light,

@@ -2,8 +2,8 @@
 
     python -m data_prep.tiny.train --out runs/tiny
 
-What the original takes from others comes first: the tower learns to see (`read_facts`, for EVA-ViT) and the language
-model to read and write (for Vicuna). Then the kit's own three stages (`stages.STAGES`): `align` on single frames and
+What the original takes from others comes first: the tower learns to see (`tower`, for EVA-ViT) and the language model
+to read and write (for Vicuna). Then the kit's own three stages (`training.stages.STAGES`): `align` on single frames and
 their descriptions, `instruct` on questions about single frames, `long_video` on clips at mixed rates. Frames are drawn
 directly; some batches see four content tokens a frame instead of one. The model meets benign events and six of the ten
 crimes, described in plain words, and eight of the twelve animals; `UNSEEN_KINDS`, `UNSEEN_SPECIES`, `UNSEEN_BRIEFS` and
@@ -22,12 +22,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.implementations import BertWordPieceTokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from data_prep.tiny import tower as read_facts
+from data_prep.tiny import tower
 from data_prep.tiny.bank import Bank, BankQuestions, Collate, Texts
 from data_prep.tiny.clips import CORPUS_SEEDS, TOWER_SEEDS, Watched, choose_questions
-from data_prep.tiny.tower import KINDS
 from llamavid_kit.data.prompt import template
 from llamavid_kit.model.checkpoints import load_question_tokenizer, save
 from llamavid_kit.model.config import LlamaVidConfig
@@ -47,13 +46,16 @@ def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
     for i in range(n_clips):
         rng, seed = np.random.default_rng(i), CORPUS_SEEDS + i
         seconds = tuple(np.arange(0, 8, 0.5).tolist())
-        for watched in (Watched(seed, KINDS[i % len(KINDS)], (0.1, 3.0)), Watched(seed, None, (0.1, 3.0), seconds)):
+        for watched in (
+            Watched(seed, tower.KINDS[i % len(tower.KINDS)], (0.1, 3.0)),
+            Watched(seed, None, (0.1, 3.0), seconds),
+        ):
             for long in (False, True, False):
                 turns += choose_questions(watched, rng, long=long)
     return turns
 
 
-def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, object]:
+def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedTokenizerBase]:
     """A byte-fallback BPE for the language model and a WordPiece for the text decoder, both from `lines`."""
     bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=False))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -100,25 +102,17 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
     """The tower, every scene twice, or its result from an earlier run; it is frozen afterwards."""
     done = out / "tower.safetensors"
     if not done.is_file():
-        reader = read_facts.FactReader(model)
+        reader = tower.FactReader(model)
         vision = model.config.vision_config
-        data = read_facts.Scenes(
+        data = tower.Scenes(
             steps * scenes // 2,
             passes=2,
             first_seed=TOWER_SEEDS,
             size=vision.image_size,
             patches=vision.image_size // vision.patch_size,
         )
-        settings = TrainSettings(
-            learning_rate=1.5e-3,
-            batch_size=scenes,
-            max_steps=steps,
-            weight_decay=0.02,
-            warmup_ratio=0.08,
-            save_every=400,
-            workers=workers,
-        )
-        fit(reader, data, read_facts.collate, out=out / "tower", settings=settings, in_order=True)
+        settings = _settings(scenes, steps, workers, learning_rate=1.5e-3, warmup_ratio=0.08, save_every=400)
+        fit(reader, data, tower.collate, out=out / "tower", settings=settings, in_order=True)
         save_file(model.vision_tower.state_dict(), done)
     model.vision_tower.load_state_dict(load_file(done))
     model.vision_tower.requires_grad_(False)
@@ -141,26 +135,24 @@ def train_language(model: LlamaVid, out: Path, *, steps: int, workers: int) -> N
     model.language_model.load_state_dict(load_file(done))
 
 
-def train_stage(model: LlamaVid, bank: "Bank | None", out: Path, stage: str, *, steps: int, clips: int, workers: int):
-    """One of the kit's stages on a bank's clips, or its result from an earlier run."""
-    done = out / f"{stage}.safetensors"
-    if not done.is_file():
-        set_trainable(model, STAGES[stage])
-        data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
-        settings = _settings(clips, steps, workers)
-        fit(bank, data, Collate(model), out=out / done.stem, settings=settings, in_order=True)
-        save_file(model.state_dict(), done)
-    model.load_state_dict(load_file(done))
+def train_stage(model: LlamaVid, bank: Bank, out: Path, stage: str, *, steps: int, clips: int, workers: int) -> None:
+    """One of the kit's stages on a bank's clips."""
+    set_trainable(model, STAGES[stage])
+    data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
+    fit(bank, data, Collate(model), out=out / stage, settings=_settings(clips, steps, workers), in_order=True)
+    save_file(model.state_dict(), out / f"{stage}.safetensors")
 
 
-def _settings(batch: int, steps: int, workers: int) -> TrainSettings:
+def _settings(
+    batch: int, steps: int, workers: int, *, learning_rate=1e-3, warmup_ratio=0.05, save_every=200
+) -> TrainSettings:
     return TrainSettings(
-        learning_rate=1e-3,
+        learning_rate=learning_rate,
         batch_size=batch,
         max_steps=steps,
         weight_decay=0.02,
-        warmup_ratio=0.05,
-        save_every=200,
+        warmup_ratio=warmup_ratio,
+        save_every=save_every,
         workers=workers,
     )
 
@@ -173,10 +165,13 @@ def train(args, model: LlamaVid) -> None:
         (True, args.stills, 96, {"align": args.align_steps, "instruct": args.still_steps}),
         (False, args.clips, 24, {"long_video": args.clip_steps}),
     ):
-        done = all((args.out / f"{stage}.safetensors").is_file() for stage in stages)
-        bank = None if done else Bank(model.eval(), n, still=still, workers=args.workers)
+        bank = None
         for stage, steps in stages.items():
-            train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
+            done = args.out / f"{stage}.safetensors"
+            if not done.is_file():
+                bank = bank or Bank(model.eval(), n, still=still, workers=args.workers)
+                train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
+            model.load_state_dict(load_file(done))
 
 
 def draw_losses(out: Path) -> None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 SIZE = 224
 SCALE = 2
 NOISE_TILE = SIZE + 64
@@ -32,7 +33,7 @@ class Brush:
             flat.append(y * SCALE)
         return flat
 
-    def _box(self, x0, y0, x1, y1) -> tuple[float, float, float, float]:
+    def _box(self, x0, y0, x1, y1) -> Box:
         if self.mirrored:
             x0, x1 = SIZE - x1, SIZE - x0
         return x0 * SCALE, y0 * SCALE, x1 * SCALE, y1 * SCALE
@@ -59,9 +60,6 @@ class Brush:
 
     def disc(self, x, y, r, colour):
         self.oval(x, y, r, r, colour)
-
-    def ring(self, x, y, r, colour, width=1.5):
-        self._pen(colour).ellipse(self._box(x - r, y - r, x + r, y + r), outline=colour, width=round(width * SCALE))
 
     def line(self, points, colour, width=1.0):
         self._pen(colour).line(self._points(points), fill=colour, width=max(1, round(width * SCALE)))
@@ -100,6 +98,12 @@ class Brush:
 
 
 NOISE_CENTRE = 32
+
+
+def in_view(x0: float, y0: float, x1: float, y1: float) -> Box | None:
+    """What of a box lies in the frame, to a tenth of a pixel; None for less than a pixel."""
+    x0, y0, x1, y1 = (round(min(float(SIZE), max(0.0, v)), 1) for v in (x0, y0, x1, y1))
+    return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
 
 
 @lru_cache(maxsize=64)

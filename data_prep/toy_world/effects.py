@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from data_prep.toy_world.brush import Brush
+from data_prep.toy_world.brush import Box, Brush
 from data_prep.toy_world.palette import mix
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The toy world's colours: the eight names that questions may use, the paints of walls, coats and animals, and how
 daylight, dusk and night tone them. Knows nothing about shapes or time."""
 
+from typing import Literal, NamedTuple
+
 Colour = tuple[int, int, int]
 
 COLOURS: dict[str, Colour] = {
@@ -32,24 +34,35 @@ HAIRS: tuple[Colour, ...] = ((48, 36, 30), (92, 62, 40), (150, 110, 64), (70, 70
 UNIFORM: Colour = (38, 52, 92)
 SIGNAL: Colour = (226, 232, 72)
 
-# Light: sky from top to horizon, the factor on scenery, and the factor on figures (kept near 1: colours are asked for).
+
+class Light(NamedTuple):
+    """`sky`: from top to horizon; factors on the colours of scenery and of figures (near 1: colours are asked for)."""
+
+    sky: tuple[Colour, Colour]
+    scenery: tuple[float, float, float]
+    figures: tuple[float, float, float]
+
+
 LIGHT = {
-    "day": {"sky": ((116, 172, 224), (206, 226, 238)), "scenery": (1.0, 1.0, 1.0), "figures": (1.0, 1.0, 1.0)},
-    "dusk": {"sky": ((92, 84, 140), (246, 168, 112)), "scenery": (0.9, 0.8, 0.77), "figures": (0.97, 0.92, 0.88)},
-    "night": {"sky": ((10, 14, 36), (34, 42, 78)), "scenery": (0.41, 0.43, 0.52), "figures": (0.78, 0.8, 0.88)},
+    "day": Light(sky=((116, 172, 224), (206, 226, 238)), scenery=(1.0, 1.0, 1.0), figures=(1.0, 1.0, 1.0)),
+    "dusk": Light(sky=((92, 84, 140), (246, 168, 112)), scenery=(0.9, 0.8, 0.77), figures=(0.97, 0.92, 0.88)),
+    "night": Light(sky=((10, 14, 36), (34, 42, 78)), scenery=(0.41, 0.43, 0.52), figures=(0.78, 0.8, 0.88)),
 }
-GREY_SKY = {
+GREY_SKY: dict[str, tuple[Colour, Colour]] = {
     "day": ((150, 160, 172), (204, 208, 212)),
     "dusk": ((96, 90, 112), (190, 156, 140)),
     "night": ((22, 24, 34), (46, 50, 64)),
 }
 
 
-def tone(colour: Colour, light: str, part: str = "figures") -> Colour:
-    """`colour` (RGB, 0-255) under `light` ("day", "dusk", "night") as `part` ("scenery" or "figures") shows it."""
-    return tuple(min(255, int(c * f)) for c, f in zip(colour, LIGHT[light][part], strict=True))
+def tone(colour: Colour, light: str, part: Literal["scenery", "figures"] = "figures") -> Colour:
+    """`colour` (RGB, 0-255) under `light` ("day", "dusk", "night") as `part` shows it."""
+    factors = LIGHT[light].scenery if part == "scenery" else LIGHT[light].figures
+    red, green, blue = (min(255, int(c * f)) for c, f in zip(colour, factors, strict=True))
+    return red, green, blue
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """`share` of `b` in `a` (0 gives a, 1 gives b), RGB 0-255."""
-    return tuple(int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue

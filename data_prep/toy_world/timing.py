@@ -39,27 +39,3 @@ def checked_durations(event_s, seconds: float) -> tuple[float, ...]:
             f"event_s={event_s}: need 0 < shortest <= longest <= {seconds - 3:g} s in a clip of {seconds:g} s"
         )
     return event_s
-
-
-class Timed:
-    """What a plan of either half has: the seconds of its frames `start` and `end`, and things made once in `_cache`."""
-
-    start: int
-    end: int
-    _cache: dict
-
-    @property
-    def start_s(self) -> float:
-        return self.start / FPS
-
-    @property
-    def end_s(self) -> float:
-        return self.end / FPS
-
-    def _once(self, name, make):
-        if name not in self._cache:
-            self._cache[name] = make()
-        return self._cache[name]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_cache": {}}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from data_prep import animal_kingdom, ucf_crime
 from data_prep.toy_world import SEEN_KINDS, UNSEEN_KINDS
-from data_prep.toy_world.render import render_set
-from data_prep.toy_world.wildlife.wild_set import render_wild_set
+from data_prep.toy_world.street.render import render_set
+from data_prep.toy_world.wildlife.render import render_wild_set
 from llamavid_kit.data.video import Video
 from llamavid_kit.experiments.ablation import AblationConfig, ablate
 from llamavid_kit.experiments.report.page import write_report

@@ -15,9 +15,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.__main__ import main as data_prep
 from data_prep.toy_world import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, SIZE, UNSEEN_KINDS, plan_clip
-from data_prep.toy_world.render import render_set
 from data_prep.toy_world.street.layout import TEST_LIST, TRAIN_LIST, SetConfig, entries, truth
 from data_prep.toy_world.street.questions import questions, scene_answers
+from data_prep.toy_world.street.render import render_set
 from data_prep.toy_world.timing import DURATIONS, FPS
 from data_prep.ucf_crime.lists import read_test_list, read_train_list
 from llamavid_kit.data.pairs import read_choices

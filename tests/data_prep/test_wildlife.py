@@ -21,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.__main__ import main as data_prep
 from data_prep.toy_world.brush import SIZE
-from data_prep.toy_world.render import render_set
+from data_prep.toy_world.street.render import render_set
 from data_prep.toy_world.timing import FPS
 from data_prep.toy_world.timing import stream as scene_stream
 from data_prep.toy_world.wildlife import BRIEFS, NUMBERS, SPECIES, STATES, plan_wild, sentence
@@ -30,9 +30,9 @@ from data_prep.toy_world.wildlife import scene as wild_scene
 from data_prep.toy_world.wildlife.clip import possible_briefs
 from data_prep.toy_world.wildlife.habitats import LANDS, WATERS
 from data_prep.toy_world.wildlife.layout import WildConfig, annotation, wild_entries
+from data_prep.toy_world.wildlife.render import render_wild_set
 from data_prep.toy_world.wildlife.scene import first_species
 from data_prep.toy_world.wildlife.species import CLASSES
-from data_prep.toy_world.wildlife.wild_set import render_wild_set
 
 
 def plans_with(brief: str, n: int, first: int = 0, **options) -> list:

@@ -16,7 +16,7 @@ def paint_backdrop(scene: Scene) -> Image.Image:
     """RGB image of (SIZE·SCALE)² pixels."""
     rng = stream(scene.seed, TEXTURE)
     grey = scene.weather != "clear"
-    top, low = GREY_SKY[scene.light] if grey else LIGHT[scene.light]["sky"]
+    top, low = GREY_SKY[scene.light] if grey else LIGHT[scene.light].sky
     rows = np.linspace(0, 1, HORIZON * SCALE)[:, None]
     sky = np.array(top) + (np.array(low) - np.array(top)) * rows
     pixels = np.zeros((SIZE * SCALE, SIZE * SCALE, 3), np.uint8)
@@ -44,11 +44,11 @@ def _sky(brush, scene, rng, grey):
     elif not grey:
         brush.glow(190, 30 if scene.light == "day" else 84, 40, (255, 240, 200), 0.8)
         brush.disc(190, 30 if scene.light == "day" else 84, 9, (255, 246, 214))
-    shade = mix(LIGHT[scene.light]["sky"][1], (255, 255, 255) if not grey else (120, 124, 132), 0.45)
+    shade = mix(LIGHT[scene.light].sky[1], (255, 255, 255) if not grey else (120, 124, 132), 0.45)
     for x, y in rng.uniform((-10, 8), (SIZE, 50), (6 if grey else 3, 2)):
         for k in range(4):
             brush.oval(x + 9 * k, y + 3 * (k % 2), 14, 5.5, (*shade, 120 if scene.light != "night" else 40))
-    far = mix(tone((136, 146, 160), scene.light, "scenery"), LIGHT[scene.light]["sky"][1], 0.4)
+    far = mix(tone((136, 146, 160), scene.light, "scenery"), LIGHT[scene.light].sky[1], 0.4)
     for k, height in enumerate(scene.props["skyline"]):
         brush.rect(118 + 16 * k, HORIZON - 10 - height, 133 + 16 * k, HORIZON, far)
 

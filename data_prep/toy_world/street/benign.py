@@ -68,13 +68,12 @@ def ball(stage: Stage, cue: Cue):
         actor.x -= actor.facing * 12
         actor.pose = Pose(arm1=(92, 128), arm2=(84, 120), leg1=(10, 4), leg2=(-12, -14))
     x, y = a.x + a.facing * 14 + (b.x - a.x - a.facing * 28) * u, a.y - 54 - 22 * math.sin(math.pi * u)
-    stage.effects.append(
-        sprite(
-            "ball",
-            (x - 8, y - 8, x + 8, y + 8),
-            lambda brush: (brush.disc(x, y, 8, colour), brush.disc(x - 2.5, y - 2.5, 2.6, (255, 255, 255, 150))),
-        )
-    )
+
+    def paint(brush):
+        brush.disc(x, y, 8, colour)
+        brush.disc(x - 2.5, y - 2.5, 2.6, (255, 255, 255, 150))
+
+    stage.effects.append(sprite("ball", (x - 8, y - 8, x + 8, y + 8), paint))
 
 
 def photo(stage: Stage, cue: Cue):
@@ -140,7 +139,7 @@ def kite(stage: Stage, cue: Cue):
 
 def animal_jumps(stage: Stage, cue: Cue):
     animal = stage.actors["animal"]
-    animal.pose, animal.lift = "jump", 22 + 9 * math.sin(10 * cue.t + cue.roll[0] * 6)
+    animal.action, animal.lift = "jump", 22 + 9 * math.sin(10 * cue.t + cue.roll[0] * 6)
 
 
 def animal_crouches(stage: Stage, cue: Cue):
@@ -149,7 +148,7 @@ def animal_crouches(stage: Stage, cue: Cue):
     face(a, animal)
     a.x, a.y = animal.x - a.facing * 30, animal.y - 2
     a.pose = kneel(14)._replace(arm1=(60 + 8 * math.sin(6 * cue.t), 74))
-    animal.pose = "cower"
+    animal.action = "cower"
 
 
 def bird(stage: Stage, cue: Cue):

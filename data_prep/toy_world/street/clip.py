@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data_prep.toy_world.brush import NOISE_TILE, SIZE, Brush, noise_tile
+from data_prep.toy_world.brush import SIZE, Box, Brush, in_view
+from data_prep.toy_world.effects import Effect
+from data_prep.toy_world.plan import Plan
 from data_prep.toy_world.street.backdrop import paint_backdrop
 from data_prep.toy_world.street.benign import BENIGN
 from data_prep.toy_world.street.crimes import CRIMES
 from data_prep.toy_world.street.events import Cue
-from data_prep.toy_world.street.figures import extent, paint
+from data_prep.toy_world.street.figures import Actor
 from data_prep.toy_world.street.scene import Scene, Stage, make_scene
-from data_prep.toy_world.timing import CAMERA, EVENT, FPS, SECONDS, Timed, checked_durations, stream
+from data_prep.toy_world.timing import CAMERA, EVENT, FPS, SECONDS, checked_durations, stream
 
 NORMAL = "Normal_Videos"
 CRIME_KINDS = tuple(CRIMES)
@@ -24,9 +26,8 @@ SEEN_KINDS = tuple(k for k in CRIME_KINDS if k not in UNSEEN_KINDS)
 
 
 @dataclass
-class ClipPlan(Timed):
-    """One clip. `kind` is None where nothing happens; the interval is then a pseudo-interval. `boxes` and frames are in
-    picture coordinates (after mirroring)."""
+class ClipPlan(Plan):
+    """One clip. `kind` is None where nothing happens. Frames and boxes are those after mirroring."""
 
     seed: int
     kind: str | None
@@ -39,9 +40,8 @@ class ClipPlan(Timed):
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def category(self) -> str | None:
-        """ "crime", "benign" or None."""
-        return None if self.kind is None else "crime" if self.kind in CRIMES else "benign"
+    def event(self) -> str | None:
+        return self.kind
 
     @property
     def facts(self) -> dict:
@@ -54,8 +54,7 @@ class ClipPlan(Timed):
 
     def stage(self, i: int) -> Stage:
         """The figures and effects of frame i."""
-        if not 0 <= i < self.n_frames:
-            raise ValueError(f"frame {i} asked, the clip has frames 0 to {self.n_frames - 1}")
+        self._check(i)
         stage = self.scene.stage(i / FPS)
         if self.kind is not None and self.start <= i < self.end:
             t = (i - self.start) / FPS
@@ -67,39 +66,28 @@ class ClipPlan(Timed):
         """Frame i: (224, 224, 3) uint8 RGB."""
         stage = self.stage(i)
         brush = Brush(self._once("backdrop", lambda: paint_backdrop(self.scene)).copy(), mirrored=self.scene.mirrored)
-        things = [(a.y, paint, a) for a in stage.actors.values()] + [(e.depth, None, e) for e in stage.effects]
-        for _, paint_actor, thing in sorted(things, key=lambda entry: entry[0]):
-            if paint_actor:
-                paint_actor(brush, thing)
-            else:
-                thing.paint(brush)
+        things: list[Actor | Effect] = [*stage.actors.values(), *stage.effects]
+        for thing in sorted(things, key=lambda thing: thing.depth):
+            thing.paint(brush)
         self._weather(brush, i)
         for colour, share in stage.washes:
             brush.wash(colour, share)
-        jitter = self._once(
-            "noise", lambda: stream(self.seed, CAMERA).integers(0, NOISE_TILE - SIZE, (self.n_frames, 2))
-        )
-        return brush.frame(noise_tile(self.scene.camera["noise"]), tuple(int(v) for v in jitter[i]))
+        return self._filmed(brush, i, camera_stream=CAMERA)
 
-    def boxes(self, i: int) -> dict[str, tuple[float, float, float, float]]:
+    def boxes(self, i: int) -> dict[str, Box]:
         """Name → (x0, y0, x1, y1) of each figure and event object in view at frame i, pixels, clipped to the frame."""
         stage = self.stage(i)
-        found = {name: extent(actor) for name, actor in stage.actors.items()}
+        boxes = {name: actor.box for name, actor in stage.actors.items()}
         for effect in stage.effects:
             name, k = effect.name, 2
-            while name in found:
+            while name in boxes:
                 name, k = f"{effect.name}_{k}", k + 1
-            found[name] = effect.box
-        return {name: box for name, raw in found.items() if (box := self._clipped(raw))}
-
-    def _clipped(self, box):
-        x0, y0, x1, y1 = box
+            boxes[name] = effect.box
         if self.scene.mirrored:
-            x0, x1 = SIZE - x1, SIZE - x0
-        x0, y0, x1, y1 = (round(min(float(SIZE), max(0.0, v)), 1) for v in (x0, y0, x1, y1))
-        return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
+            boxes = {name: (SIZE - x1, y0, SIZE - x0, y1) for name, (x0, y0, x1, y1) in boxes.items()}
+        return {name: part for name, box in boxes.items() if (part := in_view(*box))}
 
-    def _weather(self, brush: Brush, i: int):
+    def _weather(self, brush: Brush, i: int) -> None:
         if self.scene.weather not in ("rain", "snow"):
             return
         drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (45, 2)).tolist())
@@ -111,7 +99,7 @@ class ClipPlan(Timed):
             else:
                 brush.disc((x + 3 * math.sin(0.05 * i + k)) % SIZE, py, 1.2, (248, 250, 252))
 
-    def _roll(self):
+    def _roll(self) -> tuple[float, ...]:
         return tuple(stream(self.seed, EVENT).uniform(0, 1, 8).tolist())
 
 

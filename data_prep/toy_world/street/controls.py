@@ -90,14 +90,13 @@ AT_CHANCE: dict[str, Callable] = {
 
 def control(looks_at: str, look: Callable, *, n_train: int, n_test: int, **durations) -> Control:
     """A forest learns `n_train` clips of each class and names `n_test` of each; `durations` go to `plan_clip`."""
-    (learnt, kinds), (asked, truth) = (
-        _look(look, first, n, durations) for first, n in ((TRAIN_SEEDS, n_train), (TEST_SEEDS, n_test))
-    )
-    if isinstance(learnt[0], dict):
-        table = DictVectorizer(sparse=False).fit(learnt)
-        learnt, asked = table.transform(learnt), table.transform(asked)
-    forest = ExtraTreesClassifier(300, random_state=0).fit(learnt, kinds)
-    return Control(looks_at, int((forest.predict(asked) == truth).sum()), len(truth))
+    looks, kinds = _look(look, TRAIN_SEEDS, n_train, durations)
+    test_looks, truth = _look(look, TEST_SEEDS, n_test, durations)
+    if isinstance(looks[0], dict):
+        table = DictVectorizer(sparse=False).fit(looks)
+        looks, test_looks = table.transform(looks), table.transform(test_looks)
+    forest = ExtraTreesClassifier(300, random_state=0).fit(looks, kinds)
+    return Control(looks_at, int((forest.predict(test_looks) == truth).sum()), len(truth))
 
 
 def _look(look: Callable, first_seed: int, n: int, durations: dict) -> tuple[list, np.ndarray]:

@@ -48,7 +48,7 @@ def abuse(stage: Stage, cue: Cue):
     a.y = animal.y - 3
     a.pose = Pose(lean=34, arm1=(118 + 34 * s, 132 + 38 * s), arm2=(40, 70), leg1=(26, 12), leg2=(-26, -34))
     a.extras = ("stick",)
-    animal.pose, animal.facing = "cower", a.facing
+    animal.action, animal.facing = "cower", a.facing
     animal.x += math.sin(30 * cue.t)
     stage.effects.append(impact(animal.x - a.facing * 4, animal.y - 17, 9, cue.t))
 
@@ -142,7 +142,7 @@ def road_accident(stage: Stage, cue: Cue):
     jolt = math.exp(-3 * cue.t) * math.sin(26 * cue.t)
     parked.x += 5
     car.x = parked.x - 57
-    car.pose, car.lift, parked.pose, parked.lift = 21 + 3 * jolt, 9, -7 - 2 * jolt, 2
+    car.tilt, car.lift, parked.tilt, parked.lift = 21 + 3 * jolt, 9, -7 - 2 * jolt, 2
     hit = (car.x + 30, car.y - 30)
     stage.effects += [
         smoke(hit[0] - 2, hit[1] + 4, 66, cue.t, depth=245, shade=(226, 226, 226), spread=0.9),

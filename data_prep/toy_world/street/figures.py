@@ -1,10 +1,11 @@
 """What can stand in a scene: people, animals, cars. An `Actor` is one of them at one moment (place, pose, what it
-holds); `paint` draws it with a Brush, `extent` gives its box. Frame units, before mirroring; no randomness, no time."""
+holds); it paints itself with a Brush and knows its box. Frame units, before mirroring; no randomness, no time."""
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
-from data_prep.toy_world.brush import Brush
+from data_prep.toy_world.brush import Box, Brush
 from data_prep.toy_world.palette import SIGNAL, mix
 from data_prep.toy_world.street.poses import HEAD, Pose, joints
 
@@ -14,38 +15,45 @@ CAR_LENGTH = 78
 @dataclass
 class Actor:
     """One figure at one moment. `x`: hip or middle; `y`: ground under it; `size`: height of a person, length of others.
-    `pose` is a Pose for people, a word for animals, a tilt in degrees for cars."""
+    `pose` holds for people, `action` for animals ("walk", "sit", "lie", "cower", "jump"), `tilt` for cars (degrees,
+    nose up)."""
 
     what: str
     x: float
     y: float
     size: float
     facing: int
-    pose: Pose | str | float
-    style: dict
+    style: dict[str, Any]
+    pose: Pose = Pose()  # noqa: RUF009 - a named tuple, never written into
+    action: str = "walk"
+    tilt: float = 0.0
     phase: float = 0.0
     lift: float = 0.0
     extras: tuple[str, ...] = field(default=())
 
+    @property
+    def depth(self) -> float:
+        """What it is sorted by among figures and effects, back to front."""
+        return self.y
 
-def paint(brush: Brush, actor: Actor):
-    PAINTERS[actor.what](brush, actor)
+    def paint(self, brush: Brush) -> None:
+        PAINTERS[self.what](brush, self)
 
-
-def extent(actor: Actor) -> tuple[float, float, float, float]:
-    """Box (x0, y0, x1, y1) in frame units, before mirroring and clipping."""
-    if actor.what == "person":
-        parts = joints(actor.x, actor.y, actor.size, actor.facing, actor.pose)
-        hx, hy = parts["head"][0]
-        r = HEAD * actor.size
-        xs = [p[0] for v in parts.values() for p in v] + [hx - r, hx + r]
-        ys = [p[1] for v in parts.values() for p in v] + [hy - r, hy + r]
-        return min(xs) - 2, min(ys) - 1, max(xs) + 2, max(ys) + 2
-    if actor.what == "car":
-        points = _on_car(actor, CAR_BODY)
-        return (min(p[0] for p in points), min(p[1] for p in points), max(p[0] for p in points), actor.y + 1)
-    half = actor.size * 0.62
-    return actor.x - half, actor.y - actor.lift - actor.size * 0.78, actor.x + half, actor.y - actor.lift + 1
+    @property
+    def box(self) -> Box:
+        """Frame units, before mirroring and clipping."""
+        if self.what == "person":
+            parts = joints(self.x, self.y, self.size, self.facing, self.pose)
+            hx, hy = parts["head"][0]
+            r = HEAD * self.size
+            xs = [p[0] for v in parts.values() for p in v] + [hx - r, hx + r]
+            ys = [p[1] for v in parts.values() for p in v] + [hy - r, hy + r]
+            return min(xs) - 2, min(ys) - 1, max(xs) + 2, max(ys) + 2
+        if self.what == "car":
+            points = _on_car(self, CAR_BODY)
+            return min(p[0] for p in points), min(p[1] for p in points), max(p[0] for p in points), self.y + 1
+        half = self.size * 0.62
+        return self.x - half, self.y - self.lift - self.size * 0.78, self.x + half, self.y - self.lift + 1
 
 
 def paint_person(brush: Brush, actor: Actor):
@@ -136,22 +144,22 @@ def _held(brush, actor, parts):
 
 
 def paint_animal(brush: Brush, actor: Actor):
-    """Dog or cat; poses "walk", "sit", "lie", "cower", "jump"."""
+    """Dog or cat."""
     L, f, c = actor.size, actor.facing, actor.style["coat"]
     dark, y, x = mix(c, (0, 0, 0), 0.3), actor.y - actor.lift, actor.x
     brush.oval(x, actor.y + 0.5, L * 0.5, L * 0.07, (0, 0, 0, 60))
-    low = {"lie": 0.12, "cower": 0.16, "sit": 0.3, "walk": 0.36, "jump": 0.4}[actor.pose]
-    rear = (x - f * L * 0.3, y - L * (0.16 if actor.pose == "sit" else low))
-    fore = (x + f * L * 0.22, y - L * (0.46 if actor.pose in ("sit", "jump") else low))
-    swing = math.sin(actor.phase) * L * 0.13 if actor.pose == "walk" else 0.0
-    if actor.pose in ("walk", "jump", "sit"):
+    low = {"lie": 0.12, "cower": 0.16, "sit": 0.3, "walk": 0.36, "jump": 0.4}[actor.action]
+    rear = (x - f * L * 0.3, y - L * (0.16 if actor.action == "sit" else low))
+    fore = (x + f * L * 0.22, y - L * (0.46 if actor.action in ("sit", "jump") else low))
+    swing = math.sin(actor.phase) * L * 0.13 if actor.action == "walk" else 0.0
+    if actor.action in ("walk", "jump", "sit"):
         for k, (px, py) in enumerate((rear, rear, fore, fore)):
             s = swing * (1 if k in (0, 3) else -1)
             brush.limb(
-                [(px, py), (px + s + (f * 3 if actor.pose == "jump" else 0), y - 1)], dark if k % 2 else c, L * 0.1
+                [(px, py), (px + s + (f * 3 if actor.action == "jump" else 0), y - 1)], dark if k % 2 else c, L * 0.1
             )
     brush.limb([rear, fore], c, L * 0.3)
-    down = 0.1 if actor.pose == "cower" else 0.0
+    down = 0.1 if actor.action == "cower" else 0.0
     head = (fore[0] + f * L * 0.2, fore[1] - L * (0.2 - 2.2 * down))
     cat = actor.style["species"] == "cat"
     tail_x, tail_y = rear[0] - f * L * 0.22, rear[1]
@@ -195,13 +203,13 @@ CAR_SILL = ((-38, -12), (39, -12), (39, -7), (-38, -7))
 
 def _on_car(actor, points) -> list[tuple[float, float]]:
     """Points of the drawing of a car (middle of its ground line at 0, 0; it looks right) → frame units."""
-    angle, scale = math.radians(-actor.pose * actor.facing), actor.size / CAR_LENGTH
+    angle, scale = math.radians(-actor.tilt * actor.facing), actor.size / CAR_LENGTH
     cos, sin, x, y = math.cos(angle) * scale, math.sin(angle) * scale, actor.x, actor.y - actor.lift
     return [(x + px * actor.facing * cos - py * sin, y + px * actor.facing * sin + py * cos) for px, py in points]
 
 
 def paint_car(brush: Brush, actor: Actor):
-    """Side view; `pose` tilts it (degrees, nose up)."""
+    """Side view."""
     s = actor.style
     brush.oval(actor.x, actor.y, actor.size * 0.52, 3.4, (0, 0, 0, 80))
     brush.poly(_on_car(actor, CAR_BODY), s["paint"])

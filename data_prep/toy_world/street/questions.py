@@ -6,32 +6,24 @@ answers hold for the whole clip. Whoever samples so few frames that the event is
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
-from data_prep.toy_world.palette import COLOURS, WALLS
+from data_prep.toy_world.asking import Question, draw_choices, phrase
+from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
+from data_prep.toy_world.street import wording
 from data_prep.toy_world.street.clip import BENIGN_KINDS, SEEN_KINDS, ClipPlan
-from data_prep.toy_world.street.wording import (
-    ACTION_WORDS,
-    ASK,
-    CLOSED_TASKS,
-    EVENT_WORDS,
-    MOVES_TOO,
-    NOTHING,
-    NUMBER_WORDS,
-    UNASKED,
-    UNDENIED,
-)
+from data_prep.toy_world.street.wording import ACTION_WORDS, ASK, EVENT_WORDS, NUMBER_WORDS, UNDENIED
 from llamavid_kit.data.pairs import multiple_choice_question
 
-Question = tuple[str, str, str, tuple[str, ...] | None]
+Facts = dict[str, Any]
 ALLOWED = (*SEEN_KINDS, *BENIGN_KINDS)
 ACTIONS = {"walk": "walks", "sit": "sits", "lie": "lies on the ground"}
 
 
 def questions(plan: ClipPlan, rng: np.random.Generator, *, allowed: Collection[str] = ALLOWED) -> list[Question]:
-    """All questions about `plan`, each once, in a random phrasing: (kind of question, question, answer, choices
-    or None).
+    """All questions about `plan`, each once, in a random phrasing.
 
     Kinds that begin with "event_", and captions, speak of the event; all others hold for the twin too, but for `moves`.
     allowed: kinds of events that may be put into words; unseen kinds have no words and raise ValueError.
@@ -39,25 +31,26 @@ def questions(plan: ClipPlan, rng: np.random.Generator, *, allowed: Collection[s
     if wordless := [kind for kind in allowed if kind not in EVENT_WORDS]:
         raise ValueError(f"allowed={wordless}: no words for these; leave them out, {len(EVENT_WORDS)} kinds have some")
     facts = plan.facts
-    answers = {k: v for k, v in scene_answers(facts).items() if k not in UNASKED.get(plan.kind, ())}
+    doubtful = wording.UNASKED.get(plan.kind, ()) if plan.kind else ()
+    answers = {kind: answer for kind, answer in scene_answers(facts).items() if kind not in doubtful}
     if plan.kind is None or plan.kind in allowed:
-        happens = event_sentence(plan.kind, facts, rng)
-        answers["caption"] = caption(facts, happens, rng)
-        answers["event_happens"] = happens
-    asked = [(kind, _phrase(kind, facts, rng), answer, None) for kind, answer in answers.items()]
-    asked += _presence(facts, rng)
+        sentence = event_sentence(plan.kind, facts, rng)
+        answers["caption"] = caption(facts, sentence, rng)
+        answers["event_happens"] = sentence
+    open_ones = [Question(kind, _phrase(kind, facts, rng), answer) for kind, answer in answers.items()]
+    open_ones += _presence(facts, rng)
     if "event_happens" in answers:
-        asked += _did_it(plan, facts, rng, allowed) + _when(plan, facts, rng)
-    return asked + _closed(plan, facts, answers, rng, allowed)
+        open_ones += _did_it(plan, facts, rng, allowed) + _when(plan, facts, rng)
+    return open_ones + _closed(plan, facts, answers, rng, allowed)
 
 
-def scene_answers(facts: dict) -> dict[str, str]:
+def scene_answers(facts: Facts) -> dict[str, str]:
     """Kind of question → answer, for the scene."""
     moving = [f"the {facts['car']} car"] if facts["car_moves"] else []
     if facts["animal_action"] == "walk":
         moving.append(f"the {facts['animal']}")
-    if facts["event"] in MOVES_TOO:
-        moving.append(MOVES_TOO[facts["event"]])
+    if facts["event"] in wording.MOVES_TOO:
+        moving.append(wording.MOVES_TOO[facts["event"]])
     return {
         "car_colour": facts["car"],
         "parked_colour": facts["parked_car"],
@@ -83,13 +76,13 @@ def _listed(things: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(things[:-1]), *things[-1:]])) or "nothing else"
 
 
-def event_sentence(kind: str | None, facts: dict, rng: np.random.Generator) -> str:
+def event_sentence(kind: str | None, facts: Facts, rng: np.random.Generator) -> str:
     """What happens, in plain words: "two people hug"; "nothing unusual happens" for None."""
-    sentences = NOTHING if kind is None else EVENT_WORDS[kind][0]
+    sentences = wording.NOTHING if kind is None else EVENT_WORDS[kind][0]
     return sentences[rng.integers(len(sentences))].format(animal=facts["animal"])
 
 
-def caption(facts: dict, happens: str, rng: np.random.Generator) -> str:
+def caption(facts: Facts, happens: str, rng: np.random.Generator) -> str:
     """One or two short sentences: what happens, and something of the scene."""
     light = {"day": "by day", "dusk": "at dusk", "night": "at night"}[facts["light"]]
     people = NUMBER_WORDS[facts["people"]]
@@ -105,12 +98,11 @@ def caption(facts: dict, happens: str, rng: np.random.Generator) -> str:
     return f"{first[0].upper()}{first[1:]}, and {happens}."
 
 
-def _phrase(kind: str, facts: dict, rng, **words) -> str:
-    forms = ASK[kind]
-    return forms[rng.integers(len(forms))].format(animal=facts["animal"], **words)
+def _phrase(kind: str, facts: Facts, rng: np.random.Generator, **words: str) -> str:
+    return phrase(ASK[kind], rng, animal=facts["animal"], **words)
 
 
-def _presence(facts, rng) -> list[Question]:
+def _presence(facts: Facts, rng: np.random.Generator) -> list[Question]:
     things = {
         "tree": facts["tree"],
         "bench": facts["bench"],
@@ -118,54 +110,60 @@ def _presence(facts, rng) -> list[Question]:
         "cat": facts["animal"] == "cat",
     }
     thing = str(rng.choice(list(things)))
-    return [("there_is", _phrase("there_is", facts, rng, thing=thing), "yes" if things[thing] else "no", None)]
+    return [Question("there_is", _phrase("there_is", facts, rng, thing=thing), "yes" if things[thing] else "no")]
 
 
-def _did_it(plan, facts, rng, allowed) -> list[Question]:
+def _others(kind: str | None, kinds: Collection[str | None]) -> list[str | None]:
+    """The kinds that certainly did not happen where `kind` did."""
+    doubtful = UNDENIED.get(kind, ()) if kind else ()
+    return [k for k in kinds if k != kind and k not in doubtful]
+
+
+def _did_it(plan: ClipPlan, facts: Facts, rng: np.random.Generator, allowed: Collection[str]) -> list[Question]:
     """One yes/no question about the clip's event, or about one that does not happen."""
     kind, answer = plan.kind, "yes"
     if kind is None or rng.random() < 0.4:
-        others = [k for k in allowed if k != plan.kind and k not in UNDENIED.get(plan.kind, ())]
+        others = _others(kind, allowed)
         if not others:
             return []
         kind, answer = others[rng.integers(len(others))], "no"
+    assert kind is not None, "kinds that may be put into words are names"
     event = EVENT_WORDS[kind][1].format(animal=facts["animal"])
-    return [("event_yes_no", _phrase("event_yes_no", facts, rng, event=event), answer, None)]
+    return [Question("event_yes_no", _phrase("event_yes_no", facts, rng, event=event), answer)]
 
 
-def _when(plan, facts, rng) -> list[Question]:
+def _when(plan: ClipPlan, facts: Facts, rng: np.random.Generator) -> list[Question]:
     middle = plan.n_frames / 2
     if plan.kind is None or plan.start < middle < plan.end:
         return []
     half = "in the first half" if plan.end <= middle else "in the second half"
-    return [("event_when", _phrase("event_when", facts, rng), half, None)]
+    return [Question("event_when", _phrase("event_when", facts, rng), half)]
 
 
-def _closed(plan, facts, answers, rng, allowed) -> list[Question]:
+def _closed(
+    plan: ClipPlan, facts: Facts, answers: dict[str, str], rng: np.random.Generator, allowed: Collection[str]
+) -> list[Question]:
     """Multiple choice: the true category among some or all others, shuffled, each with a capital letter."""
     pools = {
-        **{key: list(COLOURS) for key in ("car_colour", "parked_colour", "hat_shirt", "bag_shirt")},
-        "building": list(WALLS),
-        "light": ["day", "dusk", "night"],
-        "weather": ["clear", "cloudy", "rain", "snow"],
-        "animal": ["a dog", "a cat"],
-        "animal_action": list(ACTION_WORDS.values()),
-        "people": list(NUMBER_WORDS.values()),
+        **dict.fromkeys(("car_colour", "parked_colour", "hat_shirt", "bag_shirt"), tuple(COLOURS)),
+        "building": tuple(WALLS),
+        "light": tuple(LIGHT),
+        "weather": ("clear", "cloudy", "rain", "snow"),
+        "animal": ("a dog", "a cat"),
+        "animal_action": tuple(ACTION_WORDS.values()),
+        "people": tuple(NUMBER_WORDS.values()),
     }
     if "event_happens" in answers:
-        kinds = [k for k in (None, *allowed) if k != plan.kind and k not in UNDENIED.get(plan.kind, ())]
-        picked = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(2, 8)]]
-        pools["event_happens"] = [answers["event_happens"], *(event_sentence(k, facts, rng) for k in picked)]
-    asked = []
-    for kind in [k for k in pools if k in answers]:
-        pool = pools[kind]
-        others = [str(c) for c in rng.permutation([c for c in pool if c != answers[kind]])]
-        some = others[: max(1, rng.integers(len(others) // 2, len(others) + 1))]
-        choices = tuple(_label(c) for c in rng.permutation([answers[kind], *some]))
-        question = multiple_choice_question(CLOSED_TASKS[kind], choices)
+        kinds = _others(plan.kind, (None, *allowed))
+        some = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(2, 8)]]
+        pools["event_happens"] = (answers["event_happens"], *(event_sentence(kind, facts, rng) for kind in some))
+    closed = []
+    for kind in [kind for kind in pools if kind in answers]:
+        choices = tuple(map(_label, draw_choices(answers[kind], pools[kind], rng)))
+        question = multiple_choice_question(wording.CLOSED_TASKS[kind], choices)
         name = "event_closed" if kind == "event_happens" else f"closed_{kind}"
-        asked.append((name, question, _label(answers[kind]), choices))
-    return asked
+        closed.append(Question(name, question, _label(answers[kind]), choices))
+    return closed
 
 
 def _label(answer: str) -> str:

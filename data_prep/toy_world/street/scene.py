@@ -9,32 +9,12 @@ one car stands at the kerb and a second one stops behind it."""
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
+from data_prep.toy_world.motion import Track, blend
 from data_prep.toy_world.palette import ANIMALS, COATS, COLOURS, HAIRS, SKINS, TROUSERS, UNIFORM, WALLS, mix, tone
 from data_prep.toy_world.street.figures import Actor
-from data_prep.toy_world.street.poses import Pose, stand, walk
+from data_prep.toy_world.street.poses import stand, walk
 from data_prep.toy_world.timing import CAST, FPS, LAYOUT, MOTION, event_frames, stream
-
-
-class Track(NamedTuple):
-    """Smooth movement along x: keyframe seconds and places (frame units)."""
-
-    times: tuple[float, ...]
-    places: tuple[float, ...]
-
-    def at(self, t: float) -> tuple[float, float, float]:
-        """Place, speed (units/s, signed) and way travelled since the first keyframe."""
-        way = 0.0
-        if t <= self.times[0]:
-            return self.places[0], 0.0, way
-        for t0, t1, x0, x1 in zip(self.times, self.times[1:], self.places, self.places[1:], strict=False):
-            if t < t1:
-                u = (t - t0) / (t1 - t0)
-                s = u * u * (3 - 2 * u)
-                return x0 + (x1 - x0) * s, (x1 - x0) * 6 * u * (1 - u) / (t1 - t0), way + abs(x1 - x0) * s
-            way += abs(x1 - x0)
-        return self.places[-1], 0.0, way
 
 
 @dataclass(frozen=True)
@@ -85,28 +65,21 @@ class Scene:
 def _placed(figure: Figure, t: float) -> Actor:
     x, speed, way = figure.track.at(t)
     facing = figure.facing if abs(speed) < 1 else (1 if speed > 0 else -1)
-    actor = Actor(figure.what, x, figure.y, figure.size, facing, 0.0, figure.style)
+    actor = Actor(figure.what, x, figure.y, figure.size, facing, figure.style)
     if figure.what == "person":
         phase = way / (0.8 * figure.size) * 2 * math.pi + figure.wobble
         share = min(1.0, abs(speed) / 10)
         resting = stand(figure.wobble + 4.5 * t)
-        actor.pose = _between(resting, walk(phase), share) if share > 0.02 else resting
+        actor.pose = blend(resting, walk(phase), share) if share > 0.02 else resting
         actor.extras = ("bag",) if "bag" in figure.style else ()
     elif figure.what == "animal":
-        actor.pose = figure.action
+        actor.action = figure.action
         actor.phase = way / (0.45 * figure.size) * 2 * math.pi if figure.action == "walk" else 3.0 * t
     else:
         actor.facing = figure.facing
         if figure.style["lane"] and t > figure.style["leaves"]:
             actor.y += figure.style["lane"] * min(1.0, (t - figure.style["leaves"]) / 0.6)
     return actor
-
-
-def _between(a: Pose, b: Pose, share: float) -> Pose:
-    def blend(p, q):
-        return tuple(blend(x, y) for x, y in zip(p, q, strict=True)) if isinstance(p, tuple) else p + (q - p) * share
-
-    return Pose(*blend(tuple(a), tuple(b)))
 
 
 @lru_cache(maxsize=512)

@@ -11,14 +11,15 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from data_prep.toy_world.brush import NOISE_TILE, SCALE, SIZE, Brush, noise_tile
+from data_prep.toy_world.brush import SCALE, SIZE, Box, Brush, in_view
+from data_prep.toy_world.motion import blend
 from data_prep.toy_world.palette import mix, tone
-from data_prep.toy_world.timing import FPS, SECONDS, Timed, checked_durations, event_frames, stream
+from data_prep.toy_world.plan import Plan
+from data_prep.toy_world.timing import FPS, SECONDS, checked_durations, event_frames, stream
 from data_prep.toy_world.wildlife import signs
 from data_prep.toy_world.wildlife.actions import Moment, pose_of
 from data_prep.toy_world.wildlife.habitats import SURFACE, paint_habitat
 from data_prep.toy_world.wildlife.pen import Pen
-from data_prep.toy_world.wildlife.pose import blend
 from data_prep.toy_world.wildlife.scene import ACTION, CAMERA, CHANGE_S, KIND, TEXTURE, Animal, WildScene, make_scene
 from data_prep.toy_world.wildlife.signs import Actor
 from data_prep.toy_world.wildlife.species import BRIEFS, SPECIES
@@ -28,9 +29,8 @@ Segment = tuple[str, str, float, float]
 
 
 @dataclass
-class WildPlan(Timed):
-    """One clip. `brief` is None where no brief action happens; the interval is then a pseudo-interval. `who` does the
-    brief action."""
+class WildPlan(Plan):
+    """One clip. `brief` is None where no brief action happens. `who` does the brief action."""
 
     seed: int
     brief: str | None
@@ -43,43 +43,31 @@ class WildPlan(Timed):
     species: tuple[str, ...]
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def event(self) -> str | None:
+        return self.brief
+
     def actors(self, i: int) -> list[Actor]:
         """The animals at frame i, back to front."""
-        if not 0 <= i < self.n_frames:
-            raise ValueError(f"frame {i} asked, the clip has frames 0 to {self.n_frames - 1}")
-        found = []
+        self._check(i)
+        actors = []
         for name, animal in self.scene.animals.items():
-            acts = self.brief is not None and name == self.who and self.start <= i < self.end
-            found.append(self._brief_actor(animal, i) if acts else _state_actor(animal, i / FPS))
-        return sorted(found, key=lambda actor: actor.y)
+            if self.brief is not None and name == self.who and self.start <= i < self.end:
+                actors.append(self._brief_actor(animal, self.brief, i))
+            else:
+                actors.append(_state_actor(animal, i / FPS))
+        return sorted(actors, key=lambda actor: actor.y)
 
-    def _brief_actor(self, animal: Animal, i: int) -> Actor:
+    def _brief_actor(self, animal: Animal, brief: str, i: int) -> Actor:
         x, _, way = animal.track.at(i / FPS)
         roll = self._once("roll", lambda: tuple(stream(self.seed, ACTION).uniform(0, 1, 4).tolist()))
-        at = Moment(
-            (i - self.start) / FPS,
-            (i - self.start) / (self.end - self.start),
-            way / animal.k,
-            animal.level,
-            (animal.y - SURFACE) / animal.k,
-            animal.medium,
-            roll,
-        )
+        t, u = (i - self.start) / FPS, (i - self.start) / (self.end - self.start)
+        at = Moment(t, u, way / animal.k, animal.level, (animal.y - SURFACE) / animal.k, animal.medium, roll)
         facing = math.copysign(1.0, animal.facing_at(i / FPS))
         edge = min(SIZE / 2, (animal.width / 2 + 36) * animal.k)
         x = min(max(x, edge), SIZE - edge)
-        return Actor(
-            animal.species,
-            x,
-            animal.y,
-            animal.k,
-            facing,
-            pose_of(animal.species, self.brief, at),
-            self.brief,
-            at,
-            1.0,
-            SURFACE,
-        )
+        pose = pose_of(animal.species, brief, at)
+        return Actor(animal.species, x, animal.y, animal.k, facing, pose, brief, at, 1.0, SURFACE)
 
     def draw(self, i: int) -> np.ndarray:
         """Frame i: (224, 224, 3) uint8 RGB."""
@@ -90,19 +78,16 @@ class WildPlan(Timed):
             self._paint(brush, actor)
         if habitat.is_water:
             _waves(brush, i / FPS)
-        jitter = self._once(
-            "noise", lambda: stream(self.seed, CAMERA).integers(0, NOISE_TILE - SIZE, (self.n_frames, 2))
-        )
-        return brush.frame(noise_tile(self.scene.camera["noise"]), tuple(int(v) for v in jitter[i]))
+        return self._filmed(brush, i, camera_stream=CAMERA)
 
-    def _paint(self, brush: Brush, actor: Actor):
+    def _paint(self, brush: Brush, actor: Actor) -> None:
         signs.shadow(brush, actor)
         if actor.action == "Eating" and actor.species.food == "flower":
             signs.before(brush, actor, _drawn(None, actor).points)
         below = _below_surface(actor) if actor.at.medium == "surface" else None
         behind = brush.canvas.crop(below) if below else None
         pen = _drawn(brush, actor, tint=self._once(actor.at.medium, lambda: self._tint(actor.at.medium)))
-        if below:
+        if below and behind:
             brush.canvas.paste(Image.blend(brush.canvas.crop(below), behind, 0.4), below[:2])
         signs.after(brush, actor, pen.points)
 
@@ -118,15 +103,14 @@ class WildPlan(Timed):
 
         return tint
 
-    def boxes(self, i: int) -> dict[str, tuple[float, float, float, float]]:
+    def boxes(self, i: int) -> dict[str, Box]:
         """Animal → (x0, y0, x1, y1) at frame i, pixels, clipped to the frame."""
-        found = {}
+        boxes = {}
         for actor in self.actors(i):
             x0, y0, x1, y1 = _drawn(None, actor).box
-            box = tuple(round(min(float(SIZE), max(0.0, v)), 1) for v in (x0 - 1, y0 - 1, x1 + 1, y1 + 1))
-            if box[2] - box[0] > 1 and box[3] - box[1] > 1:
-                found[actor.species.name] = box
-        return found
+            if box := in_view(x0 - 1, y0 - 1, x1 + 1, y1 + 1):
+                boxes[actor.species.name] = box
+        return boxes
 
     def twin(self) -> "WildPlan":
         """The same clip without its brief action."""
@@ -136,10 +120,10 @@ class WildPlan(Timed):
     def segments(self) -> tuple[Segment, ...]:
         """(animal, action, start_s, end_s), sorted by start. A state goes on through the brief action that interrupts
         it."""
-        found = [(name, *state) for name, animal in self.scene.animals.items() for state in animal.states]
-        if self.brief is not None:
-            found.append((self.who, self.brief, self.start_s, self.end_s))
-        return tuple(sorted(found, key=lambda s: (s[2], s[3], s[0])))
+        segments = [(name, *state) for name, animal in self.scene.animals.items() for state in animal.states]
+        if self.who is not None and self.brief is not None:
+            segments.append((self.who, self.brief, self.start_s, self.end_s))
+        return tuple(sorted(segments, key=lambda s: (s[2], s[3], s[0])))
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -221,12 +205,9 @@ def sentence(animal: str, action: str) -> str:
 
 def possible_briefs(scene: WildScene) -> dict[str, list[str]]:
     """Brief action → animals that could do it where they are."""
-    found: dict[str, list[str]] = {}
-    for brief in BRIEFS:
-        able = [n for n, a in scene.animals.items() if brief in a.species.briefs.get(a.medium, ())]
-        if able:
-            found[brief] = able
-    return found
+    animals = scene.animals.items()
+    able = {brief: [n for n, a in animals if brief in a.species.briefs.get(a.medium, ())] for brief in BRIEFS}
+    return {brief: names for brief, names in able.items() if names}
 
 
 def plan_wild(

@@ -241,8 +241,8 @@ def _shark_mouth(body: Pen, pose: Pose):
         x = 51 - 4 * k
         body.shape([(x, -0.5), (x - 3.6, -0.7), (x - 1.8, -6)], (255, 255, 250), edge=False)
     for k in range(3):
-        x, y = 46 - 3.4 * k, -6 - drop + 2.2 * k
-        body.shape([(x, y), (x - 3.4, y + 1.6), (x - 0.6, y + 5)], (255, 255, 250), edge=False)
+        front, y = 46 - 3.4 * k, -6 - drop + 2.2 * k
+        body.shape([(front, y), (front - 3.4, y + 1.6), (front - 0.6, y + 5)], (255, 255, 250), edge=False)
     body.name("mouth", 52, -4 - drop / 2)
 
 

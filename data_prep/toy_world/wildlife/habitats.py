@@ -57,7 +57,7 @@ def paint_habitat(habitat: Habitat, rng: np.random.Generator) -> Image.Image:
     horizon = SURFACE if habitat.is_water else HORIZON
     canvas = Image.fromarray(np.zeros((SIZE * SCALE, SIZE * SCALE, 3), np.uint8))
     brush = Brush(canvas, mirrored=False)
-    top, low = GREY_SKY[habitat.light] if habitat.cloudy else LIGHT[habitat.light]["sky"]
+    top, low = GREY_SKY[habitat.light] if habitat.cloudy else LIGHT[habitat.light].sky
     _gradient(canvas, 0, horizon, top, low)
     _sky(brush, habitat, rng, horizon)
     if habitat.is_water:
@@ -80,7 +80,7 @@ def _sky(brush: Brush, habitat: Habitat, rng, horizon):
         y = 22 if habitat.light == "day" else horizon - 16
         brush.glow(x, y, 38, (255, 240, 200), 0.8)
         brush.disc(x, y, 9, (255, 246, 214) if habitat.light == "day" else (255, 206, 130))
-    shade = mix(LIGHT[habitat.light]["sky"][1], (255, 255, 255) if not habitat.cloudy else (120, 124, 132), 0.45)
+    shade = mix(LIGHT[habitat.light].sky[1], (255, 255, 255) if not habitat.cloudy else (120, 124, 132), 0.45)
     for x, y in rng.uniform((-10, 6), (SIZE, 46), (6 if habitat.cloudy else 3, 2)):
         for k in range(4):
             brush.oval(x + 9 * k, y + 3 * (k % 2), 13, 5, (*shade, 130))
@@ -88,7 +88,7 @@ def _sky(brush: Brush, habitat: Habitat, rng, horizon):
 
 def _land(canvas, brush: Brush, habitat: Habitat, rng):
     kind, far, near = habitat.kind, *GROUNDS[habitat.kind]
-    haze = LIGHT[habitat.light]["sky"][1]
+    haze = LIGHT[habitat.light].sky[1]
     for row, (share, rough) in enumerate(((0.45, 12), (0.15, 8))):
         _ridge(
             brush,
@@ -123,7 +123,7 @@ def _ridge(brush: Brush, rng, base, high, rough, colour: Colour, *, snow=False):
 def _lake(canvas, brush: Brush, habitat: Habitat, rng):
     water = habitat.scenery((104, 168, 204))
     low = 132
-    _gradient(canvas, HORIZON, low, mix(water, LIGHT[habitat.light]["sky"][1], 0.4), water)
+    _gradient(canvas, HORIZON, low, mix(water, LIGHT[habitat.light].sky[1], 0.4), water)
     xs = np.linspace(-10, SIZE + 10, 14)
     shore = list(zip(xs.tolist(), (low - rng.uniform(0, 7, 14)).tolist(), strict=True))
     brush.poly([*shore, (SIZE + 10, low + 4), (-10, low + 4)], habitat.scenery(GROUNDS["lake shore"][0]))
@@ -188,7 +188,7 @@ def _savanna(brush: Brush, habitat: Habitat, rng):
 def _forest(brush: Brush, habitat: Habitat, rng):
     for x, y in _stand(rng, 106, 124, 9):
         k = (y - 62) / 50
-        leaf = mix(habitat.scenery((56, 116, 62)), LIGHT[habitat.light]["sky"][1], 0.3 * (124 - y) / 18)
+        leaf = mix(habitat.scenery((56, 116, 62)), LIGHT[habitat.light].sky[1], 0.3 * (124 - y) / 18)
         brush.line([(x, y), (x, y - 22 * k)], habitat.scenery((96, 68, 48)), 4 * k)
         if rng.random() < 0.5:
             for n in range(3):
@@ -267,7 +267,7 @@ FEATURES = {"savanna": _savanna, "forest": _forest, "lake shore": _shore, "deser
 
 def _water(canvas, brush: Brush, habitat: Habitat, rng):
     sea, deep = habitat.kind == "sea", habitat.water
-    _ridge(brush, rng, SURFACE, 15, 5, mix(habitat.scenery((110, 140, 132)), LIGHT[habitat.light]["sky"][1], 0.35))
+    _ridge(brush, rng, SURFACE, 15, 5, mix(habitat.scenery((110, 140, 132)), LIGHT[habitat.light].sky[1], 0.35))
     _gradient(canvas, SURFACE, SIZE, mix(deep, (255, 255, 255), 0.34), mix(deep, (0, 0, 0), 0.28))
     for x in rng.uniform(-20, SIZE, 5):
         brush.poly([(x, SURFACE), (x + 16, SURFACE), (x + 54, BED + 8), (x + 14, BED + 8)], (255, 255, 255, 16))

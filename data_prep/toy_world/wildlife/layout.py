@@ -4,12 +4,12 @@ sentence lists and action table, for the toy world's animals. Knows which clip h
 import csv
 import io
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from data_prep.toy_world.street.layout import SEED_LIMIT, SPLITS, TRUTH, stored_boxes
+from data_prep.toy_world.sets import SEED_LIMIT, SPLITS, TRUTH, VERSION, hash_of, stored_boxes
 from data_prep.toy_world.timing import FPS
 from data_prep.toy_world.wildlife.clip import WildPlan, plan_wild, sentence
 from data_prep.toy_world.wildlife.scene import first_species
@@ -18,7 +18,6 @@ from llamavid_kit.files import write_whole
 
 TABLE, DURATIONS = "AR_metadata.csv", "annotation/durations.csv"
 COLUMNS = ("S/N", "video_id", "type", "labels", "list_animal_action", "list_animal", "list_animal_parent_class")
-VERSION = 1  # of the drawing: a set drawn by another version is another set
 LETTERS = 26
 
 
@@ -61,33 +60,32 @@ class WildEntry:
 def wild_entries(config: WildConfig) -> list[WildEntry]:
     """All clips, training first, by name within a split. Every species is the first animal of as many clips as every
     other one (±1); the second animal is whichever the seed draws."""
-    found = []
+    clips: list[WildEntry] = []
     for split, n in zip(SPLITS, (config.n_train, config.n_test), strict=True):
         seeds = [clip_seed(config.seed, split, index) for index in range(n)]
-        found += sorted((WildEntry(clip_code(s), split, s, config.event_s) for s in seeds), key=lambda e: e.code)
-    if len({entry.code for entry in found}) < len(found):
+        clips += sorted((WildEntry(clip_code(s), split, s, config.event_s) for s in seeds), key=lambda e: e.code)
+    if len({entry.code for entry in clips}) < len(clips):
         raise ValueError(f"seed={config.seed} gives two clips the same name; use another one")
-    return found
+    return clips
 
 
 def clip_seed(world: int, split: str, index: int) -> int:
     """Seed of a clip: the first hash of world, split and index whose first animal is the one whose turn it is."""
-    wanted = list(SPECIES)[index % len(SPECIES)]
+    name = list(SPECIES)[index % len(SPECIES)]
     for attempt in range(10_000):
-        words = [world, SPLITS.index(split), index, attempt, 77]
-        seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] % SEED_LIMIT)
-        if first_species(seed, tuple(SPECIES)) == wanted:
+        seed = hash_of([world, SPLITS.index(split), index, attempt, 77]) % SEED_LIMIT
+        if first_species(seed, tuple(SPECIES)) == name:
             return seed
     raise AssertionError("no seed draws the species")
 
 
 def clip_code(seed: int) -> str:
     """Eight capital letters, as Animal Kingdom names its clips."""
-    number = int(np.random.SeedSequence([seed, 88]).generate_state(1, np.uint64)[0])
+    number = hash_of([seed, 88])
     return "".join(chr(ord("A") + number // LETTERS**k % LETTERS) for k in range(8))
 
 
-def write_wild_lists(out: Path, clips: list[WildEntry]):
+def write_wild_lists(out: Path, clips: Sequence[WildEntry]) -> None:
     """Sentence lists, durations, action table and `truth.jsonl`, each replaced as a whole."""
     plans = {entry.code: entry.plan() for entry in clips}
     (out / "annotation").mkdir(exist_ok=True)
@@ -120,17 +118,16 @@ def _actions(plan: WildPlan) -> tuple[str, str, str, str]:
     return ",".join(labels), str(pairs), str([animal for animal, _ in pairs]), str(classes)
 
 
-def _csv(rows) -> str:
+def _csv(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-def truth(entry: WildEntry, plan: WildPlan) -> dict:
+def truth(entry: WildEntry, plan: WildPlan) -> dict[str, Any]:
     """All that is known of a clip. `events`: [animal, brief action, start_s, end_s]; `pseudo_event`: the interval that
     every clip has, also one without brief action; `segments`: [animal, action, start_s, end_s]; `boxes`: animal →
     [[frame, x0, y0, x1, y1], …] in pixels, every BOX_STRIDE frames and at the interval's first frame."""
-    boxes = stored_boxes(plan)
     span = [round(plan.start_s, 4), round(plan.end_s, 4)]
     return {
         "video": entry.path,
@@ -143,5 +140,5 @@ def truth(entry: WildEntry, plan: WildPlan) -> dict:
         "pseudo_event": span,
         "segments": [[animal, action, round(start, 4), round(end, 4)] for animal, action, start, end in plan.segments],
         "facts": plan.facts,
-        "boxes": boxes,
+        "boxes": stored_boxes(plan),
     }

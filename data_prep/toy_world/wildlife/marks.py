@@ -109,7 +109,8 @@ def fish(brush: Brush, x, y, f, k, *, turn=0.0, colour=(232, 150, 60), grow=1.0)
             ),
             tone,
         )
-    brush.disc(*put([(6, 1.2)])[0], 1.3 * k, INK)
+    ((eye_x, eye_y),) = put([(6, 1.2)])
+    brush.disc(eye_x, eye_y, 1.3 * k, INK)
 
 
 def mouse(brush: Brush, x, y, f, k, grow=1.0):

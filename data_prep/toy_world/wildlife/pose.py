@@ -1,6 +1,6 @@
 """How an animal holds itself, as numbers: a `Pose` has the same fields for every species, each reads those it has limbs
-for, and `blend` passes smoothly from one pose to another. Also the gaits. Lengths in own units (100: an animal's usual
-length), angles in degrees; feet: near hind, far hind, near fore, far fore."""
+for. Also the gaits. Lengths in own units (100: an animal's usual length), angles in degrees; feet: near hind, far hind,
+near fore, far fore."""
 
 import math
 from typing import NamedTuple
@@ -31,34 +31,25 @@ class Pose(NamedTuple):
     stretch: float = 0.0  # stretched out as in flight or water, 0-1
     tail: float = 0.0  # to one side, -1 to 1
     puff: float = 0.0  # throat's bubble, 0-1
-    trunk: tuple[float, float] = (
-        -86.0,
-        4.0,
-    )  # direction of an elephant's trunk at its root, and how far each link turns
+    trunk: tuple[float, float] = (-86.0, 4.0)  # of an elephant: direction at its root, how far each link turns
 
 
-def blend(a: Pose, b: Pose, share: float) -> Pose:
-    """`share` of `b` in `a`, 0-1."""
-
-    def mixed(p, q):
-        return tuple(map(mixed, p, q)) if isinstance(p, tuple) else p + (q - p) * share
-
-    return Pose(*map(mixed, a, b))
-
-
-def step(phase: float, reach: float, height: float) -> tuple[float, float]:
-    """One foot of a walk: on the ground it goes back, in the air forward."""
-    return -reach * math.cos(phase), height * max(0.0, math.sin(phase))
+def _feet(phases: tuple[float, float, float, float], reach: float, height: float) -> Feet:
+    """Each foot of a gait: on the ground it goes back, in the air forward."""
+    near_hind, far_hind, near_fore, far_fore = (
+        (-reach * math.cos(phase), height * max(0.0, math.sin(phase))) for phase in phases
+    )
+    return near_hind, far_hind, near_fore, far_fore
 
 
 def walk(phase: float, reach: float, height: float = 6.0) -> Feet:
     """Feet one after the other; `reach`: half a step."""
-    return tuple(step(phase + shift * math.pi, reach, height) for shift in (0, 1, 0.5, 1.5))
+    return _feet((phase, phase + math.pi, phase + 0.5 * math.pi, phase + 1.5 * math.pi), reach, height)
 
 
 def gallop(phase: float, reach: float, height: float = 12.0) -> Feet:
     """Hind feet together, fore feet together, stretched out and gathered in turn."""
-    return tuple(step(phase + shift, reach, height) for shift in (0, 0.5, math.pi - 0.2, math.pi + 0.4))
+    return _feet((phase, phase + 0.5, phase + (math.pi - 0.2), phase + (math.pi + 0.4)), reach, height)
 
 
 def joint(root, foot, length: float, bend: float) -> tuple[float, float]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_prep.toy_world.asking import Question, draw_choices, phrase
+from data_prep.toy_world.palette import LIGHT
 from data_prep.toy_world.wildlife.clip import Segment, WildPlan, sentence
 from data_prep.toy_world.wildlife.species import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS
 from llamavid_kit.data.pairs import multiple_choice_question
 
-Question = tuple[str, str, str, tuple[str, ...] | None]
 ABOUT_ACTION = ("wild_caption", "wild_sentences", "wild_doing", "wild_is", "wild_first", "wild_last")
 PLACES = {
     "savanna": "in the savanna",
@@ -97,22 +98,26 @@ def with_article(noun: str) -> str:
 
 
 def wild_questions(plan: WildPlan, rng: np.random.Generator, times_s: Sequence[float]) -> list[Question]:
-    """All questions about `plan` as seen at `times_s` (seconds), each once, in a random phrasing: (kind of question,
-    question, answer, choices or None). Raises ValueError for species and actions that training leaves out."""
-    animals, seen = list(plan.scene.animals), plan.visible_segments(times_s)
-    left_out = [name for name in animals if name not in SEEN_SPECIES] + [s[1] for s in seen if s[1] in UNSEEN_BRIEFS]
-    if left_out:
-        raise ValueError(f"{', '.join(left_out)}: not among what the shipped model is taught; take another clip")
-    does = {name: [s for s in seen if s[0] == name] for name in animals}
+    """All questions about `plan` as seen at `times_s` (seconds), each once, in a random phrasing.
+
+    Raises ValueError for species and actions that training leaves out.
+    """
+    animals, segments = list(plan.scene.animals), plan.visible_segments(times_s)
+    untaught = [name for name in animals if name not in SEEN_SPECIES]
+    untaught += [action for _, action, _, _ in segments if action in UNSEEN_BRIEFS]
+    if untaught:
+        raise ValueError(f"{', '.join(untaught)}: not among what the shipped model is taught; take another clip")
+    does = {name: [segment for segment in segments if segment[0] == name] for name in animals}
     answers = _scene_answers(plan, does)
-    asked = [(kind, _phrase(kind, rng), answer, None) for kind, answer in answers.items()]
+    open_ones = [Question(kind, phrase(ASK[kind], rng), answer) for kind, answer in answers.items()]
     if all(does.values()):
-        asked.append(("wild_sentences", _request(rng), _sentences(does), None))
+        open_ones.append(Question("wild_sentences", _request(rng), _sentences(does)))
     for name in animals:
-        asked += _about(name, does[name], rng)
-    there = str(rng.choice(animals if rng.random() < 0.5 else [s for s in SEEN_SPECIES if s not in animals]))
-    asked.append(("wild_there", _phrase("wild_there", rng, animal=there), "yes" if there in animals else "no", None))
-    return asked + _closed(answers, rng)
+        open_ones += _about(name, does[name], rng)
+    name = str(rng.choice(animals if rng.random() < 0.5 else [s for s in SEEN_SPECIES if s not in animals]))
+    is_there = "yes" if name in animals else "no"
+    open_ones.append(Question("wild_there", phrase(ASK["wild_there"], rng, animal=name), is_there))
+    return open_ones + _closed(answers, rng)
 
 
 def _scene_answers(plan: WildPlan, does: dict[str, list[Segment]]) -> dict[str, str]:
@@ -124,14 +129,14 @@ def _scene_answers(plan: WildPlan, does: dict[str, list[Segment]]) -> dict[str, 
         "wild_light": habitat.light,
     }
     if all(does.values()):
-        told = [f"{with_article(name)} is {_listed(acts)}" for name, acts in does.items()]
-        answers["wild_caption"] = f"{' and '.join(told).capitalize()} {PLACES[habitat.kind]}."
+        clauses = [f"{with_article(name)} is {_joined(acts)}" for name, acts in does.items()]
+        answers["wild_caption"] = f"{' and '.join(clauses).capitalize()} {PLACES[habitat.kind]}."
     if len(animals) == 2:
         answers |= {"wild_left": f"the {animals[0]}", "wild_right": f"the {animals[1]}"}
     return answers
 
 
-def _request(rng) -> str:
+def _request(rng: np.random.Generator) -> str:
     """A request for sentences with up to three rules, now and then one before it."""
     rules = [RULES[i] for i in rng.permutation(len(RULES))[: rng.integers(4)]]
     before = int(bool(rules) and rng.random() < 0.3)
@@ -140,49 +145,42 @@ def _request(rng) -> str:
 
 def _sentences(does: dict[str, list[Segment]]) -> str:
     """A sentence for each animal and action, each once: "A lion is walking. A zebra is eating." """
-    told = [(name, in_words(action)) for name, acts in does.items() for _, action, _, _ in acts]
-    return " ".join(f"{with_article(name).capitalize()} is {action}." for name, action in dict.fromkeys(told))
+    pairs = [(name, in_words(action)) for name, acts in does.items() for _, action, _, _ in acts]
+    return " ".join(f"{with_article(name).capitalize()} is {action}." for name, action in dict.fromkeys(pairs))
 
 
-def _listed(acts: Sequence[Segment]) -> str:
+def _joined(acts: Sequence[Segment]) -> str:
     return " and ".join(dict.fromkeys(in_words(action) for _, action, _, _ in acts))
 
 
-def _about(name: str, acts: list[Segment], rng) -> list[Question]:
+def _about(name: str, acts: list[Segment], rng: np.random.Generator) -> list[Question]:
     """What this animal is and does, and one yes/no question about an action."""
-    asked = [("wild_class", _phrase("wild_class", rng, animal=name), with_article(SPECIES[name].parent.lower()), None)]
+
+    def question(kind: str, answer: str, **words: str) -> Question:
+        return Question(kind, phrase(ASK[kind], rng, animal=name, **words), answer)
+
+    questions = [question("wild_class", with_article(SPECIES[name].parent.lower()))]
     if acts:
-        asked.append(("wild_doing", _phrase("wild_doing", rng, animal=name), f"it is {_listed(acts)}", None))
+        questions.append(question("wild_doing", f"it is {_joined(acts)}"))
         states = [action for _, action, _, _ in acts if action in STATES]
         if len(set(states)) == 2:
-            for kind, action in (("wild_first", states[0]), ("wild_last", states[-1])):
-                asked.append((kind, _phrase(kind, rng, animal=name), f"it is {in_words(action)}", None))
+            questions.append(question("wild_first", f"it is {in_words(states[0])}"))
+            questions.append(question("wild_last", f"it is {in_words(states[-1])}"))
         done = {action for _, action, _, _ in acts}
         true = rng.random() < 0.5
-        doubtful = {*UNSEEN_BRIEFS, *done, *(a for done_one in done for a in UNDENIED.get(done_one, ())), "Moving"}
-        pool = sorted(done) if true else [a for a in (*STATES, *BRIEFS) if a not in doubtful]
+        doubtful = {*UNSEEN_BRIEFS, *done, *(alike for action in done for alike in UNDENIED.get(action, ())), "Moving"}
+        pool = sorted(done) if true else [action for action in (*STATES, *BRIEFS) if action not in doubtful]
         action = in_words(pool[rng.integers(len(pool))])
-        asked.append(("wild_is", _phrase("wild_is", rng, animal=name, action=action), "yes" if true else "no", None))
-    return asked
+        questions.append(question("wild_is", "yes" if true else "no", action=action))
+    return questions
 
 
-def _phrase(kind: str, rng, **words) -> str:
-    forms = ASK[kind]
-    return forms[rng.integers(len(forms))].format(**words)
-
-
-def _closed(answers: dict[str, str], rng) -> list[Question]:
+def _closed(answers: dict[str, str], rng: np.random.Generator) -> list[Question]:
     """Multiple choice in the study's phrasing about anything but what the animal questions ask."""
-    pools = {
-        "wild_place": list(PLACES.values()),
-        "wild_light": ["day", "dusk", "night"],
-        "wild_count": ["one", "two", "three"],
-    }
-    asked = []
+    pools = {"wild_place": tuple(PLACES.values()), "wild_light": tuple(LIGHT), "wild_count": ("one", "two", "three")}
+    closed = []
     for kind, pool in pools.items():
-        others = [str(c) for c in rng.permutation([c for c in pool if c != answers[kind]])]
-        some = others[: max(1, rng.integers(len(others) // 2, len(others) + 1))]
-        choices = tuple(c[:1].upper() + c[1:] for c in map(str, rng.permutation([answers[kind], *some])))
-        answer = answers[kind][:1].upper() + answers[kind][1:]
-        asked.append((f"closed_{kind}", multiple_choice_question(CLOSED_TASKS[kind], choices), answer, choices))
-    return asked
+        answer, *choices = (c[:1].upper() + c[1:] for c in (answers[kind], *draw_choices(answers[kind], pool, rng)))
+        question = multiple_choice_question(CLOSED_TASKS[kind], choices)
+        closed.append(Question(f"closed_{kind}", question, answer, tuple(choices)))
+    return closed

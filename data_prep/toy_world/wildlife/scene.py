@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from data_prep.toy_world.brush import SIZE
-from data_prep.toy_world.street.scene import Track
+from data_prep.toy_world.motion import Track
 from data_prep.toy_world.timing import FPS, event_frames, stream
 from data_prep.toy_world.wildlife.habitats import BED, LANDS, SURFACE, WATERS, Habitat
 from data_prep.toy_world.wildlife.species import ALL, SPECIES, Species

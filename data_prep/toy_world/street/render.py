@@ -1,13 +1,59 @@
-"""`python -m data_prep toy`: a set of toy clips from the command line."""
+"""Street clips to files in UCF-Crime's layout: `render_set`, its command `python -m data_prep toy`, and the clip of the
+course."""
 
 import argparse
 import os
+from pathlib import Path
 
-from data_prep.toy_world.render import render_set
-from data_prep.toy_world.timing import DURATIONS
+from data_prep.toy_world.render import Summary, draw_set, render_clip
+from data_prep.toy_world.sets import check_folder
+from data_prep.toy_world.street.clip import plan_clip
+from data_prep.toy_world.street.layout import SetConfig, entries, write_lists
+from data_prep.toy_world.timing import DURATIONS, SECONDS
 
 
-def add_arguments(parser: argparse.ArgumentParser):
+def render_set(
+    out: str | Path,
+    *,
+    train_per_class: int = 60,
+    test_per_class: int = 30,
+    normal_train: int | None = None,
+    normal_test: int | None = None,
+    seed: int = 0,
+    event_s: tuple[float, ...] = (0.1, 3.0),
+    seconds: float = SECONDS,
+    workers: int = 1,
+    force: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Renders a set into `out` and returns a `Summary`. Files that are there stay; `force` draws them again.
+
+    normal_train, normal_test: clips in which nothing happens (default: as many as a class has); event_s, seconds:
+    lengths of events and clips, see `timing.DURATIONS`. Raises ValueError for a folder that holds another set.
+    """
+    config = SetConfig(
+        train_per_class,
+        test_per_class,
+        train_per_class if normal_train is None else normal_train,
+        test_per_class if normal_test is None else normal_test,
+        seed,
+        tuple(map(float, event_s)),
+        float(seconds),
+    )
+    out, clips = Path(out), entries(config)
+    check_folder(out, config, workers=workers)
+    return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)
+
+
+def toy_clip(folder: Path | str = "runs/course") -> Path:
+    """Path of the course's clip, drawn where it is not there yet: 8 s of a street; a ball of fire, 1.9 to 4.1 s."""
+    path = Path(folder) / "explosion.mp4"
+    if not path.exists():
+        render_clip(plan_clip(11, "Explosion", event_s=(2, 3)), path)
+    return path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m data_prep toy`."""
     parser.description = "Render the toy world's eleven classes as mp4 files in UCF-Crime's layout."
     parser.add_argument("--out", required=True, help="folder of the set")

@@ -1,12 +1,35 @@
-"""`python -m data_prep toy-wildlife`: a set of wildlife clips from the command line."""
+"""Wildlife clips to files in Animal Kingdom's layout: `render_wild_set`, and its command `python -m data_prep
+toy-wildlife`. Whole files only, resumable, the same pixels for any number of processes, as the street's."""
 
 import argparse
 import os
+from pathlib import Path
 
-from data_prep.toy_world.wildlife.wild_set import render_wild_set
+from data_prep.toy_world.render import Summary, draw_set
+from data_prep.toy_world.sets import check_folder
+from data_prep.toy_world.wildlife.layout import WildConfig, wild_entries, write_wild_lists
 
 
-def add_arguments(parser: argparse.ArgumentParser):
+def render_wild_set(
+    out: str | Path,
+    *,
+    n_train: int = 120,
+    n_test: int = 60,
+    seed: int = 0,
+    event_s: tuple[float, ...] = (0.1, 3.0),
+    workers: int = 1,
+    force: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Renders a set into `out` and returns a `Summary`. Files that are there stay; `force` draws them again.
+    Raises ValueError for a folder that holds another set."""
+    config = WildConfig(n_train, n_test, seed, tuple(map(float, event_s)))
+    out, clips = Path(out), wild_entries(config)
+    check_folder(out, config, workers=workers)
+    return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m data_prep toy-wildlife`."""
     parser.description = "Render the toy world's animals as mp4 files in Animal Kingdom's layout."
     parser.add_argument("--out", required=True, help="folder of the set")
