@@ -4,14 +4,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
 from llamavid_kit.commands.options import ADAPTER_HELP, MODEL_HELP, present
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
 
 if TYPE_CHECKING:
-    from llamavid_kit.evaluation.benchmarks.base import Benchmark
+    from llamavid_kit.evaluation.benchmarks.run import Result
+    from llamavid_kit.evaluation.judges.judge import Judge
 
 
 def evaluate_options(parser: argparse.ArgumentParser) -> None:
@@ -31,21 +32,64 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    judges = judges_of(args)
-    settings = present(args, "model", "adapter", "batch", "fps", "max_new_tokens")
-    run = rescore_command if args.score_only else evaluate_command
-    print(
-        run(benchmark(args.benchmark), data=args.data, out=args.out, judges=judges, again=args.judge_again, **settings)
-    )
+    from llamavid_kit.evaluation.benchmarks.run import check_scoring, media_settings
+    from llamavid_kit.evaluation.benchmarks.table import table
+
+    judges, chosen = judges_of(args), benchmark(args.benchmark)
+    media_settings(chosen, batch=args.batch, fps=args.fps)  # both before a model is loaded
+    check_scoring(chosen, judges, args.judge_again)
+    result = _scored_again(args, judges) if args.score_only else _answered(args, judges)
+    print(table(result, image_size=result.head.get("image_size")))
     print(f"written to {args.out}: numbers in result.json, item by item in outcomes.csv", file=sys.stderr)
     for line in spent(judges):
         print(line)
 
 
-def judge_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "run", type=Path, help="folder that `ablate` wrote for pairs without choices; judge A is its rule"
+def _answered(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
+    from llamavid_kit.evaluation.benchmarks.run import evaluate
+    from llamavid_kit.model.answering import LlamaVidAnswerer
+    from llamavid_kit.model.checkpoints import default_device, load
+    from llamavid_kit.model.frame_cache import FrameCache, weights_key
+
+    chosen, name = benchmark(args.benchmark), args.model or "tiny"
+    length = chosen.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
+    if length < 1:
+        raise ValueError(f"max_new_tokens={length}: expected at least 1")
+    model = load(name, device=default_device(), adapter=args.adapter)
+    return evaluate(
+        chosen,
+        LlamaVidAnswerer(model, FrameCache(model), length),  # a run looks once: nothing of it is kept
+        data=args.data,
+        out=args.out,
+        name=_model_name(name, args.adapter),
+        settings={"weights": weights_key(model), "max_new_tokens": length, "image_size": model.config.image_size},
+        batch=args.batch,
+        fps=args.fps,
+        judges=judges,
+        again=args.judge_again,
     )
+
+
+def _scored_again(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
+    """Options of the model and of answering are compared with the run's, where they are named."""
+    from llamavid_kit.evaluation.benchmarks.run import rescore
+
+    if args.adapter and not args.model:
+        raise ValueError(f"--adapter {args.adapter} without --model: name both, or neither; the run knows its model")
+    settings = present(args, "batch", "fps", "max_new_tokens")
+    if args.model:
+        settings["model"] = _model_name(args.model, args.adapter)
+    chosen, again = benchmark(args.benchmark), args.judge_again
+    return rescore(chosen, data=args.data, out=args.out, judges=judges, again=again, settings=settings)
+
+
+def _model_name(model: str, adapter: Path | None) -> str:
+    return f"{model} + {adapter}" if adapter else model
+
+
+def judge_options(parser: argparse.ArgumentParser) -> None:
+    text = "folder that `ablate` wrote for pairs without choices; judge A is its rule"
+    parser.add_argument("run", type=Path, help=text)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_judge_options(parser, of="beside the rule of the run: rules and chat models, one or several", first="")
 
@@ -60,95 +104,3 @@ def judge(args: argparse.Namespace) -> None:
     for line in spent([None, *judges]):
         print(line)
     print(f"written to {args.run}: judging.json, clip by clip in judging_verdicts.csv", file=sys.stderr)
-
-
-def evaluate_command(
-    benchmark: "Benchmark",
-    *,
-    data: Path,
-    out: Path,
-    model: str = "tiny",
-    adapter: Path | None = None,
-    batch: int | None = None,
-    fps: float | None = None,
-    max_new_tokens: int | None = None,
-    judges: Sequence[Any] = (),
-    again: int = 0,
-) -> str:
-    """Answer and score with a checkpoint by name or folder; returns the lines to print.
-
-    max_new_tokens: of a reply, by default as in the original's script. batch, fps and errors: see `run.evaluate`.
-    judges, again: see `judges.judge_run`
-    """
-    from llamavid_kit.evaluation.benchmarks.run import asked_with, evaluate
-    from llamavid_kit.evaluation.benchmarks.table import table
-    from llamavid_kit.model.answering import LlamaVidAnswerer
-    from llamavid_kit.model.checkpoints import default_device, load
-    from llamavid_kit.model.frame_cache import FrameCache, weights_key
-
-    length = benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens
-    if length < 1:
-        raise ValueError(f"max_new_tokens={length}: expected at least 1")
-    asked_with(benchmark, batch=batch, fps=fps)  # before the model is loaded
-    _check(benchmark, judges, again)
-    loaded = load(model, device=default_device(), adapter=adapter)
-    answerer = LlamaVidAnswerer(loaded, FrameCache(loaded), length)  # a run looks once: nothing of it is kept
-    size = loaded.config.image_size
-    settings = {"weights": weights_key(loaded), "max_new_tokens": length, "image_size": size}
-    first, *more = judges or (None,)
-    result = evaluate(
-        benchmark,
-        answerer,
-        data=data,
-        out=out,
-        name=_name(model, adapter),
-        settings=settings,
-        batch=batch,
-        fps=fps,
-        judge=first,
-        more_judges=more,
-        again=again,
-    )
-    return table(result, image_size=size)
-
-
-def rescore_command(
-    benchmark: "Benchmark",
-    *,
-    data: Path,
-    out: Path,
-    judges: Sequence[Any] = (),
-    again: int = 0,
-    model: str | None = None,
-    adapter: Path | None = None,
-    **given: Any,
-) -> str:
-    """Score the finished run in `out` again without its model; returns the lines to print. Errors: see `run.rescore`.
-
-    model, adapter, given (batch, fps, max_new_tokens): compared with the run's, where they are named
-    """
-    from llamavid_kit.evaluation.benchmarks.run import asked_with, rescore
-    from llamavid_kit.evaluation.benchmarks.table import table
-
-    _check(benchmark, judges, again)
-    if adapter and not model:
-        raise ValueError(f"--adapter {adapter} without --model: name both, or neither; the run knows its model")
-    asked_with(benchmark, batch=given.get("batch"), fps=given.get("fps"))
-    named = {"model": _name(model, adapter)} if model else {}
-    result, head = rescore(benchmark, data=data, out=out, judges=judges, again=again, given=named | given)
-    return table(result, image_size=head.get("image_size"))
-
-
-def _name(model: str, adapter: Path | None) -> str:
-    return f"{model} + {adapter}" if adapter else model
-
-
-def _check(benchmark: "Benchmark", judges: Sequence[Any], again: int) -> None:
-    if benchmark.judged and not judges:
-        raise ValueError(f"{benchmark.title} is scored by a judge: name one with --judge-rule or --judge-model")
-    if not benchmark.judged and (judges or again):
-        raise ValueError(f"{benchmark.title} is scored by its own rule and takes no judge: leave --judge-… out")
-    if judges:
-        from llamavid_kit.evaluation.benchmarks.panel import check_judges
-
-        check_judges(judges, again)

@@ -15,7 +15,7 @@ RULES = {
     "words": "words that reply and answer share",
     "exact": "the same characters",
 }
-"""The rules of `judge.RuleJudge` that need neither lexicon nor labels, in short; in full in `judge.RULE_TEXT`."""
+"""The rules of `RuleJudge` that need neither lexicon nor labels, in short; in full in `judges.judge.RULE_TEXT`."""
 
 HERE = "none"
 OF_BENCHMARK = "of a video benchmark: rules and chat models, one or several"
@@ -64,17 +64,20 @@ def judges_of(args: argparse.Namespace) -> "list[Judge]":
     """The judges that the options name, in that order. Raises ValueError naming the option that is wrong."""
     from llamavid_kit.evaluation.judges.judge import RuleJudge
 
-    common, models, named = {}, [], []
+    common: dict[str, Any] = {}
+    models: list[dict[str, Any]] = []
+    judges: list[RuleJudge | dict[str, Any]] = []
     for option, value in args.judge_options:
         if option == "--judge-rule":
-            named.append(value)
+            judges.append(RuleJudge(value))
         elif option == "--judge-model":
             models.append({option: value})
-            named.append(models[-1])
+            judges.append(models[-1])
         else:
             _note(models[-1] if models else common, option, value)
-    if not models and args.judge_options and (odd := [o for o, _ in args.judge_options if o != "--judge-rule"]):
-        raise ValueError(f"--judge-model is missing: {odd[0]} belongs to one, as the name under which it is served")
+    if common and not models:
+        first = next(option for option, _ in args.judge_options if option != "--judge-rule")
+        raise ValueError(f"--judge-model is missing: {first} belongs to one, as the name under which it is served")
     for own in models:
         settings = [*common.get("--judge-set", ()), *own.get("--judge-set", ())]
         own.update({**common, **own, "--judge-set": settings})
@@ -84,7 +87,7 @@ def judges_of(args: argparse.Namespace) -> "list[Judge]":
             f"--judge-model {bare[0]} has no --judge-endpoint and another model has one: name it behind each model, "
             f"{HERE} for one in this process, or before the first model for all"
         )
-    return [RuleJudge(own) if isinstance(own, str) else _chat_judge(own) for own in named]
+    return [_chat_judge(one) if isinstance(one, dict) else one for one in judges]
 
 
 def _note(place: dict[str, Any], option: str, value: Any) -> None:

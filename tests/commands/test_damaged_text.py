@@ -9,7 +9,7 @@ from data_prep.ucf_crime.lists import read_frame_counts
 from llamavid_kit.data.clips_csv import clips_from_csv
 from llamavid_kit.data.pairs import read_jsonl, read_llava
 from llamavid_kit.data.subtitles import read_subtitles
-from llamavid_kit.evaluation.benchmarks.base import read_rows
+from llamavid_kit.evaluation.benchmarks.reading import read_rows
 from llamavid_kit.evaluation.visibility import read_events
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import append, claim, csv_text, read_json, read_replies, read_text, resume

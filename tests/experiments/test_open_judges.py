@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_runs import Minds
 from fake_endpoint import Fault, serve
 from made_up_open_runs import ARMS, ASKED, REPLIES, TEST, TRUTHS, by_hand
 from sklearn.metrics import cohen_kappa_score
-from test_several_judges import Minds
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.evaluation.judges.animal_judge import animals_of

@@ -134,11 +134,11 @@ def vizwiz(folder: Path, *, labelled: bool = False) -> dict[str, str]:
     rows, split = [], "val" if labelled else "test"
     for k, colour in enumerate(COLOURS):
         image = _save(folder / split / f"VizWiz_{split}_{k:08d}.png", colour, k)
-        asked = "What colour is this?"
+        question = "What colour is this?"
         if labelled:
-            rows.append({"image": image, "question": asked, "answers": _people(colour), "answer_type": "other"})
+            rows.append({"image": image, "question": question, "answers": _people(colour), "answer_type": "other"})
         else:
-            rows.append({"question_id": k, "image": image, "text": asked + UNKNOWN + WORD, "category": "default"})
+            rows.append({"question_id": k, "image": image, "text": question + UNKNOWN + WORD, "category": "default"})
     if labelled:
         (folder / "val.json").write_text(json.dumps(rows))
     else:
@@ -149,30 +149,32 @@ def vizwiz(folder: Path, *, labelled: bool = False) -> dict[str, str]:
 
 
 def vqav2(folder: Path, *, labelled: bool = False) -> dict[str, str]:
-    asked, labels = [], []
+    questions, labels = [], []
     split = "val2014" if labelled else "test2015"
     for k, colour in enumerate(COLOURS):
         name, suffix = 1000 + k, "jpg" if labelled else "png"
         image = _save(folder / split / f"COCO_{split}_{k:012d}.{suffix}", colour, k)
         if labelled:
-            asked.append({"question_id": name, "image_id": k, "question": "What colour is it?"})
+            questions.append({"question_id": name, "image_id": k, "question": "What colour is it?"})
             kinds = {"answer_type": "other" if k % 2 else "yes/no", "question_type": "what"}
             labels.append({"question_id": name, "image_id": k, "answers": _people(colour), **kinds})
         else:
-            asked.append(
+            questions.append(
                 {"question_id": name, "image": image, "text": f"What colour is it?{WORD}", "category": "default"}
             )
     if labelled:
-        named = {
-            "v2_OpenEnded_mscoco_val2014_questions": {"questions": asked},
+        files = {
+            "v2_OpenEnded_mscoco_val2014_questions": {"questions": questions},
             "v2_mscoco_val2014_annotations": {"annotations": labels[::-1]},
         }
-        for file, content in named.items():
+        for file, content in files.items():
             (folder / f"{file}.json").write_text(json.dumps(content))
     else:
-        write_jsonl(folder / "llava_vqav2_mscoco_test-dev2015.jsonl", asked)
-        write_jsonl(folder / "llava_vqav2_mscoco_test2015.jsonl", [{"question_id": 5, "text": "not in dev"}, *asked])
-    return {str(row["question_id"]): c.title() for row, c in zip(asked, COLOURS, strict=True)}
+        write_jsonl(folder / "llava_vqav2_mscoco_test-dev2015.jsonl", questions)
+        write_jsonl(
+            folder / "llava_vqav2_mscoco_test2015.jsonl", [{"question_id": 5, "text": "not in dev"}, *questions]
+        )
+    return {str(row["question_id"]): c.title() for row, c in zip(questions, COLOURS, strict=True)}
 
 
 MAKERS = {"gqa": gqa, "pope": pope, "scienceqa": scienceqa, "mmbench": mmbench, "vizwiz": vizwiz, "vqav2": vqav2}

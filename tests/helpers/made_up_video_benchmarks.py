@@ -19,6 +19,17 @@ def write_json(path: Path, content) -> Path:
     return path
 
 
+def read_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def change(path: Path, row: int, **changes) -> None:
+    """Other values in one row of a JSON list; a key that becomes "gone" goes."""
+    rows = read_json(path)
+    rows[row] |= changes
+    write_json(path, [{k: v for k, v in row.items() if v != "gone"} for row in rows])
+
+
 def clip(folder: Path, name: str, k: int = 0) -> Path:
     return write_clip(folder / name, seconds=1.0, fps=6, label=("Red", "Green light", "Blue")[k % 3], seed=k)
 
@@ -40,9 +51,9 @@ def msrvtt(folder: Path) -> Path:
 def activitynet(folder: Path) -> Path:
     """Three questions of three types about two clips; the answers stand in another order than the questions."""
     questions, answers = [], []
-    for k, (name, asked) in enumerate(TYPES.items()):
+    for k, (name, rows) in enumerate(TYPES.items()):
         clip(folder / "all_test", f"v_{name}.mp4", k)
-        for n, (question, answer, kind) in enumerate(asked):
+        for n, (question, answer, kind) in enumerate(rows):
             questions.append({"video_name": name, "question": question, "question_id": f"v_{name}_{n}"})
             answers.append({"answer": answer, "type": kind, "question_id": f"v_{name}_{n}"})
     write_json(folder / "test_q.json", questions)

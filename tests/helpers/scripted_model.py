@@ -17,18 +17,18 @@ class Scripted:
     """Answers with the reply that is written down for a prompt and picture; remembers what it was asked."""
 
     def __init__(self, items: list[Item], replies: dict[str, str], *, stop_after: int | None = None):
-        self.replies = {(i.prompt, seen_pixels(i.picture or i.media.read_bytes())): replies[i.id] for i in items}
-        self.asked, self.stop_after = [], stop_after
+        self.replies = {(i.prompt, pixels_of(i.picture or i.media.read_bytes())): replies[i.id] for i in items}
+        self.calls, self.stop_after = [], stop_after
 
     def look(self, pictures, prompts, *, queries, pad):
-        if self.stop_after is not None and len(self.asked) >= self.stop_after:
+        if self.stop_after is not None and len(self.calls) >= self.stop_after:
             raise KeyboardInterrupt
-        self.asked += [(prompt, query, pad) for prompt, query in zip(prompts, queries, strict=True)]
-        seen = [seen_pixels(p if isinstance(p, np.ndarray) else p.read_bytes()) for p in pictures]
-        return [Reply(self.replies[key], (0.0,)) for key in zip(prompts, seen, strict=True)]
+        self.calls += [(prompt, query, pad) for prompt, query in zip(prompts, queries, strict=True)]
+        pixels = [pixels_of(p if isinstance(p, np.ndarray) else p.read_bytes()) for p in pictures]
+        return [Reply(self.replies[key], (0.0,)) for key in zip(prompts, pixels, strict=True)]
 
 
-def seen_pixels(picture: bytes | np.ndarray) -> bytes:
+def pixels_of(picture: bytes | np.ndarray) -> bytes:
     """A picture's pixels, however it is handed over."""
     if not isinstance(picture, np.ndarray):
         picture = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))

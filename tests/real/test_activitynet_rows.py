@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 from fake_endpoint import serve
+from judging import NO, YES, endpoint
 from made_up_video_benchmarks import clip
-from test_judge import NO, YES, endpoint
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.evaluation.benchmarks import benchmark
@@ -62,53 +62,53 @@ def test_answers_are_joined_by_id(folder, rows):
 class YesMan:
     """Says yes, and what a question is about."""
 
-    def __init__(self, said):
-        self.said = said
+    def __init__(self, reply):
+        self.reply = reply
 
-    def generate(self, clips, question, *, fps):
-        return [Reply(self.said.format(question), (0.0,)) for _ in clips]
+    def watch(self, clip, questions, *, fps):
+        return [Reply(self.reply.format(question), (0.0,)) for question in questions]
 
 
-@pytest.mark.parametrize(("said", "official", "rule"), [("yes", True, True), ("Yes, {}", False, True)])
-def test_the_official_rule_and_a_judge(folder, truth, tmp_path, said, official, rule):
+@pytest.mark.parametrize(("reply", "official", "rule"), [("yes", True, True), ("Yes, {}", False, True)])
+def test_the_official_rule_and_a_judge(folder, truth, tmp_path, reply, official, rule):
     """A model that always says yes: right where the answer is yes, by the rule's characters or by its sense."""
     bench, n_yes = benchmark("activitynet"), sum(answer == "yes" for *_, answer in truth.values())
     assert 0 < n_yes < 20
-    found = evaluate(bench, YesMan(said), data=folder, out=tmp_path / "run", name="m", judge=RuleJudge()).scores
-    assert found["official"].value == official * 100 * n_yes / 20 and found["strict"].value == rule * 100 * n_yes / 20
-    assert found["official"].more["All"] == found["official"].more["Yes/No"] == official * n_yes / 20
-    assert found["official"].more["Free, right"] == official * n_yes / 20 and found["official"].more["Motion"] is None
+    scores = evaluate(bench, YesMan(reply), data=folder, out=tmp_path / "run", name="m", judges=[RuleJudge()]).scores
+    assert scores["official"].value == official * 100 * n_yes / 20 and scores["strict"].value == rule * 100 * n_yes / 20
+    assert scores["official"].more["All"] == scores["official"].more["Yes/No"] == official * n_yes / 20
+    assert scores["official"].more["Free, right"] == official * n_yes / 20 and scores["official"].more["Motion"] is None
     right = {name for name, (*_, answer) in truth.items() if answer == "yes"}
-    assert {name for name, value in found["strict"].outcomes.items() if value} == right
+    assert {name for name, value in scores["strict"].outcomes.items() if value} == right
 
 
 def test_what_a_judge_reads_is_what_the_published_script_writes(folder, truth, tmp_path):
     """`eval_activitynet_qa.py`: question, answer and prediction of the same row."""
 
     def agrees(body, number):
-        said = body["messages"][1]["content"].split("\n\n")[1]
-        return YES if "Correct Answer: yes\n" in said else NO
+        words = body["messages"][1]["content"].split("\n\n")[1]
+        return YES if "Correct Answer: yes\n" in words else NO
 
     with serve(agrees) as fake:
-        found = evaluate(
+        result = evaluate(
             benchmark("activitynet"),
             YesMan("Yes."),
             data=folder,
             out=tmp_path / "run",
             name="m",
-            judge=ChatJudge(endpoint(fake), prompt="published"),
+            judges=[ChatJudge(endpoint(fake), prompt="published")],
         )
-        shown = [body["messages"][1]["content"].split("\n\n")[1] for body in fake.bodies]
+        texts = [body["messages"][1]["content"].split("\n\n")[1] for body in fake.bodies]
     expected = [f"Question: {q}\nCorrect Answer: {a}\nPredicted Answer: Yes." for _, q, a in truth.values()]
-    assert sorted(shown) == sorted(set(expected))  # what is asked in the same words is asked once
+    assert sorted(texts) == sorted(set(expected))  # what is asked in the same words is asked once
     n_yes = sum(answer == "yes" for *_, answer in truth.values())
-    assert found.scores["original"].value == found.scores["strict"].value == 5 * n_yes
+    assert result.scores["original"].value == result.scores["strict"].value == 5 * n_yes
 
 
 def test_the_shipped_model_answers_them(folder, truth, tmp_path, capsys):
     out = ("--data", str(folder), "--out", str(tmp_path / "run"), "--max-new-tokens", "2")
     assert main(["evaluate", "activitynet", "--model", "tiny", *out, "--judge-rule", "mention"]) == 0
-    shown = capsys.readouterr().out
-    assert shown.startswith("ActivityNet-QA, 20 items, tiny at ") and "scorer: strict" in shown
+    text = capsys.readouterr().out
+    assert text.startswith("ActivityNet-QA, 20 items, tiny at ") and "scorer: strict" in text
     replies = (tmp_path / "run" / "replies.jsonl").read_text().splitlines()[1:]
     assert [json.loads(line)["id"] for line in replies] == list(truth)

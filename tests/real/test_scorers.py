@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 
 import pytest
-from test_verdicts import STRICT as STRICT_READINGS
+from judge_readings import STRICT_READINGS
+from official_scripts import activitynet_lines, m4c_accuracy, scienceqa_report
 
 from llamavid_kit.evaluation.benchmarks import activitynet, gqa, mmbench, pope, scienceqa, vqa_answers
 from llamavid_kit.evaluation.benchmarks.base import Item
 from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
-from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, m4c_accuracy, score, vqa_accuracy
+from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, score, vqa_accuracy
 from llamavid_kit.evaluation.judges import verdict_parser as verdicts
-from llamavid_kit.evaluation.judges.verdict_parser import ASKED_AGAIN, read_original
-from llamavid_kit.evaluation.judges.verdict_parser import read as read_verdict
+from llamavid_kit.evaluation.judges.verdict_parser import ASKED_AGAIN, read_original, read_verdict
 
 
 def read(path):
@@ -61,10 +61,10 @@ def mmbench_infer(record) -> int:
 
 def pope_edge_cases(record) -> int:
     labels = {row["question_id"]: row["label"] for row in record["labels"]}
-    said = {row["question_id"]: pope.said(row["text"], mode="original") for row in record["answers"]}
+    answers = {row["question_id"]: pope.answer_of(row["text"], mode="original") for row in record["answers"]}
     ids = [row["question_id"] for row in record["answers"]]
-    n = sum(same(said[i], parsed, f"id {i}") for i, parsed in zip(ids, record["parsed"], strict=True))
-    printed = pope.counts([(said[i], labels[i]) for i in ids])
+    n = sum(same(answers[i], parsed, f"id {i}") for i, parsed in zip(ids, record["parsed"], strict=True))
+    printed = pope.counts([(answers[i], labels[i]) for i in ids])
     assert printed.keys() == record["official_output"].keys()
     n += sum(same(printed[name], value, name) for name, value in record["official_output"].items())
     items = [
@@ -80,7 +80,7 @@ def scienceqa_edge_cases(record) -> int:
     """999 stands in the splits alone: whatever its problem is, no prediction is FAILED."""
     problems = record["problems"] | {"999": {"choices": ["c", "c"], "answer": 0}}
     ids, official = record["pid_splits"]["test"], record["official"]
-    ours = scienceqa.original_report(problems, ids, {row["question_id"]: row for row in record["predictions"]})
+    ours = scienceqa_report(problems, ids, {row["question_id"]: row for row in record["predictions"]})
     assert ours["parsed"].keys() == official["parsed"].keys()
     n = sum(same(ours["parsed"][i], letter, f"id {i}") for i, letter in official["parsed"].items())
     n += same(sorted(ours["correct_ids"]), sorted(official["correct_ids"]), "correct_ids")
@@ -97,7 +97,7 @@ def scienceqa_full(record) -> int:
     predictions = {
         r["question_id"]: {"text": r["pred"], "prompt": "<image>" if r["is_multimodal"] else ""} for r in rows
     }
-    ours = scienceqa.original_report(problems, list(problems), predictions)
+    ours = scienceqa_report(problems, list(problems), predictions)
     n = sum(same(ours["parsed"][r["question_id"]], r["parsed_ans"], r["question_id"]) for r in rows)
     counts = record["original_output_counts"]
     expected = {
@@ -151,17 +151,17 @@ def activitynetqa(record) -> int:
     part, whole = record["subset_400"], record["full"]
     replies = {row["question_id"]: row["answer"] for row in part["predictions"]}
     truths = [(row["question_id"], row["answer"], row["type"]) for row in part["answers"]]
-    right, asked = activitynet.official_counts(replies, truths)
+    right, of_type = activitynet.official_counts(replies, truths)
     n = sum(same(right[int(kind)], k, f"type {kind}") for kind, k in part["correct_by_type"].items())
-    n += sum(same(asked[int(kind)], k, f"type {kind}") for kind, k in part["count_by_type"].items())
-    assert list(asked) == [int(kind) for kind in part["count_by_type"]]  # the order decides what "Free" says
+    n += sum(same(of_type[int(kind)], k, f"type {kind}") for kind, k in part["count_by_type"].items())
+    assert list(of_type) == [int(kind) for kind in part["count_by_type"]]  # the order decides what "Free" says
     items = [
         Item(i, None, "", "", (answer,), activitynet.TYPES[kind], extra={"type": kind}) for i, answer, kind in truths
     ]
     ours = activitynet.score(items, replies, mode="official")
     n += same(ours.value, 100 * sum(part["correct_by_type"].values()) / len(items), "the benchmark's number")
     counts = [{int(kind): k for kind, k in whole[name].items()} for name in ("correct_by_type", "count_by_type")]
-    printed = activitynet.official_lines(*counts).splitlines()
+    printed = activitynet_lines(*counts).splitlines()
     n += sum(same(*lines, "stdout") for lines in zip(printed, whole["stdout"].splitlines(), strict=True))
     return n + same(sum(counts[1].values()), whole["n"], "n")
 
@@ -174,19 +174,19 @@ def judge_replies(record) -> int:
     n = 0
     for case in record["cases"]:
         reply = case["reply"]
-        found, expected = read_original(reply), {k: v for k, v in case.items() if k != "reply"}
-        ours = {} if found.effect == ASKED_AGAIN else {"literal_eval": repr(found.value)}
-        ours |= {} if found.int_score is None else {"int_score": found.int_score}
-        ours |= {} if found.verdict is None else {"verdict": found.verdict}
-        if found.error:
-            stage = "error_while_judging" if found.effect == ASKED_AGAIN else "error_while_aggregating"
-            ours |= {stage: found.error, "effect": found.effect}
+        reading, expected = read_original(reply), {k: v for k, v in case.items() if k != "reply"}
+        ours = {} if reading.effect == ASKED_AGAIN else {"literal_eval": repr(reading.value)}
+        ours |= {} if reading.int_score is None else {"int_score": reading.int_score}
+        ours |= {} if reading.verdict is None else {"verdict": reading.verdict}
+        if reading.error:
+            stage = "error_while_judging" if reading.effect == ASKED_AGAIN else "error_while_aggregating"
+            ours |= {stage: reading.error, "effect": reading.effect}
         assert ours.keys() == expected.keys(), reply
         for key, value in expected.items():
-            shown = re.sub(r" at 0x[0-9a-f]+", "", value) if "error" in key else value
-            n += same(ours[key], shown, f"{key}: {reply}")
+            text = re.sub(r" at 0x[0-9a-f]+", "", value) if "error" in key else value
+            n += same(ours[key], text, f"{key}: {reply}")
         verdict = read_verdict("i", reply, mode="original")
-        if found.error:
+        if reading.error:
             assert verdict.problem
         else:
             assert (verdict.score, verdict.correct) == (case["int_score"], case["verdict"] == "yes")
@@ -263,13 +263,18 @@ FAULTS = {
     "blanks go": ("gqa_convert.json", gqa, "prediction", lambda reply: reply.strip().rstrip(".").lower()),
     "refusals are no Z": ("mmbench_infer.json", mmbench, "infer_option", strict_letter),
     "text before letter": ("mmbench_infer.json", mmbench, "infer", mmbench.infer_text),
-    "strict yes and no": ("pope_edge_cases.json", pope, "said", lambda reply, mode: STRICT(reply, mode="strict")),
-    "the whole reply": ("pope_edge_cases.json", pope, "said", lambda reply, mode: "no" if "no" in reply else "yes"),
+    "strict yes and no": ("pope_edge_cases.json", pope, "answer_of", lambda reply, mode: STRICT(reply, mode="strict")),
+    "the whole reply": (
+        "pope_edge_cases.json",
+        pope,
+        "answer_of",
+        lambda reply, mode: "no" if "no" in reply else "yes",
+    ),
     "the first letter": (
         "scienceqa_edge_cases.json",
         scienceqa,
         "original_letter",
-        lambda reply: reply[:1] or scienceqa.FAILED,
+        lambda reply: reply[:1] or None,
     ),
     "one letter fewer": ("scienceqa_llava15_13b_full.json.gz", scienceqa, "LETTERS", "ABCD"),
     "nobody left out": (
@@ -279,7 +284,7 @@ FAULTS = {
         lambda answer, people: min(1, people.count(answer) / 3),
     ),
 }
-STRICT = pope.said
+STRICT = pope.answer_of
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -10,25 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
-from llamavid_kit.evaluation.benchmarks.base import (
-    Benchmark,
-    Item,
-    Score,
-    accuracy_parts,
-    by_id,
-    needed,
-    part,
-    read_rows,
-    same_ids,
-)
-from llamavid_kit.evaluation.benchmarks.video_qa import MAX_NEW_TOKENS, MODES, Clips, score_qa, words
+from llamavid_kit.evaluation.benchmarks.base import Item, Mode, Score, accuracy_score
+from llamavid_kit.evaluation.benchmarks.reading import needed, read_by_id, same_ids
+from llamavid_kit.evaluation.benchmarks.video_qa import MODES, Clips, check_words, score_qa, video_benchmark
 from llamavid_kit.evaluation.judges.judge import Judge
 
-FILES = ALL_FILES["activitynet"]
 TYPES = ("Motion", "Spatial Relation", "Temporal Relation", "Yes/No", "Color", "Object", "Location", "Number", "Other")
 FREE = range(3, len(TYPES))  # types from here on are kinds of the "Free" questions
-OFFICIAL = "official"
 
 
 def load(data: Path) -> list[Item]:
@@ -36,31 +24,19 @@ def load(data: Path) -> list[Item]:
 
     The part is the type; the bare question is prompt and text-guided query, as in `model_activitynet_qa.py`.
     """
-    q_path, a_path = needed(data, "test_q.json", files=FILES), needed(data, "test_a.json", files=FILES)
-    clips = Clips(needed(data, "all_test", files=FILES))
-    questions = by_id(
-        read_rows(q_path, {"question_id": str, "question": str, "video_name": str}), "question_id", where=q_path
-    )
-    answers = by_id(read_rows(a_path, {"question_id": str, "answer": str, "type": int}), "question_id", where=a_path)
+    q_path, a_path, folder = needed(data, "activitynet", "test_q.json", "test_a.json", "all_test")
+    clips, items = Clips(folder), []
+    questions = read_by_id(q_path, {"question_id": str, "question": str, "video_name": str})
+    answers = read_by_id(a_path, {"question_id": str, "answer": str, "type": int})
     same_ids(questions, answers, where=a_path)
-    items = []
     for name, row in questions.items():
-        where, answer = f"{q_path}, id {name}", answers[name]
-        words(row, "question", "video_name", where=where)
-        words(answer, "answer", where=f"{a_path}, id {name}")
-        if answer["type"] not in range(len(TYPES)):
-            raise ValueError(f"{a_path}, id {name}: type {answer['type']}; expected 0 to {len(TYPES) - 1}")
-        items.append(
-            Item(
-                name,
-                clips.find([f"v_{row['video_name']}"], where=where),
-                prompt=row["question"],
-                question=row["question"],
-                answers=(answer["answer"],),
-                split=TYPES[answer["type"]],
-                extra={"type": answer["type"]},
-            )
-        )
+        where, answer, kind = f"{q_path}, id {name}", answers[name], answers[name]["type"]
+        check_words(row, "question", "video_name", where=where)
+        check_words(answer, "answer", where=f"{a_path}, id {name}")
+        if kind not in range(len(TYPES)):
+            raise ValueError(f"{a_path}, id {name}: type {kind}; expected 0 to {len(TYPES) - 1}")
+        media, question = clips.find([f"v_{row['video_name']}"], where=where), row["question"]
+        items.append(Item(name, media, question, question, (answer["answer"],), TYPES[kind], extra={"type": kind}))
     return items
 
 
@@ -75,75 +51,41 @@ def official_counts(
     known = {name: (answer, kind) for name, answer, kind in answers}
     if unknown := sorted(set(predictions) - set(known)):
         raise ValueError(f"predictions of {len(unknown)} unknown questions, such as {unknown[0]!r}")
-    asked = Counter(kind for _, kind in known.values())
     right = dict.fromkeys(range(len(TYPES)), 0)
-    for name, said in predictions.items():
+    for name, text in predictions.items():
         answer, kind = known[name]
-        right[kind] += said == answer
-    return right, dict(asked)
+        right[kind] += text == answer
+    return right, dict(Counter(kind for _, kind in known.values()))
 
 
-def official_accuracy(right: Mapping[int, int], asked: Mapping[int, int]) -> dict[str, float | None]:
+def official_accuracy(right: Mapping[int, int], n: Mapping[int, int]) -> dict[str, float | None]:
     """What the authors' eval.py prints, by its names, as shares; None where there are no such questions.
 
+    right, n: see `official_counts`
     Its "Free" divides by the wrong number: by all questions but those of the three types that happen to come first in
     the file, instead of types 0 to 2 (on its own example 0.7583 for 0.5055). "Free" repeats that, so that published
     numbers can be made again; "Free, right" does not.
     """
     free = sum(right[kind] for kind in FREE)
-    by_type = {name: _share(right[kind], asked.get(kind, 0)) for kind, name in enumerate(TYPES)}
     return {
-        **by_type,
-        "All": _share(sum(right.values()), sum(asked.values())),
-        "Free": _share(free, sum(list(asked.values())[3:])),
-        "Free, right": _share(free, sum(asked.get(kind, 0) for kind in FREE)),
+        **{name: _share(right[kind], n.get(kind, 0)) for kind, name in enumerate(TYPES)},
+        "All": _share(sum(right.values()), sum(n.values())),
+        "Free": _share(free, sum(list(n.values())[3:])),
+        "Free, right": _share(free, sum(n.get(kind, 0) for kind in FREE)),
     }
-
-
-def official_lines(right: Mapping[int, int], asked: Mapping[int, int]) -> str:
-    """The text that the authors' eval.py prints; "none" where it would stop because a type has no question."""
-    share = official_accuracy(right, asked)
-
-    def lines(names: Iterable[str]) -> str:
-        return "".join(f"\t{n}: {'none' if share[n] is None else format(share[n], '.04f')}\n" for n in names)
-
-    return (
-        "Accuracy (per question type):\n"
-        + lines((*TYPES[:3], "Free", "All"))
-        + "Accuracy of the Free type questions(per answer type):\n"
-        + lines(TYPES[k] for k in FREE)
-    )
 
 
 def _share(k: int, n: int) -> float | None:
     return k / n if n else None
 
 
-def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Judge | None = None) -> Score:
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judge: Judge | None = None) -> Score:
     """By a judge (see `video_qa.score_qa`), or "official": percent of replies that are the answer to the letter."""
-    if mode != OFFICIAL:
+    if mode != "official":
         return score_qa(items, replies, mode=mode, judge=judge)
     counts = official_counts(replies, ((item.id, item.answers[0], item.extra["type"]) for item in items))
     outcomes = {item.id: float(replies[item.id] == item.answers[0]) for item in items}
-    return Score(
-        mode,
-        part(list(outcomes.values())).value,
-        accuracy_parts(items, outcomes),
-        outcomes,
-        more=official_accuracy(*counts),
-    )
+    return accuracy_score(mode, items, outcomes, more=official_accuracy(*counts))
 
 
-BENCHMARK = Benchmark(
-    name="activitynet",
-    title="ActivityNet-QA",
-    columns={"": "ActivityNet-QA"},
-    media="video",
-    files=FILES,
-    load=load,
-    score=score,
-    modes=(*MODES, OFFICIAL),
-    size=8_000,
-    max_new_tokens=MAX_NEW_TOKENS,
-    judged=True,
-)
+BENCHMARK = video_benchmark("activitynet", "ActivityNet-QA", load, score, size=8_000, modes=(*MODES, "official"))

@@ -17,10 +17,10 @@ def strict_letter(reply: str, choices: Mapping[str, str]) -> str | None:
     if all such agree; or exactly one choice's text and nothing else.
     """
     reply = reply.strip().strip("*")
-    if (found := _LETTER.match(reply)) and found[1] in choices:
-        return found[1]
-    named = set(_SENTENCE.findall(reply))
-    if len(named) == 1:
-        return next((letter for letter in named if letter in choices), None)
+    if (match := _LETTER.match(reply)) and match[1] in choices:
+        return match[1]
+    letters = set(_SENTENCE.findall(reply))
+    if len(letters) == 1:
+        return next((letter for letter in letters if letter in choices), None)
     same = [letter for letter, text in choices.items() if text.strip().lower() == reply.rstrip(".").lower()]
-    return same[0] if len(same) == 1 and not named else None
+    return same[0] if len(same) == 1 and not letters else None

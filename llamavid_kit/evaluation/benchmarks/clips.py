@@ -17,42 +17,39 @@ from tqdm import tqdm
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
 from llamavid_kit.files import append, read_replies, read_texts, resume
-from llamavid_kit.model.answering import ClipModel, VideoModel
-from llamavid_kit.model.ask import Reply
+from llamavid_kit.model.answering import ClipModel
 
 AHEAD = ".ahead.jsonl"
 
 
-def clip_by_clip(
-    items: Sequence[Item], model: ClipModel | VideoModel, path: Path, *, head: dict[str, Any], fps: float
-) -> None:
+def clip_by_clip(items: Sequence[Item], model: ClipModel, path: Path, *, head: dict[str, Any], fps: float) -> None:
     """Answers what `path` does not hold yet; of a run that is killed at most one clip is asked about again.
 
     Raises ValueError where `path` was begun with another `head`, and, after all other clips, for those that cannot be
     read.
     """
-    done, ahead = resume(path, head, n=len(items), batch=1, what="run"), path.with_suffix(AHEAD)
-    resume(ahead, head, n=len(items), batch=1, what="run")
+    ahead = path.with_suffix(AHEAD)
+    done, _ = (resume(file, head, n=len(items), batch=1, what="run") for file in (path, ahead))
     check_begun(items[:done], path)
-    for begun in (path, ahead):
-        check_clips(items, begun)
-    said = dict(read_texts(ahead)[1])
+    for file in (path, ahead):
+        check_clips(items, file)
+    replies = dict(read_texts(ahead)[1])
     clips: dict[Path, list[Item]] = {}
     for item in items[done:]:
-        if item.id not in said:
+        if item.id not in replies:
             clips.setdefault(item.media, []).append(item)
     unreadable = []
-    for media, asked in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
+    for media, of_clip in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
         try:
-            replies = watch(model, Video(media), [item.prompt for item in asked], fps=fps)
+            answers = model.watch(Video(media), [item.prompt for item in of_clip], fps=fps)
         except VideoError as error:
-            unreadable.append(f"{len(asked)} questions: {error}")
+            unreadable.append(f"{len(of_clip)} questions: {error}")
             continue
-        lines = [_line(item, reply.text) for item, reply in zip(asked, replies, strict=True)]
+        lines = [reply_line(item, answer.text) for item, answer in zip(of_clip, answers, strict=True)]
         append(ahead, lines)
-        said |= {line["id"]: line["reply"] for line in lines}
-        done += _in_turn(items, done, said, path)
-    _in_turn(items, done, said, path)  # a run killed between the two files
+        replies |= {line["id"]: line["reply"] for line in lines}
+        done += _in_turn(items, done, replies, path)
+    _in_turn(items, done, replies, path)  # a run killed between the two files
     if unreadable:
         n, bad = len({item.media for item in items}), "\n  ".join(unreadable)
         raise ValueError(
@@ -62,22 +59,15 @@ def clip_by_clip(
     ahead.unlink()
 
 
-def watch(model: ClipModel | VideoModel, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
-    """A reply to each question about one clip; a model that cannot look once for all of them looks for each."""
-    if isinstance(model, ClipModel):
-        return model.watch(clip, questions, fps=fps)
-    return [model.generate([clip], question, fps=fps)[0] for question in questions]
-
-
-def _in_turn(items: Sequence[Item], done: int, said: dict[str, str], path: Path) -> int:
+def _in_turn(items: Sequence[Item], done: int, replies: dict[str, str], path: Path) -> int:
     """Appends the replies whose turn has come; how many."""
-    ready = list(takewhile(lambda item: item.id in said, islice(items, done, None)))
+    ready = list(takewhile(lambda item: item.id in replies, islice(items, done, None)))
     if ready:
-        append(path, [_line(item, said[item.id]) for item in ready])
+        append(path, [reply_line(item, replies[item.id]) for item in ready])
     return len(ready)
 
 
-def _line(item: Item, reply: str) -> dict[str, Any]:
+def reply_line(item: Item, reply: str) -> dict[str, Any]:
     """bytes: the clip's size, so that another file under its name is noticed; one that is mended may come later."""
     return {"id": item.id, "reply": reply, "bytes": item.media.stat().st_size}
 
@@ -85,8 +75,8 @@ def _line(item: Item, reply: str) -> dict[str, Any]:
 def check_clips(items: Sequence[Item], path: Path) -> None:
     """ValueError naming the clips that are not those about which the replies in `path` were given, by their size."""
     sizes = {line["id"]: line.get("bytes") for line in read_replies(path, what="run")[1]}
-    asked = [item for item in items if item.id in sizes]
-    if changed := sorted({str(i.media) for i in asked if i.media.stat().st_size != sizes[i.id]}):
+    answered = [item for item in items if item.id in sizes]
+    if changed := sorted({str(i.media) for i in answered if i.media.stat().st_size != sizes[i.id]}):
         raise ValueError(
             f"{', '.join(changed[:5])}{' and more' * (len(changed) > 5)}: changed since questions about them were "
             f"answered in {path}; put them back as they were, or answer anew in another output folder"

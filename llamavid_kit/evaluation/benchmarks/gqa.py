@@ -7,23 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
-from llamavid_kit.evaluation.benchmarks.base import (
-    Benchmark,
-    Item,
-    Score,
-    accuracy_parts,
-    by_id,
-    inside,
-    needed,
-    part,
-    read_json,
-    read_rows,
-    same_ids,
-)
+from llamavid_kit.evaluation.benchmarks.base import Benchmark, Item, Mode, Score, accuracy_score
+from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, read_json, same_ids
 
 QUESTIONS, LABELS = "llava_gqa_testdev_balanced.jsonl", "testdev_balanced_questions.json"
-FILES = ALL_FILES["gqa"]
 
 
 def load(data: Path) -> list[Item]:
@@ -31,9 +18,8 @@ def load(data: Path) -> list[Item]:
 
     The text decoder is asked question and instruction together, as the original's `model_vqa_loader.py` does.
     """
-    path, labels_path = needed(data, QUESTIONS, files=FILES), needed(data, LABELS, files=FILES)
-    images = needed(data, "images", files=FILES)
-    rows = by_id(read_rows(path, {"question_id": (str, int), "image": str, "text": str}), "question_id", where=path)
+    path, labels_path, images = needed(data, "gqa", QUESTIONS, LABELS, "images")
+    rows = read_by_id(path, {"question_id": (str, int), "image": str, "text": str})
     labels = read_json(labels_path)
     if not isinstance(labels, dict):
         raise ValueError(f"{labels_path} is no object; expected question id → label, as GQA publishes it")
@@ -59,20 +45,9 @@ def prediction(reply: str) -> str:
     return reply.rstrip(".").lower()
 
 
-def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judge: object = None) -> Score:
     """Percent of predictions equal to the answer, as GQA's `eval.py`; the only mode is "original"."""
-    outcomes = {item.id: float(prediction(replies[item.id]) == item.answers[0]) for item in items}
-    return Score(mode, part(list(outcomes.values())).value, accuracy_parts(items, outcomes), outcomes)
+    return accuracy_score(mode, items, {i.id: float(prediction(replies[i.id]) == i.answers[0]) for i in items})
 
 
-BENCHMARK = Benchmark(
-    name="gqa",
-    title="GQA",
-    columns={"": "GQA"},
-    media="image",
-    files=FILES,
-    load=load,
-    score=score,
-    modes=("original",),
-    size=12_578,
-)
+BENCHMARK = Benchmark("gqa", "GQA", load, score, size=12_578)

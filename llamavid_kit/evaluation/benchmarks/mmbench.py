@@ -9,14 +9,15 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
-from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Score, accuracy_parts, by_id, needed, part
+from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Mode, Score, accuracy_score
 from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+from llamavid_kit.evaluation.benchmarks.reading import by_id, needed
 
 TABLE = "mmbench_dev_20230712.tsv"
 OPTIONS = ("A", "B", "C", "D")
@@ -29,7 +30,6 @@ REFUSALS = (
     "Cannot determine the answer",
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-FILES = ALL_FILES["mmbench"]
 
 
 def load(data: Path) -> list[Item]:
@@ -38,13 +38,13 @@ def load(data: Path) -> list[Item]:
     The prompt is `model_vqa_mmbench.py`'s with --single-pred-prompt: hint, question, lettered choices and the
     instruction, which is not told to the text decoder. As there, a choice that reads "nan" or "None" ends the list.
     """
-    path = needed(data, TABLE, files=FILES)
+    (path,) = needed(data, "mmbench", TABLE)
     try:
         table = pd.read_table(path)
     except ValueError as error:  # pandas' own errors and letters that are not UTF-8
         raise ValueError(f"{path} is no table of tabs ({error}); download it again") from error
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ValueError(f"{path} has no column {', '.join(missing)}; expected MMBench's table of 2023-07-12")
+    if absent := [name for name in COLUMNS if name not in table]:
+        raise ValueError(f"{path} has no column {', '.join(absent)}; expected MMBench's table of 2023-07-12")
     rows = table.to_dict("records")
     if not rows:
         raise ValueError(f"{path} holds no rows")
@@ -68,21 +68,21 @@ def _item(row: Mapping[str, Any], path: Path) -> Item:
     if len(choices) < 2 or (answer is not None and answer not in choices):
         raise ValueError(f"{path}, row {name}: answer {answer!r} of choices {choices}; expected one of at least two")
     hint = "" if _is_none(row.get("hint")) else f"{row['hint']}\n"
-    asked = f"{hint}{row['question']}" + "".join(f"\n{letter}. {text}" for letter, text in choices.items())
+    question = f"{hint}{row['question']}" + "".join(f"\n{letter}. {text}" for letter, text in choices.items())
     try:
         picture = base64.b64decode(str(row["image"]), validate=True)
     except binascii.Error as error:
         raise ValueError(f"{path}, row {name}: `image` is not base64 ({error}); download the table again") from error
-    written = {column: None if _is_none(row[column]) else row[column] for column in (*COLUMNS[:7], "split")}
+    cells = {column: None if _is_none(row[column]) else row[column] for column in COLUMNS if column != "image"}
     return Item(
         id=name,
         media=path,
-        prompt=asked + LETTER,
-        question=asked,
+        prompt=question + LETTER,
+        question=question,
         answers=(answer,) if answer else (),
         split="" if _is_none(row.get("category")) else str(row["category"]),
         cluster=str(row["index"] % ROTATION),
-        extra={"choices": choices, "row": written},
+        extra={"choices": choices, "row": cells},
         picture=picture,
     )
 
@@ -92,12 +92,7 @@ def _is_none(value: Any) -> bool:
 
 
 def _choices(row: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for letter in OPTIONS:
-        if _is_none(row[letter]):
-            break
-        found[letter] = str(row[letter])
-    return found
+    return {letter: str(row[letter]) for letter in takewhile(lambda letter: not _is_none(row[letter]), OPTIONS)}
 
 
 def infer_option(reply: str, choices: Mapping[str, str]) -> str | None:
@@ -110,18 +105,18 @@ def infer_option(reply: str, choices: Mapping[str, str]) -> str | None:
     for mark in ".()[],:;!*#{}":
         reply = reply.replace(mark, " ")
     words = reply.split()
-    found = [letter for letter in choices if letter in words]
-    if len(found) == 1 and words.index(found[0]) > len(words) - 5:
-        return found[0]
-    return "Z" if not found and "Z" in words else None
+    letters = [letter for letter in choices if letter in words]
+    if len(letters) == 1 and words.index(letters[0]) > len(words) - 5:
+        return letters[0]
+    return "Z" if not letters and "Z" in words else None
 
 
 def infer_text(reply: str, choices: Mapping[str, str]) -> str | None:
     """VLMEvalKit's `can_infer_text`: the one choice whose text stands in the reply, unless that is long."""
     if len(reply) > 2 * sum(map(len, choices.values())):
         return None
-    found = [letter for letter, text in choices.items() if text.lower() in reply.lower()]
-    return found[0] if len(found) == 1 else None
+    letters = [letter for letter, text in choices.items() if text.lower() in reply.lower()]
+    return letters[0] if len(letters) == 1 else None
 
 
 def infer(reply: str, choices: Mapping[str, str]) -> str | None:
@@ -132,7 +127,7 @@ def infer(reply: str, choices: Mapping[str, str]) -> str | None:
 READERS = {"original": infer, "strict": strict_letter}
 
 
-def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judge: object = None) -> Score:
     """CircularEval: percent of questions of which every row is right.
 
     `outcomes` are the questions', by the id of their first row. `more`: rows alone (plain accuracy), and how many
@@ -147,18 +142,18 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge
         rows.setdefault(item.cluster, []).append(letters[item.id] == item.answers[0])
     outcomes = {name: float(all(right)) for name, right in rows.items()}
     first = [item for item in items if item.id in outcomes]
-    plain = sum(map(sum, rows.values()))
+    n_right = sum(map(sum, rows.values()))
     more = {
         "rows": len(items),
-        "rows right": plain,
-        "plain accuracy": 100 * plain / len(items),
+        "rows right": n_right,
+        "plain accuracy": 100 * n_right / len(items),
         "questions with missing rotations": sum(len(rows[i.id]) < len(i.extra["choices"]) for i in first),
     }
-    return Score(mode, part(list(outcomes.values())).value, accuracy_parts(first, outcomes), outcomes, none, more)
+    return accuracy_score(mode, first, outcomes, no_answer=none, more=more)
 
 
 def _printable(value: Any) -> Any:
-    return _CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", value) if isinstance(value, str) else value
+    return _CONTROL.sub(lambda mark: f"_x{ord(mark[0]):04X}_", value) if isinstance(value, str) else value
 
 
 def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path:
@@ -181,16 +176,14 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
 
 
 BENCHMARK = Benchmark(
-    name="mmbench",
-    title="MMBench",
-    columns={"": "MMB"},
-    media="image",
-    files=FILES,
-    load=load,
-    score=score,
-    metric="questions right in every rotation",
-    modes=("original", "strict"),
+    "mmbench",
+    "MMBench",
+    load,
+    score,
     size=4_377,
+    modes=("original", "strict"),
+    columns={"": "MMB"},
+    metric="questions right in every rotation",
     max_new_tokens=1024,
     submit=submit,
 )

@@ -8,7 +8,6 @@ The original's script writes its verdicts into MSVD-QA's folder, where the sums 
 every run has a file of its own.
 """
 
-from llamavid_kit.evaluation.benchmarks import FILES
 from llamavid_kit.evaluation.benchmarks.video_qa import qa_benchmark
 
-BENCHMARK = qa_benchmark("msrvtt", "MSRVTT-QA", prefix="video", files=FILES["msrvtt"], size=72_821)
+BENCHMARK = qa_benchmark("msrvtt", "MSRVTT-QA", prefix="video", size=72_821)

@@ -9,7 +9,6 @@ The study's 59.17 is 7,786 of 13,157 (59.1776, cut off), by Llama-3-8B-Instruct;
 59.08.
 """
 
-from llamavid_kit.evaluation.benchmarks import FILES
 from llamavid_kit.evaluation.benchmarks.video_qa import qa_benchmark
 
-BENCHMARK = qa_benchmark("msvd", "MSVD-QA", prefix="vid", files=FILES["msvd"], size=13_157)
+BENCHMARK = qa_benchmark("msvd", "MSVD-QA", prefix="vid", size=13_157)

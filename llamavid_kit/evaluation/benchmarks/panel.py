@@ -1,46 +1,28 @@
 """Several judges of one run, and one judge asked again: what each says, and how far they agree.
 
 Takes a scorer, items and replies, and the judges; gives a `Judging`, of which `run.py` writes the numbers and
-`judges_table.py` makes lines. The first judge gives the run's score. All comparisons are of verdicts read in the
-first mode, `strict`; how they are compared is `judge_agreement.py`'s.
+`panel_table.py` makes lines. The first judge gives the run's score. All comparisons are of verdicts read in the first
+mode, `strict`; how they are compared is `judges/agreement.py`'s.
 """
 
 import logging
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from llamavid_kit.evaluation.benchmarks.base import Item, Score, Scorer
+from llamavid_kit.evaluation.benchmarks.base import Interval, Item, Mode, Score, Scorer
 from llamavid_kit.evaluation.judges.agreement import Agreement, Repeatability, agreement, repeatability
 from llamavid_kit.evaluation.judges.judge import Judge
-from llamavid_kit.evaluation.judges.prompts import JudgeItem
-from llamavid_kit.evaluation.judges.verdict_parser import Mode, Verdict
+from llamavid_kit.evaluation.judges.verdict_parser import Verdict
 
 log = logging.getLogger(__name__)
 
 LETTERS = string.ascii_uppercase
-Intervals = dict[str, tuple[float, float] | None]
-
-
-@dataclass
-class Heard:
-    """A judge whose verdicts are noted as they pass to the scorer. said: (task, mode) → verdicts, video of each."""
-
-    judge: Judge
-    said: dict[tuple[str, str], tuple[list[Verdict], list[str]]] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        return self.judge.identity
-
-    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
-        found = self.judge.verdicts(items, task=task, mode=mode)
-        self.said[task, mode] = (found, [item.video or item.id for item in items])
-        return found
+Intervals = dict[str, Interval | None]
 
 
 @dataclass(frozen=True)
@@ -49,8 +31,8 @@ class ByJudge:
 
     name: str
     identity: dict[str, Any]
-    scores: dict[str, Score]
-    intervals: dict[str, Intervals]
+    scores: dict[Mode, Score]
+    intervals: dict[Mode, Intervals]
 
 
 @dataclass(frozen=True)
@@ -81,13 +63,13 @@ class Again:
 
 @dataclass(frozen=True)
 class Judging:
-    """What all judges said. judges: in order, called A, B, …; pairs, again: as `judge_run` was asked for.
+    """The verdicts of all judges. judges: in order, called A, B, …; pairs, again: as `judge_run` was called.
 
     mode: how the compared verdicts were read
     verdicts: columns item, task, judge, asking, correct, score, problem; every verdict that is compared
     """
 
-    mode: str
+    mode: Mode
     judges: tuple[ByJudge, ...]
     pairs: tuple[Pair, ...]
     again: tuple[Again, ...]
@@ -103,10 +85,12 @@ class Judging:
         return {"mode": self.mode, "judges": judges, "agreement": pairs, "repeatability": again}
 
 
-def score_record(scores: Mapping[str, Score], intervals: Mapping[str, Intervals]) -> dict[str, Any]:
+def score_record(scores: Mapping[Mode, Score], intervals: Mapping[Mode, Intervals]) -> dict[str, Any]:
     """Mode → the score's numbers, without those of each item."""
     return {
-        mode: {k: v for k, v in asdict(score).items() if k not in ("outcomes", "axes")}
+        mode: {
+            k: v for k, v in asdict(replace(score, verdicts={})).items() if k not in ("outcomes", "axes", "verdicts")
+        }
         | {"intervals95": intervals[mode]}
         for mode, score in scores.items()
     }
@@ -116,8 +100,8 @@ def check_judges(judges: Sequence[Judge], again: int) -> None:
     """ValueError for no judge, for two that are the same, and for a number of askings that cannot be."""
     if not 1 <= len(judges) <= len(LETTERS) or again < 0:
         raise ValueError(f"{len(judges)} judges, again={again}: expected 1 to {len(LETTERS)}, and at least 0")
-    known = [judge.identity for judge in judges]
-    if twice := [who for k, who in enumerate(known) if who in known[:k]]:
+    identities = [judge.identity for judge in judges]
+    if twice := [one for k, one in enumerate(identities) if one in identities[:k]]:
         raise ValueError(
             f"a judge is named twice: {twice[0]}; expected different models, settings, prompts or rules (an address "
             "tells no judges apart). To ask the same judge again is `again` (--judge-again)"
@@ -126,7 +110,7 @@ def check_judges(judges: Sequence[Judge], again: int) -> None:
 
 def judge_run(
     scorer: Scorer,
-    modes: Sequence[str],
+    modes: Sequence[Mode],
     items: Sequence[Item],
     replies: Mapping[str, str],
     judges: Sequence[Judge],
@@ -136,72 +120,57 @@ def judge_run(
 ) -> Judging:
     """Every judge's score of the run, their agreement pair by pair, and each judge's repeatability.
 
-    scorer, modes: of a judged benchmark; the comparisons are of what the judges say in the first mode
+    scorer, modes: of a judged benchmark; the comparisons are of the verdicts read in the first mode
     judges: of this arm (`Judge.for_arm`); the first scores in all modes, the others in those that need a judge.
     between: a score → its intervals
     again: how often each judge is asked once more; one that must repeat itself is not (`Judge.steady`)
 
-    Raises ValueError as `check_judges`. What was said is kept by the judges, so that a run that was cut off goes on.
+    Raises ValueError as `check_judges`. Verdicts are kept by the judges, so that a run that was cut off goes on.
     """
     check_judges(judges, again)
-    mode = modes[0]
-    heard, rows = [], []
+    mode, rows = modes[0], list[ByJudge]()
+    askings: dict[str, list[Score]] = {}  # judge → its score in the first mode, at each asking
     for name, judge in zip(LETTERS, judges, strict=False):
-        one = Heard(judge)
-        scores = {m: scorer(items, replies, mode=m, judge=one) for m in modes}
-        scores = {m: score for m, score in scores.items() if not heard or "judge" in score.more}
-        heard.append(one)
-        rows.append(ByJudge(name, one.identity, scores, {m: between(score) for m, score in scores.items()}))
-    askings = {row.name: [one] for row, one in zip(rows, heard, strict=True)}
+        scores = {m: scorer(items, replies, mode=m, judge=judge) for m in modes}
+        if rows:
+            scores = {m: score for m, score in scores.items() if "judge" in score.more}
+        rows.append(ByJudge(name, judge.identity, scores, {m: between(score) for m, score in scores.items()}))
+        askings[name] = [scores[mode]]
     repeats = []
-    for row, judge in zip(rows, judges, strict=True):
-        if again and judge.steady:
-            repeats.append(Again(row.name, judge.steady))
-        elif again:
-            values = [row.scores[mode].value]
-            for number in range(2, again + 2):
-                log.info("judge %s, asked again: %d of %d", row.name, number - 1, again)
-                askings[row.name].append(Heard(judge.at_asking(number)))
-                values.append(scorer(items, replies, mode=mode, judge=askings[row.name][-1]).value)
-            repeats.append(Again(row.name, "", tuple(values), _repeats(askings[row.name], mode)))
+    for name, judge in zip(askings, judges, strict=True) if again else ():
+        for number in range(2, again + 2) if not judge.steady else ():
+            log.info("judge %s, asked again: %d of %d", name, number - 1, again)
+            askings[name].append(scorer(items, replies, mode=mode, judge=judge.at_asking(number)))
+        repeats.append(Again(name, judge.steady) if judge.steady else _again(name, askings[name]))
     pairs = [
-        pair
-        for (a, one), (b, two) in combinations(zip(LETTERS, heard, strict=False), 2)
-        for pair in _pairs(a, one, b, two, mode)
+        _pair(a, b, task, verdicts, askings[b][0].verdicts[task][0], videos)
+        for a, b in combinations(askings, 2)
+        for task, (verdicts, videos) in askings[a][0].verdicts.items()
     ]
-    return Judging(mode, tuple(rows), tuple(pairs), tuple(repeats), _listed(askings, mode))
+    return Judging(mode, tuple(rows), tuple(pairs), tuple(repeats), _verdict_table(askings))
 
 
-def _tasks(heard: Heard, mode: str) -> dict[str, tuple[list[Verdict], list[str]]]:
-    return {task: found for (task, read_as), found in heard.said.items() if read_as == mode}
-
-
-def _pairs(a: str, one: Heard, b: str, two: Heard, mode: str) -> list[Pair]:
-    found = []
-    for task, (first, videos) in _tasks(one, mode).items():
-        second = _tasks(two, mode)[task][0]
-        silent = tuple(sum(bool(v.problem) for v in said) for said in (first, second))
-        both = any(not v.problem and not w.problem for v, w in zip(first, second, strict=True))
-        pair = agreement(first, second, videos=videos) if both else None
-        found.append(Pair(a, b, task, len(first), silent, pair))
-    return found
-
-
-def _repeats(askings: Sequence[Heard], mode: str) -> dict[str, Repeatability]:
-    by_asking = [_tasks(one, mode) for one in askings]
-    return {
-        task: repeatability([found[task][0] for found in by_asking], videos=videos)
-        for task, (_, videos) in by_asking[0].items()
+def _again(name: str, scores: Sequence[Score]) -> Again:
+    tasks = {
+        task: repeatability([score.verdicts[task][0] for score in scores], videos=videos)
+        for task, (_, videos) in scores[0].verdicts.items()
     }
+    return Again(name, "", tuple(score.value for score in scores), tasks)
 
 
-def _listed(askings: Mapping[str, Sequence[Heard]], mode: str) -> pd.DataFrame:
+def _pair(a: str, b: str, task: str, first: list[Verdict], second: list[Verdict], videos: list[str]) -> Pair:
+    silent = (sum(bool(v.problem) for v in first), sum(bool(v.problem) for v in second))
+    both = any(not v.problem and not w.problem for v, w in zip(first, second, strict=True))
+    return Pair(a, b, task, len(first), silent, agreement(first, second, videos=videos) if both else None)
+
+
+def _verdict_table(askings: Mapping[str, Sequence[Score]]) -> pd.DataFrame:
     rows = [
         (v.item, task, name, number, v.correct, v.score, v.problem)
-        for name, heard in askings.items()
-        for number, one in enumerate(heard, 1)
-        for task, (said, _) in _tasks(one, mode).items()
-        for v in said
+        for name, scores in askings.items()
+        for number, score in enumerate(scores, 1)
+        for task, (verdicts, _) in score.verdicts.items()
+        for v in verdicts
     ]
     table = pd.DataFrame(rows, columns=["item", "task", "judge", "asking", "correct", "score", "problem"])
     return table.astype({"correct": "boolean", "score": "Int64"})

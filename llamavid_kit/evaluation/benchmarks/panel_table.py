@@ -3,10 +3,12 @@
 Takes a `Judging`, gives lines; nothing is computed here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from llamavid_kit.evaluation.benchmarks.base import Interval
 from llamavid_kit.evaluation.benchmarks.panel import Again, Judging, Pair
-from llamavid_kit.evaluation.judges.agreement import Agreement, Interval, Kappa, Repeatability
+from llamavid_kit.evaluation.judges.agreement import Agreement, Repeatability
 from llamavid_kit.evaluation.statistics import RESAMPLES
 
 
@@ -34,16 +36,15 @@ def judging_lines(judging: Judging | None, *, unit: str) -> list[str]:
 
 
 def _pair(pair: Pair) -> list[str]:
-    names, found = f"{pair.first} and {pair.second}", pair.agreement
+    match, about = pair.agreement, "" if pair.task == "qa" else f", {pair.task}"
     silent = f"without a verdict: {pair.first} {pair.no_verdict[0]}, {pair.second} {pair.no_verdict[1]}"
-    n_both = 0 if found is None else found.n_both
-    about = "" if pair.task == "qa" else f", {pair.task}"
-    lines = [f"    {names}{about}: both judged {n_both} of {pair.n} items; {silent}"]
-    if found is None:
-        return [*lines, "      nothing to compare"]
-    lines += _shares(found)
-    change = f"{_plain(found.score_change, 2, '+')}{_spread(found.score_change95, 2, '+')}"
-    return [*lines, f"      mean score of {pair.second} less that of {pair.first}: {change} of 5"]
+    n_both = 0 if match is None else match.n_both
+    head = f"    {pair.first} and {pair.second}{about}: both judged {n_both} of {pair.n} items; {silent}"
+    if match is None:
+        return [head, "      nothing to compare"]
+    change = f"{_plain(match.score_change, 2, '+')}{_spread(match.score_change95, 2, '+')}"
+    means = f"      mean score of {pair.second} less that of {pair.first}: {change} of 5"
+    return [head, *_shares(match), means]
 
 
 def _again(again: Again, unit: str) -> list[str]:
@@ -51,53 +52,59 @@ def _again(again: Again, unit: str) -> list[str]:
         return [f"    {again.judge} was not asked again: {again.steady}"]
     scale = "%" if unit == "%" else " of 5"
     lines = [f"    {again.judge}, asked {len(again.values)} times; score at each asking: {_row(again.values)}{scale}"]
-    for task, found in again.tasks.items():
-        silent = ", ".join(map(str, found.no_verdict))
+    for task, match in again.tasks.items():
         about = "" if task == "qa" else f"{task}: "
         lines.append(
-            f"      {about}a verdict at every asking on {found.n_always} of {found.n} items, at some only "
-            f"on {found.n_sometimes}; without one at each: {silent}"
+            f"      {about}a verdict at every asking on {match.n_always} of {match.n} items, at some only "
+            f"on {match.n_sometimes}; without one at each: {', '.join(map(str, match.no_verdict))}"
         )
-        if not found.n_always:
+        if match.score_range is None:
             lines.append("      nothing to compare")
             continue
-        lines += _shares(found, always=" at every asking", mean=" (mean of pairs)" if found.n_askings > 2 else "")
-        moved = f"{found.score_range:.2f}{_spread(found.score_range95, 2)}"
-        lines.append(f"      mean score at each asking: {_row(found.scores)}; an item's moves by {moved} of 5")
+        lines += _shares(match, always=" at every asking", mean=" (mean of pairs)" if match.n_askings > 2 else "")
+        moved = f"{match.score_range:.2f}{_spread(match.score_range95, 2)}"
+        lines.append(f"      mean score at each asking: {_row(match.scores)}; an item's moves by {moved} of 5")
     return lines
 
 
-def _row(values: tuple[float | None, ...]) -> str:
+def _row(values: Sequence[float | None]) -> str:
     return ", ".join("none" if value is None else f"{value:.2f}" for value in values)
 
 
-def _shares(found: Agreement | Repeatability, *, always: str = "", mean: str = "") -> list[str]:
+def _shares(match: Agreement | Repeatability, *, always: str = "", mean: str = "") -> list[str]:
+    """Each share and its kappa, and on a line of its own how many resamples had none: together they are too wide."""
     lines = []
-    if found.same is not None:
-        share = f"{found.same:.1%}{_percent(found.same95)}"
-        lines += _line(f"same yes or no{always}: {share}, Cohen's kappa{mean}", found.kappa)
-    share = f"{found.same_score:.1%}{_percent(found.same_score95)}"
-    return [*lines, *_line(f"same score{always}: {share}, weighted kappa{mean}", found.score_kappa)]
-
-
-def _line(share: str, kappa: Kappa) -> list[str]:
-    """The share and the kappa, and on a line of its own how many resamples had none: together they are too wide."""
-    if kappa.value is None:
-        return [f"      {share} not defined (one value always)"]
-    left = [f"        (kappa not defined in {kappa.n_undefined} of {RESAMPLES} resamples, left out of its interval)"]
-    shown = f"      {share} {_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}"
-    return [shown, *(left if kappa.n_undefined and kappa.interval95 else ())]
-
-
-def _percent(interval: Interval) -> str:
-    return _spread((100 * interval[0], 100 * interval[1]), 1)
+    for words, share, interval, kappa in (
+        (f"yes or no{always}: {{}}, Cohen's kappa{mean}", match.same, match.same95, match.kappa),
+        (f"score{always}: {{}}, weighted kappa{mean}", match.same_score, match.same_score95, match.score_kappa),
+    ):
+        if share is None or interval is None or kappa is None:
+            continue
+        text = f"{share:.1%}{_spread((100 * interval[0], 100 * interval[1]), 1)}"
+        line = f"      same {words.format(text)}"
+        if kappa.value is None:
+            lines.append(f"{line} not defined (one value always)")
+            continue
+        lines.append(f"{line} {_plain(kappa.value, 2)}{_spread(kappa.interval95, 2)}")
+        if kappa.n_undefined and kappa.interval95:
+            lines.append(
+                f"        (kappa not defined in {kappa.n_undefined} of {RESAMPLES} resamples, left out of its interval)"
+            )
+    return lines
 
 
 def _spread(interval: Interval | None, digits: int, sign: str = "") -> str:
-    """A 95% interval right behind its number; none where all items are alike, which is not certainty."""
-    if interval is None or not interval[0] < interval[1]:
-        return " [no interval]"
-    return f" [{_plain(interval[0], digits, sign)}, {_plain(interval[1], digits, sign)}]"
+    return between(spread(interval), digits, sign) or " [no interval]"
+
+
+def spread(interval: Interval | None) -> Interval | None:
+    """A bootstrap interval, or None where all items are alike and it saw no spread, which is not certainty."""
+    return interval if interval and interval[0] < interval[1] else None
+
+
+def between(interval: Interval | None, digits: int, sign: str = "") -> str:
+    """A 95% interval, to stand right behind the number that it belongs to."""
+    return f" [{_plain(interval[0], digits, sign)}, {_plain(interval[1], digits, sign)}]" if interval else ""
 
 
 def _plain(value: float, digits: int, sign: str = "") -> str:

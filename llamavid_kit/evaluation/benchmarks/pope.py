@@ -11,24 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
-from llamavid_kit.evaluation.benchmarks.base import (
-    Benchmark,
-    Item,
-    Part,
-    Score,
-    by_id,
-    inside,
-    needed,
-    read_rows,
-    same_ids,
-)
-from llamavid_kit.evaluation.statistics import BATCH, RESAMPLES
+from llamavid_kit.evaluation.benchmarks.base import Benchmark, Interval, Item, Mode, Part, Score
+from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, same_ids
+from llamavid_kit.evaluation.resampling import resamples
 
 QUESTIONS = "llava_pope_test.jsonl"
 CATEGORIES = ("adversarial", "popular", "random")
 OFFSET = 10_000_000  # LLaVA's ids: 10,000,000 for each category before it, and the label's id
-FILES = ALL_FILES["pope"]
 
 
 def load(data: Path) -> list[Item]:
@@ -38,12 +27,12 @@ def load(data: Path) -> list[Item]:
     repository the score falls silently to about 50%. That file is an error here: the 2,910-row one (POPE @28f884a or
     @e3e3926) belongs to LLaVA's questions.
     """
-    path, images = needed(data, QUESTIONS, files=FILES), needed(data, "val2014", files=FILES)
-    rows = read_rows(path, {"question_id": int, "image": str, "text": str, "category": str})
-    by_id(rows, "question_id", where=path)
+    label_names = [f"coco/coco_pope_{category}.json" for category in CATEGORIES]
+    path, images, *label_paths = needed(data, "pope", QUESTIONS, "val2014", *label_names)
+    rows = list(read_by_id(path, {"question_id": int, "image": str, "text": str, "category": str}).values())
     if unknown := {row["category"] for row in rows} - set(CATEGORIES):
         raise ValueError(f"{path}: unknown categories {sorted(unknown)}; expected {', '.join(CATEGORIES)}")
-    labels = {c: _labels(needed(data, f"coco/coco_pope_{c}.json", files=FILES), c, rows) for c in CATEGORIES}
+    labels = {c: _labels(label_path, c, rows) for c, label_path in zip(CATEGORIES, label_paths, strict=True)}
     items = []
     for row in rows:
         label = labels[row["category"]][_label_id(row)]
@@ -60,9 +49,7 @@ def load(data: Path) -> list[Item]:
 
 
 def _labels(path: Path, category: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-    labels = by_id(
-        read_rows(path, {"question_id": int, "image": str, "text": str, "label": str}), "question_id", where=path
-    )
+    labels = read_by_id(path, {"question_id": int, "image": str, "text": str, "label": str})
     if wrong := [name for name, row in labels.items() if row["label"] not in ("yes", "no")]:
         raise ValueError(f"{path}, id {wrong[0]}: label {labels[wrong[0]]['label']!r}; expected yes or no")
     same_ids((_label_id(row) for row in rows if row["category"] == category), labels, where=path)
@@ -75,11 +62,11 @@ def _label_id(row: Mapping[str, Any]) -> str:
 
 def _object(text: str) -> str:
     """What the question is about; releases spell the words around it differently ("imange")."""
-    found = re.match(r"Is there an? (.+) in the im", text)
-    return found[1] if found else text.split("\n")[0]
+    match = re.match(r"Is there an? (.+) in the im", text)
+    return match[1] if match else text.split("\n")[0]
 
 
-def said(reply: str, *, mode: str) -> str | None:
+def answer_of(reply: str, *, mode: Mode) -> str | None:
     """ "yes", "no", or None for no answer.
 
     "original" (`eval_pope.py`): "no" where the first sentence holds the word No, no or not, and otherwise "yes": so
@@ -93,7 +80,7 @@ def said(reply: str, *, mode: str) -> str | None:
 
 
 def counts(pairs: Sequence[tuple[str | None, str]]) -> dict[str, float]:
-    """(said, label) pairs of one category → the numbers that `eval_pope.py` prints, by its names.
+    """(answer, label) pairs of one category → the numbers that `eval_pope.py` prints, by its names.
 
     No answer is wrong and neither a yes nor a no. Where the original divides by zero the ratio is 0.
     """
@@ -117,42 +104,40 @@ def counts(pairs: Sequence[tuple[str | None, str]]) -> dict[str, float]:
 
 def f1_intervals(
     items: Sequence[Item], answers: Mapping[str, str | None], *, seed: int = 0
-) -> dict[str, tuple[float, float] | None]:
+) -> dict[str, Interval | None]:
     """Category ("" for the mean over categories) → percentile bootstrap interval of its F1, in percent.
 
     Pictures are drawn anew with all their questions, because those share what the model made of the picture. A category
-    in which a draw has no yes, said or true, has no F1 and is left out of its mean. None where nothing varies.
+    in which a draw has no yes, as answer or as label, has no F1 and is left out of its mean. None where nothing varies.
     """
     categories, pictures = (
         {name: k for k, name in enumerate(dict.fromkeys(names))}
         for names in ([i.split for i in items], [i.group for i in items])
     )
-    counts = np.zeros((len(pictures), len(categories), 2))  # true positives; yes said plus yes true
+    table = np.zeros((len(pictures), len(categories), 2))  # true positives; yes as answer plus yes as label
     for item in items:
         yes, true = answers[item.id] == "yes", item.answers[0] == "yes"
-        counts[pictures[item.group], categories[item.split]] += (yes and true, yes + true)
-    without = np.where(counts[..., 1].sum(0) > 0, np.nan, 0.0)  # a whole category without a yes counts as 0 in `score`
-    rng, found = np.random.default_rng(seed), []
-    for size in [BATCH] * (RESAMPLES // BATCH) + [RESAMPLES % BATCH]:
-        weights = rng.multinomial(len(pictures), np.full(len(pictures), 1 / len(pictures)), size)
-        both, sums = np.moveaxis(np.tensordot(weights, counts, 1), -1, 0)  # (size, categories) each
-        f1 = np.where(sums > 0, 2 * both / np.maximum(sums, 1), without)
-        found.append(f1)
-    f1 = np.concatenate(found)
+        table[pictures[item.group], categories[item.split]] += (yes and true, yes + true)
+    without = np.where(table[..., 1].sum(0) > 0, np.nan, 0.0)  # a whole category without a yes counts as 0 in `score`
+    draws = []
+    for weights in resamples(np.ones(len(pictures), int), np.random.default_rng(seed)):
+        both, sums = np.moveaxis(np.tensordot(weights, table, 1), -1, 0)  # (resamples, categories) each
+        draws.append(np.where(sums > 0, 2 * both / np.maximum(sums, 1), without))
+    f1 = np.concatenate(draws)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a draw of few pictures may have no yes at all
-        drawn = np.column_stack([np.nanmean(f1, 1), f1])
-        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) * 100
+        whole = np.column_stack([np.nanmean(f1, 1), f1])
+        low, high = np.nanquantile(whole, [0.025, 0.975], axis=0) * 100
     spread = [(float(a), float(b)) if b > a else None for a, b in zip(low, high, strict=True)]
     return dict(zip(["", *categories], spread, strict=True))
 
 
-def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judge: object = None) -> Score:
     """The mean of the categories' F1 in percent; a part's `k` counts right answers, its value is the F1.
 
     `interval95` of a part and of the whole belong to these F1, other intervals to the share of right answers.
     """
-    answers = {item.id: said(replies[item.id], mode=mode) for item in items}
+    answers = {item.id: answer_of(replies[item.id], mode=mode) for item in items}
     more = {
         category: counts([(answers[i.id], i.answers[0]) for i in items if i.split == category])
         for category in dict.fromkeys(item.split for item in items)
@@ -168,14 +153,5 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge
 
 
 BENCHMARK = Benchmark(
-    name="pope",
-    title="POPE",
-    columns={"": "POPE"},
-    media="image",
-    files=FILES,
-    load=load,
-    score=score,
-    metric="mean of the categories' F1 of yes",
-    modes=("original", "strict"),
-    size=8_910,
+    "pope", "POPE", load, score, size=8_910, modes=("original", "strict"), metric="mean of the categories' F1 of yes"
 )

@@ -15,16 +15,7 @@ README = "README of dvlab-research/LLaMA-VID"
 BLOG = "the reproduction study's blog post, Table 1"
 NO_PAPER = "the authors' numbers are their README's; the tables of their paper, arXiv 2311.17043, are not at hand here"
 IMAGE = ("GQA", "MMB", "MME", "POPE", "SEED", "SQA-Image", "VizWiz", "VQA v2")
-VIDEO = (
-    "MSVD-QA",
-    "MSRVTT-QA",
-    "ActivityNet-QA",
-    "Correctness",
-    "Detail",
-    "Context",
-    "Temporal",
-    "Consistency",
-)
+VIDEO = ("MSVD-QA", "MSRVTT-QA", "ActivityNet-QA", "Correctness", "Detail", "Context", "Temporal", "Consistency")
 
 
 @dataclass(frozen=True)

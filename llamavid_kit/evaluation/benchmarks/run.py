@@ -7,7 +7,7 @@ stopped, and a folder begun with something else is refused. Scoring reads that f
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,19 +21,19 @@ from tqdm import tqdm
 from llamavid_kit.data.sampling import check_fps
 from llamavid_kit.evaluation.benchmarks.base import (
     Benchmark,
-    Interval,
     Item,
+    Mode,
     Score,
     check_begun,
     clustered_interval,
     joined,
-    wilson_interval,
 )
 from llamavid_kit.evaluation.benchmarks.clips import check_clips, clip_by_clip
-from llamavid_kit.evaluation.benchmarks.panel import Judging, check_judges, judge_run, score_record
+from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_judges, judge_run, score_record
+from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE
 from llamavid_kit.files import append, read_head, read_texts, resume, write_whole
-from llamavid_kit.model.answering import ClipModel, ImageModel, VideoModel
+from llamavid_kit.model.answering import ClipModel, ImageModel
 
 REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
 
@@ -42,27 +42,26 @@ REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.
 class Result:
     """A scored run. scores: mode → `Score`, the one beside the published numbers first.
 
+    n: items; head: the run's configuration, as in `replies.jsonl`
     intervals: mode → part → 95% interval of the mean outcome in the table's unit, None where the method does not apply;
     "" is all items together
     note: what a reader of the intervals must know
-    fps: frames a second that a video benchmark was asked with, None for pictures
-    judging: of a judged benchmark, what each judge says and how far they agree; `scores` are the first one's
+    judging: of a judged benchmark, every judge's scores and how far they agree; `scores` are the first one's
     """
 
     benchmark: Benchmark
-    model: str
+    head: Mapping[str, Any]
     n: int
-    scores: dict[str, Score]
-    intervals: dict[str, dict[str, tuple[float, float] | None]]
-    submission: Path | None
+    scores: dict[Mode, Score]
+    intervals: dict[Mode, Intervals]
+    submission: Path | None = None
     note: str = ""
-    fps: float | None = None
     judging: Judging | None = None
 
 
 def evaluate(
     benchmark: Benchmark,
-    model: ImageModel | VideoModel | ClipModel,
+    model: ImageModel | ClipModel,
     *,
     data: Path,
     out: Path,
@@ -70,40 +69,43 @@ def evaluate(
     settings: dict[str, Any] | None = None,
     batch: int | None = None,
     fps: float | None = None,
-    judge: Any = None,
-    more_judges: Sequence[Any] = (),
+    judges: Sequence[Judge] = (),
     again: int = 0,
-    interval: Interval = clustered_interval,
 ) -> Result:
     """Answer what is not answered yet, score, and write the result.
 
     Args:
-        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where the model has
-            none `VideoModel.generate`; see `clip_by_clip`.
+        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`.
         data, out: the benchmark's folder; the run's own folder.
         name: the model's, in the tables.
         settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
         batch: pictures answered at once, 16 by default; part of the run's configuration, for it decides the last
             digits. Not for a video benchmark, whose questions are answered one at a time.
         fps: frames a second, 1 by default; of a video benchmark alone.
-        judge: a `judge.Judge`, for a benchmark that needs one; ValueError where there is none. What it says is kept in
-            `out`, for this run alone.
-        more_judges, again: compared with it, and how often each is asked once more; see `judges.judge_run`.
-        interval: how sure a mean is; by default clustered where several items share a picture or clip, else Wilson's.
+        judges: for a benchmark that needs them: the first gives the score, the others are compared with it. Their
+            verdicts are kept in `out`, for this run alone.
+        again: how often each judge is asked once more; see `panel.judge_run`.
 
     Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
     `out` belongs to another run, or replies and items differ.
     """
-    if benchmark.judged and judge is None:
-        raise ValueError(f"{benchmark.title} is scored by a judge: name one")
-    if benchmark.judged:
-        check_judges([judge, *more_judges], again)
+    check_scoring(benchmark, judges, again)
     items = benchmark.load(Path(data))
-    path = answer(benchmark, items, model, Path(out), name=name, settings=settings or {}, batch=batch, fps=fps)
-    return score_run(benchmark, items, path, judge=judge, more_judges=more_judges, again=again, interval=interval)
+    path = answer(benchmark, items, model, Path(out), name=name, settings=settings, batch=batch, fps=fps)
+    return score_run(benchmark, items, path, judges=judges, again=again)
 
 
-def asked_with(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
+def check_scoring(benchmark: Benchmark, judges: Sequence[Judge], again: int) -> None:
+    """ValueError for judges that a benchmark lacks or has no use for, and as `panel.check_judges`."""
+    if benchmark.judged and not judges:
+        raise ValueError(f"{benchmark.title} is scored by a judge: name one with --judge-rule or --judge-model")
+    if not benchmark.judged and (judges or again):
+        raise ValueError(f"{benchmark.title} is scored by its own rule and takes no judge: leave --judge-… out")
+    if judges:
+        check_judges(judges, again)
+
+
+def media_settings(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
     """What decides the replies beside model and items, for the run's head. ValueError for what does not apply.
 
     batch, fps: None for the default, 16 pictures at once or 1 frame a second.
@@ -124,41 +126,42 @@ def asked_with(benchmark: Benchmark, *, batch: int | None, fps: float | None) ->
 def answer(
     benchmark: Benchmark,
     items: Sequence[Item],
-    model: ImageModel | VideoModel | ClipModel,
+    model: ImageModel | ClipModel,
     out: Path,
     *,
     name: str,
-    settings: dict[str, Any],
+    settings: dict[str, Any] | None = None,
     batch: int | None = None,
     fps: float | None = None,
 ) -> Path:
     """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
-    asked = asked_with(benchmark, batch=batch, fps=fps)
+    media = media_settings(benchmark, batch=batch, fps=fps)
     path = out / REPLIES
     if not path.is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
-    head = {
-        "benchmark": benchmark.name,
-        "model": name,
-        **settings,
-        "items": _items_key(items, benchmark.media),
-        "n": len(items),
-        **asked,
-    }
+    key = items_key(items, benchmark.media)
+    head = {"benchmark": benchmark.name, "model": name, **(settings or {}), "items": key, "n": len(items), **media}
     if benchmark.media == "video":
-        clip_by_clip(items, model, path, head=head, fps=asked["fps"])
-        return path
-    batch = asked["batch"]
+        if not isinstance(model, ClipModel):
+            raise ValueError(f"{benchmark.title} asks about clips: expected a model with `watch`, see `ClipModel`")
+        clip_by_clip(items, model, path, head=head, fps=media["fps"])
+    elif isinstance(model, ImageModel):
+        _picture_by_picture(items, model, path, head=head)
+    else:
+        raise ValueError(f"{benchmark.title} asks about pictures: expected a model with `look`, see `ImageModel`")
+    return path
+
+
+def _picture_by_picture(items: Sequence[Item], model: ImageModel, path: Path, *, head: dict[str, Any]) -> None:
+    batch = head["batch"]
     done = resume(path, head, n=len(items), batch=batch, what="run")
     check_begun(items[:done], path)
     starts = range(done, len(items), batch)
-    for at in tqdm(starts, desc=benchmark.name, unit="batch", disable=not len(starts)):
-        shown = items[at : at + batch]
-        pictures = [_picture(item) for item in shown]
-        prompts, queries = [i.prompt for i in shown], [i.question for i in shown]
-        replies = model.look(pictures, prompts, queries=queries, pad=benchmark.pad)
-        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(shown, replies, strict=True)])
-    return path
+    for start in tqdm(starts, desc=head["benchmark"], unit="batch", disable=not len(starts)):
+        batch_items = items[start : start + batch]
+        prompts, queries = [i.prompt for i in batch_items], [i.question for i in batch_items]
+        replies = model.look([_picture(i) for i in batch_items], prompts, queries=queries, pad=head["pad"])
+        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(batch_items, replies, strict=True)])
 
 
 def _picture(item: Item) -> Path | np.ndarray:
@@ -171,112 +174,93 @@ def _picture(item: Item) -> Path | np.ndarray:
         raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
 
 
-def _items_key(items: Sequence[Item], media: str) -> str:
-    """Hash of all that the replies depend on: ids, prompts, and which files are shown. Labels are not in it.
+def items_key(items: Sequence[Item], media: str) -> str:
+    """Hash of all that the replies depend on: ids, prompts, and which files they are about. Labels are not in it.
 
     A clip's size stands beside its replies instead (`clips.check_clips`): one that cannot be read may be mended.
     """
     digest = hashlib.sha256()
     for item in items:
+        content: str | int | None = None
         if item.picture is not None:
-            shown = hashlib.sha256(item.picture).hexdigest()
-        else:
-            shown = item.media.stat().st_size if media == "image" else None
-        digest.update(json.dumps([item.id, item.media.name, shown, item.prompt, item.question]).encode())
+            content = hashlib.sha256(item.picture).hexdigest()
+        elif media == "image":
+            content = item.media.stat().st_size
+        digest.update(json.dumps([item.id, item.media.name, content, item.prompt, item.question]).encode())
     return digest.hexdigest()
 
 
 def score_run(
-    benchmark: Benchmark,
-    items: Sequence[Item],
-    path: Path,
-    *,
-    judge: Any = None,
-    more_judges: Sequence[Any] = (),
-    again: int = 0,
-    interval: Interval = clustered_interval,
+    benchmark: Benchmark, items: Sequence[Item], path: Path, *, judges: Sequence[Judge] = (), again: int = 0
 ) -> Result:
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
-    head, said = read_texts(path)
-    replies = joined(items, said)
-    between, judging = partial(_intervals, benchmark, items, interval=interval), None
+    head, texts = read_texts(path)
+    replies = joined(items, texts)
+    between, judging = partial(_intervals, benchmark, items), None
     if benchmark.judged:
-        judges = [one.for_arm(path.parent, _arm(head)) for one in (judge, *more_judges)]
-        judging = judge_run(benchmark.score, benchmark.modes, items, replies, judges, between=between, again=again)
+        # a run by its whole configuration, for the judge's file: no other run is to find its verdicts
+        arm = f"{head['model']} {hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]}"
+        own = [judge.for_arm(path.parent, arm) for judge in judges]
+        judging = judge_run(benchmark.score, benchmark.modes, items, replies, own, between=between, again=again)
         scores, intervals = judging.judges[0].scores, judging.judges[0].intervals
     else:
         scores = {mode: benchmark.score(items, replies, mode=mode) for mode in benchmark.modes}
         intervals = {mode: between(score) for mode, score in scores.items()}
     submission = benchmark.submit(items, replies, path.parent) if benchmark.submit else None
-    note = _note(items, scores[benchmark.modes[0]], interval)
-    result = Result(benchmark, head["model"], len(items), scores, intervals, submission, note, head.get("fps"), judging)
-    _write(result, head, items, replies, path.parent)
+    note = _note(items, scores[benchmark.modes[0]])
+    result = Result(benchmark, head, len(items), scores, intervals, submission, note, judging)
+    _write(result, items, replies, path.parent)
     return result
 
 
-def _arm(head: dict[str, Any]) -> str:
-    """A run by its whole configuration, for the judge's file: no other run is to find its verdicts."""
-    return f"{head['model']} {hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()[:16]}"
-
-
-def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score, interval: Interval):
-    """`interval` is given shares of the best outcome, 0 to 1, whatever the unit."""
+def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score) -> Intervals:
+    """`clustered_interval` takes shares of the best outcome, 0 to 1, whatever the unit."""
     best, scale = (1, 100) if benchmark.unit == "%" else (TOP_SCORE, TOP_SCORE)
-    groups = {i.id: i.group for i in items}
-    found = {}
+    groups, intervals = {i.id: i.group for i in items}, {}
     for name in ("", *score.parts):
         outcomes = score.axes.get(name) or {
             i.id: score.outcomes[i.id] for i in items if name in ("", i.split or "all") and i.id in score.outcomes
         }
         shares = {i: value / best for i, value in outcomes.items()}
-        pair = interval(shares, {i: groups[i] for i in shares}) if shares else None
-        found[name] = None if pair is None else (scale * pair[0], scale * pair[1])
-    return found
+        interval = clustered_interval(shares, {i: groups[i] for i in shares}) if shares else None
+        intervals[name] = None if interval is None else (scale * interval[0], scale * interval[1])
+    return intervals
 
 
-def _note(items: Sequence[Item], score: Score, interval: Interval) -> str:
+def _note(items: Sequence[Item], score: Score) -> str:
     answered = set(score.outcomes).union(*score.axes.values())
-    counted = [item for item in items if item.id in answered]
-    groups = {item.group for item in counted}
-    if len(groups) == len(counted):
+    groups = [item.group for item in items if item.id in answered]
+    if len(set(groups)) == len(groups):
         return ""
-    shared = f"{len(counted)} items about {len(groups)} pictures or clips"
-    if interval is clustered_interval:
-        return f"intervals clustered by picture or clip: {shared}"
-    return f"intervals as if {shared} were independent: too narrow" if interval is wilson_interval else ""
+    return f"intervals clustered by picture or clip: {len(groups)} items about {len(set(groups))} pictures or clips"
 
 
-def _write(result: Result, head: dict[str, Any], items: Sequence[Item], replies: dict[str, str], out: Path) -> None:
-    rows = pd.DataFrame(
-        [
-            {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
-            | {mode: score.outcomes.get(i.id) for mode, score in result.scores.items()}
-            | {
-                f"{mode} {axis}": found.get(i.id)
-                for mode, score in result.scores.items()
-                for axis, found in score.axes.items()
-            }
-            for i in items
-        ]
-    )
-    rows.to_csv(out / OUTCOMES, index=False)
-    scores, benchmark, judged = score_record(result.scores, result.intervals), result.benchmark, {}
-    if result.judging is not None:
-        result.judging.verdicts.to_csv(out / VERDICTS, index=False)
-        judged = {"judging": result.judging.record()}
+def _write(result: Result, items: Sequence[Item], replies: Mapping[str, str], out: Path) -> None:
+    columns = {mode: score.outcomes for mode, score in result.scores.items()} | {
+        f"{mode} {axis}": outcomes for mode, score in result.scores.items() for axis, outcomes in score.axes.items()
+    }
+    rows = [
+        {"id": i.id, "split": i.split, "group": i.group, "answers": "|".join(i.answers), "reply": replies[i.id]}
+        | {name: outcomes.get(i.id) for name, outcomes in columns.items()}
+        for i in items
+    ]
+    pd.DataFrame(rows).to_csv(out / OUTCOMES, index=False)
+    benchmark = result.benchmark
     record = {
         "benchmark": benchmark.name,
-        "model": result.model,
+        "model": result.head["model"],
         "n": result.n,
         "size": benchmark.size,
         "unit": benchmark.unit,
         "metric": benchmark.metric,
         "note": result.note,
-        "scores": scores,
+        "scores": score_record(result.scores, result.intervals),
         "submission": result.submission and result.submission.name,
-        "run": head,
-        **judged,
+        "run": result.head,
     }
+    if result.judging is not None:
+        result.judging.verdicts.to_csv(out / VERDICTS, index=False)
+        record["judging"] = result.judging.record()
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))
 
 
@@ -288,34 +272,35 @@ def rescore(
     *,
     data: Path,
     out: Path,
-    judges: Sequence[Any] = (),
+    judges: Sequence[Judge] = (),
     again: int = 0,
-    given: dict[str, Any] | None = None,
-    interval: Interval = clustered_interval,
-) -> tuple[Result, dict[str, Any]]:
-    """Score the finished run in `out` again, by any judges; gives the result and the run's configuration.
+    settings: Mapping[str, Any] | None = None,
+) -> Result:
+    """Score the finished run in `out` again, by any judges.
 
     No model is loaded and no clip is opened: of the media only names and sizes are looked at, to know that the items
-    are those that were asked. given: settings that the run must have had, such as {"fps": 1.0}.
+    are those that were answered. settings: what the run must have had, such as {"fps": 1.0}.
 
     Raises FileNotFoundError where there is no run; ValueError where it is not finished, is of another benchmark or
-    other settings, or was asked other items than `data` holds now; and as `evaluate`.
+    other settings, or answers other items than `data` holds now; and as `evaluate`.
     """
+    check_scoring(benchmark, judges, again)
     path = Path(out) / REPLIES
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there: expected the folder of a finished run of `evaluate`")
     head, n_lines = read_head(path, what="run")
     if head.get("benchmark") != benchmark.name:
         raise ValueError(f"{path} is a run of {head.get('benchmark')!r}, not of {benchmark.name!r}: name that one")
-    if odd := [name for name, value in (given or {}).items() if name in head and head[name] != value]:
-        said = "; ".join(f"{name} {head[name]!r}, not {given[name]!r}" for name in odd)
-        raise ValueError(f"{path} was made with {said}: leave that out, or give another output folder")
+    others = {name: value for name, value in (settings or {}).items() if name in head and head[name] != value}
+    if others:
+        words = "; ".join(f"{name} {head[name]!r}, not {value!r}" for name, value in others.items())
+        raise ValueError(f"{path} was made with {words}: leave that out, or give another output folder")
     if not isinstance(head.get("model"), str):
         raise ValueError(
             f"{path}, line 1 names no model: it is not as `evaluate` wrote it; answer anew in another folder"
         )
     items = benchmark.load(Path(data))
-    if head.get("items") != _items_key(items, benchmark.media):
+    if head.get("items") != items_key(items, benchmark.media):
         raise ValueError(
             f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
             "questions or pictures were changed since; put them back as they were, or answer anew in another folder"
@@ -325,6 +310,4 @@ def rescore(
         raise ValueError(text)
     if benchmark.media == "video":
         check_clips(items, path)
-    first, *more = judges or (None,)
-    result = score_run(benchmark, items, path, judge=first, more_judges=more, again=again, interval=interval)
-    return result, head
+    return score_run(benchmark, items, path, judges=judges, again=again)

@@ -8,14 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from llamavid_kit.evaluation.benchmarks import FILES as ALL_FILES
-from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item, by_id, inside, needed, read_rows
-from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, score
+from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item
+from llamavid_kit.evaluation.benchmarks.reading import by_id, inside, needed, read_by_id
+from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score
 from llamavid_kit.files import write_whole
 
 QUESTIONS, LABELLED = "llava_test.jsonl", "val.json"
 UNKNOWN = "\nWhen the provided information is insufficient, respond with 'Unanswerable'."
-FILES = ALL_FILES["vizwiz"]
 
 
 def load(data: Path) -> list[Item]:
@@ -23,27 +22,23 @@ def load(data: Path) -> list[Item]:
 
     The text decoder is asked question and instructions together, as the original's `model_vqa_loader.py` does.
     """
+    items = []
     if (Path(data) / QUESTIONS).is_file():
-        path, images = Path(data) / QUESTIONS, needed(data, "test", files=FILES)
-        rows = by_id(read_rows(path, {"question_id": (int, str), "image": str, "text": str}), "question_id", where=path)
+        path, images = needed(data, "vizwiz", QUESTIONS, "test")
+        rows = read_by_id(path, {"question_id": (int, str), "image": str, "text": str})
         by_id(list(rows.values()), "image", where=path)  # the server joins by picture
-        return [
-            Item(name, inside(images, row["image"], where=f"{path}, id {name}"), row["text"], row["text"])
-            for name, row in rows.items()
-        ]
-    path, images = needed(data, LABELLED, files=FILES), needed(data, "val", files=FILES)
-    rows = by_id(
-        read_rows(path, {"image": str, "question": str, "answers": list, "answer_type": str}), "image", where=path
-    )
-    return [_labelled(name, row, images, path) for name, row in rows.items()]
-
-
-def _labelled(name: str, row: Mapping, images: Path, path: Path) -> Item:
-    people = tuple(answer.get("answer") for answer in row["answers"] if isinstance(answer, dict))
-    if len(people) != len(row["answers"]) or not people or not all(isinstance(a, str) for a in people):
-        raise ValueError(f"{path}, {name}: answers {row['answers']!r:.80}; expected objects with the text `answer`")
-    asked = row["question"] + UNKNOWN + WORD
-    return Item(name, inside(images, name, where=str(path)), asked, asked, people, split=row["answer_type"])
+        for name, row in rows.items():
+            media = inside(images, row["image"], where=f"{path}, id {name}")
+            items.append(Item(name, media, row["text"], row["text"]))
+        return items
+    path, images = needed(data, "vizwiz", LABELLED, "val")
+    for name, row in read_by_id(path, {"image": str, "question": str, "answers": list, "answer_type": str}).items():
+        people, text = people_of(row["answers"]), row["question"] + UNKNOWN + WORD
+        if not people:
+            raise ValueError(f"{path}, {name}: answers {row['answers']!r:.80}; expected objects with the text `answer`")
+        media = inside(images, name, where=str(path))
+        items.append(Item(name, media, text, text, people, split=row["answer_type"]))
+    return items
 
 
 def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path | None:
@@ -58,15 +53,4 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
     return path
 
 
-BENCHMARK = Benchmark(
-    name="vizwiz",
-    title="VizWiz",
-    columns={"": "VizWiz"},
-    media="image",
-    files=FILES,
-    load=load,
-    score=score,
-    modes=("original",),
-    size=8_000,
-    submit=submit,
-)
+BENCHMARK = Benchmark("vizwiz", "VizWiz", load, score, size=8_000, submit=submit)

@@ -8,23 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llamavid_kit.evaluation.benchmarks.base import Item, Score, accuracy_parts, part
+from llamavid_kit.evaluation.benchmarks.base import Item, Mode, Score, accuracy_score, part
 
 ARTICLES = ("a", "an", "the")
-NUMBERS = {
-    "none": "0",
-    "zero": "0",
-    "one": "1",
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-}
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = {word: str(number) for number, word in enumerate(_DIGITS)} | {"none": "0"}
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 N_PERIODS = 32  # the original hands re.UNICODE (32) to `sub` where the count belongs: later periods stay
 
@@ -69,12 +57,14 @@ def vqa_accuracy(answer: str, people: Sequence[str]) -> float:
     return _leave_one_out(answer, people)
 
 
-def m4c_accuracy(answer: str, people: Sequence[str]) -> float:
-    """The same by LLaVA's and LLaMA-VID's own `m4c_evaluator` (TextVQA): `evalai_answer` of every answer, always."""
-    return _leave_one_out(evalai_answer(answer), [evalai_answer(a) for a in people])
+def people_of(answers: Any) -> tuple[str, ...]:
+    """The texts of a label's list of {"answer": text}; none at all where it holds anything else."""
+    texts = [a.get("answer") if isinstance(a, dict) else None for a in answers] if isinstance(answers, list) else []
+    people = tuple(text for text in texts if isinstance(text, str))
+    return people if len(people) == len(texts) else ()
 
 
-def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge: Any = None) -> Score:
+def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judge: object = None) -> Score:
     """The mean of `vqa_accuracy` of what would be submitted, in percent; None where people's answers are the server's.
 
     Parts are the answer types; `more` the question types, where the labels name them. The only mode is "original".
@@ -86,7 +76,7 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: str, judge
     for item in items:
         by_type.setdefault(item.extra.get("question_type", ""), []).append(outcomes[item.id])
     more = {"perQuestionType": {name: part(values).value for name, values in by_type.items() if name}}
-    return Score(mode, part(list(outcomes.values())).value, accuracy_parts(items, outcomes), outcomes, more=more)
+    return accuracy_score(mode, items, outcomes, more=more)
 
 
 def _leave_one_out(answer: str, people: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""Guards what stands beside a run: published rows of the same resolution, and whose they are."""
+"""What stands beside a run: published rows of the same resolution, and whose they are."""
 
 from scripted_model import run
 

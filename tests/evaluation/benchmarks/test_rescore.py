@@ -3,19 +3,21 @@
 import json
 
 import pytest
+from benchmark_runs import Minds, N, evaluate_tiny, many_questions
 from fake_endpoint import serve
 from made_up_benchmarks import gqa
-from made_up_video_benchmarks import write_json
-from test_several_judges import Minds, N, data
-from test_video_benchmarks import evaluate_tiny, rows_of
+from made_up_video_benchmarks import read_json, write_json
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.evaluation.benchmarks import benchmark
-from llamavid_kit.evaluation.benchmarks.clips import _line
-from llamavid_kit.evaluation.benchmarks.run import _items_key, rescore
+from llamavid_kit.evaluation.benchmarks.clips import reply_line
+from llamavid_kit.evaluation.benchmarks.run import items_key, rescore
 from llamavid_kit.evaluation.judges.judge import RuleJudge
 
-__all__ = ["data"]  # a fixture
+
+@pytest.fixture
+def data(tmp_path):
+    return many_questions(tmp_path / "msvd")
 
 
 @pytest.fixture
@@ -38,12 +40,12 @@ def test_a_finished_run_is_judged_by_others_without_its_model(data, tmp_path, ca
     assert main([*alone, "--judge-rule", "words"]) == 0
     assert capsys.readouterr().out == first  # the resolution too, which stands in the run
     with serve(Minds()) as fake:
-        asked = ["--judge-endpoint", fake.url, "--judge-model", "anna", "--judge-rule", "words", "--judge-again", "1"]
-        given = ["--model", "tiny", "--fps", "1", "--max-new-tokens", "6"]
-        assert main([*alone, *given, *asked]) == 0
-        shown = capsys.readouterr().out
-        assert len(fake.bodies) == 2 * N and f"judge A: {2 * N} requests" in shown
-    assert "judge A: anna" in shown and "judge B: the rule 'words'" in shown and "A and B: both judged" in shown
+        judges = ["--judge-endpoint", fake.url, "--judge-model", "anna", "--judge-rule", "words", "--judge-again", "1"]
+        settings = ["--model", "tiny", "--fps", "1", "--max-new-tokens", "6"]
+        assert main([*alone, *settings, *judges]) == 0
+        text = capsys.readouterr().out
+        assert len(fake.bodies) == 2 * N and f"judge A: {2 * N} requests" in text
+    assert "judge A: anna" in text and "judge B: the rule 'words'" in text and "A and B: both judged" in text
     assert (out / "replies.jsonl").read_bytes() == replies
 
 
@@ -51,9 +53,9 @@ def test_a_benchmark_without_judge_is_scored_alone_too(tmp_path, monkeypatch, ca
     gqa(tmp_path / "data")
     argv = ["evaluate", "gqa", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
     assert main([*argv, "--max-new-tokens", "4"]) == 0
-    shown = capsys.readouterr().out
+    text = capsys.readouterr().out
     request.getfixturevalue("no_model")
-    assert main([*argv, "--score-only"]) == 0 and capsys.readouterr().out == shown
+    assert main([*argv, "--score-only"]) == 0 and capsys.readouterr().out == text
     assert main([*argv, "--score-only", "--judge-again", "1"]) == 2 and "takes no judge" in capsys.readouterr().err
 
 
@@ -63,7 +65,7 @@ def unfinished(data, out):
 
 
 def edited(data, out):
-    rows = rows_of(data / "test_qa.json")
+    rows = read_json(data / "test_qa.json")
     rows[3]["question"] += "?"
     write_json(data / "test_qa.json", rows)
 
@@ -73,7 +75,7 @@ def clip_changed(data, out):
 
 
 def shorter(data, out):
-    write_json(data / "test_qa.json", rows_of(data / "test_qa.json")[:-1])
+    write_json(data / "test_qa.json", read_json(data / "test_qa.json")[:-1])
 
 
 def no_head(data, out):
@@ -101,7 +103,7 @@ SPOILED = {
     "head": (no_head, {}, "line 1: not the head of a run"),
     "no run": (lambda data, out: (out / "replies.jsonl").unlink(), {}, "expected the folder of a finished run"),
     "benchmark": (lambda *_: None, {"name": "msrvtt"}, "is a run of 'msvd', not of 'msrvtt'"),
-    "fps": (lambda *_: None, {"given": {"fps": 3.0, "batch": 16}}, "was made with fps 2, not 3.0: leave that out"),
+    "fps": (lambda *_: None, {"settings": {"fps": 3.0, "batch": 16}}, "was made with fps 2, not 3.0: leave that out"),
     "judge": (lambda *_: None, {"judges": [RuleJudge(), RuleJudge()]}, "a judge is named twice"),
 }
 
@@ -123,12 +125,12 @@ def answered(data, out):
     head = {
         "benchmark": "msvd",
         "model": "parrot",
-        "items": _items_key(items, "video"),
+        "items": items_key(items, "video"),
         "n": len(items),
         "batch": 16,
         "fps": 2,
     }
-    lines = [{"run": head}, *(_line(item, item.question) for item in items)]
+    lines = [{"run": head}, *(reply_line(item, item.question) for item in items)]
     out.mkdir()
     (out / "replies.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -136,13 +138,13 @@ def answered(data, out):
 def test_a_label_that_was_corrected_is_scored_anew(data, tmp_path, no_model):
     """Replies do not depend on labels."""
     answered(data, tmp_path / "run")
-    before, _ = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
-    rows = rows_of(data / "test_qa.json")
+    before = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
+    rows = read_json(data / "test_qa.json")
     for k, row in enumerate(rows):
         row["answer"] = f"{k}"
     write_json(data / "test_qa.json", rows)
-    after, head = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
-    assert before.scores["strict"].value < after.scores["strict"].value == 100 and head["fps"] == after.fps == 2
+    after = rescore(benchmark("msvd"), data=data, out=tmp_path / "run", judges=[RuleJudge()])
+    assert before.scores["strict"].value < after.scores["strict"].value == 100 and after.head["fps"] == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Guards the video benchmarks: what is asked, judged and counted, run end to end."""
+"""The video benchmarks, run end to end: what is asked, judged and counted."""
 
 import json
 import re
@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from benchmark_runs import Parrot, evaluate_tiny
 from fake_endpoint import serve
-from made_up_video_benchmarks import VIDEO
-from test_judge import YES, endpoint
+from judging import YES, endpoint
+from made_up_video_benchmarks import VIDEO, read_json
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
@@ -16,7 +17,6 @@ from llamavid_kit.evaluation.benchmarks.run import evaluate
 from llamavid_kit.evaluation.benchmarks.table import table
 from llamavid_kit.evaluation.judges.judge import ChatJudge, RuleJudge
 from llamavid_kit.evaluation.judges.prompts import AXES
-from llamavid_kit.model.ask import Reply
 
 
 @pytest.fixture(scope="module", params=VIDEO)
@@ -25,49 +25,27 @@ def made_up(request, tmp_path_factory):
     return request.param, VIDEO[request.param](tmp_path_factory.mktemp(request.param) / "data")
 
 
-@pytest.fixture
-def data(tmp_path):
-    """Name → a data folder of the test's own."""
-    return lambda name: VIDEO[name](tmp_path / name)
-
-
-class Parrot:
-    """Answers each question about each clip by a table, `said`, else with the question; notes what it was asked."""
-
-    def __init__(self, **said):
-        self.said, self.asked = said, []
-
-    def generate(self, clips, question, *, fps):
-        self.asked += [(c.path.name, question, fps) for c in clips]
-        return [Reply(self.said.get(question, question), (0.0,)) for _ in clips]
-
-
-def rows_of(path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-# --- runs
-
-
-def run(name, folder, out, judge, **said):
-    model = Parrot(**said)
-    return model, evaluate(benchmark(name), model, data=folder, out=out, name="parrot", judge=judge, fps=2)
+def run(name, folder, out, judge, **replies):
+    model = Parrot(**replies)
+    return model, evaluate(
+        benchmark(name), model, data=folder, out=out, name="parrot", judges=[judge] if judge else (), fps=2
+    )
 
 
 def test_a_run_asks_every_question_about_its_clip(made_up, tmp_path):
     name, folder = made_up
     model, result = run(name, folder, tmp_path / "run", RuleJudge("words"))
     items = benchmark(name).load(folder)
-    assert sorted(model.asked) == sorted((i.media.name, i.prompt, 2) for i in items)
+    assert sorted(model.calls) == sorted((i.media.name, i.prompt, 2) for i in items)
     rows = pd.read_csv(tmp_path / "run" / "outcomes.csv")
     assert rows["id"].astype(str).tolist() == [i.id for i in items] and rows["reply"].tolist() == [
         i.prompt for i in items
     ]
-    written = rows_of(tmp_path / "run" / "result.json")
+    written = read_json(tmp_path / "run" / "result.json")
     assert written["n"] == len(items) and list(written["scores"]) == list(benchmark(name).modes)
     assert written["scores"]["strict"]["value"] == result.scores["strict"].value
-    shown = table(result, image_size=224)
-    assert "judge: the rule 'words', which knows no synonym" in shown and shown.count("judge:") == 1
+    text = table(result, image_size=224)
+    assert "judge: the rule 'words', which knows no synonym" in text and text.count("judge:") == 1
 
 
 def test_no_judge_no_run(made_up, tmp_path):
@@ -93,21 +71,23 @@ def test_verdicts_belong_to_one_run_and_are_read_in_both_modes(made_up, tmp_path
         assert len(fake.bodies) == n
         run(name, folder, tmp_path / "one", replace(judge, prompt="published"))
         assert len(fake.bodies) == 2 * n
-        evaluate(benchmark(name), Parrot(), data=folder, out=tmp_path / "two", name="parrot", judge=judge, fps=1)
+        evaluate(benchmark(name), Parrot(), data=folder, out=tmp_path / "two", name="parrot", judges=[judge], fps=1)
         assert len(fake.bodies) == 3 * n
-    shown = table(result, image_size=224)
+    text = table(result, image_size=224)
     reason = "score is not a whole number" if name == "video_chatgpt" else "neither yes nor no"
-    assert "no verdict to count, read as strict" in shown and "judge: a-judge, corrected prompt" in shown
-    assert re.search(rf"(\d) of \1 without a verdict \({reason} \1\)", shown)
+    assert "no verdict to count, read as strict" in text and "judge: a-judge, corrected prompt" in text
+    assert re.search(rf"(\d) of \1 without a verdict \({reason} \1\)", text)
 
 
-def test_mean_scores_and_their_intervals_are_in_units_of_the_scale(tmp_path, data):
+def test_mean_scores_and_their_intervals_are_in_units_of_the_scale(tmp_path, data, monkeypatch):
     name, folder = "video_chatgpt", data("video_chatgpt")
-    seen = []
+    calls = []
 
     def interval(outcomes, groups):
-        seen.append((dict(outcomes), dict(groups)))
+        calls.append((dict(outcomes), dict(groups)))
         return min(outcomes.values()), max(outcomes.values())
+
+    monkeypatch.setattr("llamavid_kit.evaluation.benchmarks.run.clustered_interval", interval)
 
     with serve(
         lambda b, _: '{"score": 5}' if '"What is seen?"' in b["messages"][1]["content"] else '{"score": 1}'
@@ -118,39 +98,22 @@ def test_mean_scores_and_their_intervals_are_in_units_of_the_scale(tmp_path, dat
             data=folder,
             out=tmp_path / "run",
             name="p",
-            judge=ChatJudge(endpoint(fake)),
-            interval=interval,
+            judges=[ChatJudge(endpoint(fake))],
         )
     assert result.intervals["strict"]["Correctness"] == (5, 5) and result.intervals["strict"]["Temporal"] == (1, 1)
     assert result.intervals["strict"][""] is None
-    assert all(0 <= v <= 1 for outcomes, _ in seen for v in outcomes.values())
-    assert all(outcomes.keys() == groups.keys() for outcomes, groups in seen)
+    assert all(0 <= v <= 1 for outcomes, _ in calls for v in outcomes.values())
+    assert all(outcomes.keys() == groups.keys() for outcomes, groups in calls)
     written = pd.read_csv(tmp_path / "run" / "outcomes.csv")
     assert written["strict Detail"].notna().sum() == 3 and written["strict Consistency"].notna().sum() == 2
-
-
-def evaluate_tiny(name, folder, out, *options) -> list[str]:
-    return [
-        "evaluate",
-        name,
-        "--model",
-        "tiny",
-        "--data",
-        str(folder),
-        "--out",
-        str(out),
-        "--max-new-tokens",
-        "6",
-        *options,
-    ]
 
 
 def test_tiny_and_a_rule_end_to_end(made_up, tmp_path, capsys):
     name, folder = made_up
     assert main(evaluate_tiny(name, folder, tmp_path / "run", "--judge-rule", "words")) == 0
-    shown = capsys.readouterr().out
+    text = capsys.readouterr().out
     bench, n = benchmark(name), len(benchmark(name).load(folder))
-    assert shown.startswith(f"{bench.title}, {n} items, tiny at ") and "scorer: strict" in shown
+    assert text.startswith(f"{bench.title}, {n} items, tiny at ") and "scorer: strict" in text
     replies = (tmp_path / "run" / "replies.jsonl").read_text().splitlines()
     assert len(replies) == n + 1
     head = json.loads(replies[0])["run"]
@@ -162,12 +125,12 @@ def test_tiny_and_an_endpoint_end_to_end(made_up, tmp_path, capsys, monkeypatch)
     monkeypatch.setenv("JUDGE_KEY", "secret")
     reply = '{"score": 3}' if name == "video_chatgpt" else YES
     with serve(lambda *_: reply) as fake:
-        asked = ["--judge-model", "llama", "--judge-endpoint", fake.url, "--judge-key-env", "JUDGE_KEY"]
-        asked += ["--judge-prompt", "published", "--judge-set", "temperature=0.6", "--judge-price", "1", "2"]
-        assert main(evaluate_tiny(name, folder, tmp_path / "run", *asked)) == 0
-    shown = capsys.readouterr().out
-    assert ("3.00 of 5" if name == "video_chatgpt" else "100.00%") in shown
-    assert "judge: llama, published prompt" in shown and f"judge: {len(fake.bodies)} requests" in shown
+        options = ["--judge-model", "llama", "--judge-endpoint", fake.url, "--judge-key-env", "JUDGE_KEY"]
+        options += ["--judge-prompt", "published", "--judge-set", "temperature=0.6", "--judge-price", "1", "2"]
+        assert main(evaluate_tiny(name, folder, tmp_path / "run", *options)) == 0
+    text = capsys.readouterr().out
+    assert ("3.00 of 5" if name == "video_chatgpt" else "100.00%") in text
+    assert "judge: llama, published prompt" in text and f"judge: {len(fake.bodies)} requests" in text
     assert fake.bodies[0]["temperature"] == 0.6 and fake.headers[0]["Authorization"] == "Bearer secret"
     assert not any("secret" in path.read_text(errors="replace") for path in (tmp_path / "run").glob("*.json*"))
 
@@ -197,16 +160,16 @@ def test_an_endpoint_that_is_away_is_one_line(data, tmp_path, capsys, monkeypatc
 def test_a_row_says_its_rate_and_no_certainty_of_equal_scores(data, tmp_path):
     for name in ("msvd", "video_chatgpt"):
         _, result = run(name, data(name), tmp_path / "runs" / name, RuleJudge("words"))
-        assert rows_of(tmp_path / "runs" / name / "result.json")["run"]["fps"] == result.fps == 2
+        assert read_json(tmp_path / "runs" / name / "result.json")["run"]["fps"] == result.head["fps"] == 2
         alike = {
-            axis: found | {"score95": (0.0, 0.0)} if isinstance(found, dict) and "score95" in found else found
-            for axis, found in result.scores["strict"].more.items()
+            axis: numbers | {"score95": (0.0, 0.0)} if isinstance(numbers, dict) and "score95" in numbers else numbers
+            for axis, numbers in result.scores["strict"].more.items()
         }
         alike |= {"score95": (0.0, 0.0)} if name == "msvd" else {}
         scores = {"strict": replace(result.scores["strict"], more=alike)}
-        shown = table(replace(result, scores=scores), image_size=112)
-        assert shown.splitlines()[0].endswith("parrot at 112 px, 2 fps")
-        assert "of 5" in shown and "[0.0" not in shown.replace("%", "").split("right")[0]
+        text = table(replace(result, scores=scores), image_size=112)
+        assert text.splitlines()[0].endswith("parrot at 112 px, 2 fps")
+        assert "of 5" in text and "[0.0" not in text.replace("%", "").split("right")[0]
 
 
 def test_every_video_benchmark_is_known_and_made_up():

@@ -1,7 +1,8 @@
-"""The six image benchmarks on small made-up data: read, asked, resumed, scored by id, written for the server."""
+"""The six image benchmarks on small made-up data: read, asked, resumed, scored by id."""
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ from scripted_model import Scripted, made, run
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
-from llamavid_kit.evaluation.benchmarks.base import Item, joined
 from llamavid_kit.evaluation.benchmarks.run import OUTCOMES, REPLIES, RESULT, answer, evaluate, score_run
 from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.model.checkpoints import load
 
 IMAGE_BENCHMARKS = tuple(MAKERS)
+
+
 LOCAL = ("gqa", "pope", "scienceqa", "mmbench")
+
+
 LETTER = "\nAnswer with the option's letter from the given choices directly."
 
 
@@ -87,73 +91,18 @@ def test_right_replies_are_right_and_wrong_ones_wrong(name, tmp_path):
     assert len(items) == result.n
 
 
-@pytest.mark.parametrize("name", ["vizwiz", "vqav2"])
-def test_labelled_questions_are_scored_here(name, tmp_path):
-    """Nine of ten people said the colour: the reply scores 1, "colour" scores what leaving one out gives."""
-    result, _, items = run(name, tmp_path / "a", labelled=True)
-    assert result.scores["original"].value == pytest.approx(100) and result.submission is None
-    assert all(len(item.answers) == 10 for item in items)
-    once, _, _ = run(name, tmp_path / "b", replies=lambda _: "A colour.", labelled=True)
-    assert once.scores["original"].value == pytest.approx(30)  # nine of ten draws leave one who said it: 9/10 · 1/3
-    assert once.intervals["original"][""] is None  # equal scores in part show no spread
-
-
 def test_prompts_and_queries_are_the_originals(tmp_path):
     """MMBench's instruction is not told to the text decoder; ScienceQA's pictures are not padded."""
     pytest.importorskip("openpyxl")
-    asked = {name: run(name, tmp_path / name)[1].asked for name in IMAGE_BENCHMARKS}
-    assert asked["gqa"][0] == (f"What colour fills the picture?{WORD}",) * 2 + (True,)
-    assert asked["vizwiz"][0] == (f"What colour is this?{UNKNOWN}{WORD}",) * 2 + (True,)
+    calls = {name: run(name, tmp_path / name)[1].calls for name in IMAGE_BENCHMARKS}
+    assert calls["gqa"][0] == (f"What colour fills the picture?{WORD}",) * 2 + (True,)
+    assert calls["vizwiz"][0] == (f"What colour is this?{UNKNOWN}{WORD}",) * 2 + (True,)
     science = f"Which colour is it?\nA. green\nB. red{LETTER}"
-    assert asked["scienceqa"][0] == (science, science, False)
+    assert calls["scienceqa"][0] == (science, science, False)
     plain, hinted = "Which colour is it?\nA. red\nB. green", "Look at all of it.\nWhich colour is it?\nA. green"
-    assert asked["mmbench"][0] == (plain + LETTER, plain, True)
-    assert any(query.startswith(hinted) for _, query, _ in asked["mmbench"])
-    assert len(asked["scienceqa"]) == 4  # the fifth question has no picture
-
-
-def test_mmbench_wants_every_rotation(tmp_path):
-    """One wrong row of one question costs the question, and one row of the plain accuracy."""
-    pytest.importorskip("openpyxl")
-    chosen, items, truth = made("mmbench", tmp_path)
-    replies = truth | {"1000240": "A" if truth["1000240"] == "B" else "B"}
-    for mode in chosen.modes:
-        score = chosen.score(items, replies, mode=mode)
-        assert score.value == 75 and score.outcomes == {"240": 0, "241": 1, "242": 1, "243": 1}
-        assert score.more["rows right"] == len(items) - 1 and score.more["questions with missing rotations"] == 0
-    short = [item for item in items if item.id != "1000241"]
-    rest = {item.id: truth[item.id] for item in short}
-    assert chosen.score(short, rest, mode="original").more["questions with missing rotations"] == 1
-
-
-def test_mmbench_submission_holds_text(tmp_path):
-    """A row an item with the reply as it is; one that begins with "=" is no formula."""
-    openpyxl = pytest.importorskip("openpyxl")
-    result, _, items = run("mmbench", tmp_path, replies=lambda letter: f"={letter}")
-    sheet = openpyxl.load_workbook(result.submission).active
-    header, *rows = sheet.iter_rows(values_only=True)
-    assert header == ("index", "question", "A", "B", "C", "D", "prediction", "answer", "split")
-    assert [str(row[0]) for row in rows] == [item.id for item in items]
-    assert [row[6] for row in rows] == [f"={item.answers[0]}" for item in items]
-    assert {cell.data_type for cell in sheet["G"]} == {"s"}
-    assert rows[0][4:6] == (None, None)
-
-
-def test_mmbench_submission_of_a_reply_that_no_sheet_can_hold(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
-    result, _, items = run("mmbench", tmp_path, replies=lambda letter: f"{letter}\x08\n")
-    sheet = openpyxl.load_workbook(result.submission).active
-    said = [row[6] for row in sheet.iter_rows(values_only=True)][1:]
-    assert said == [f"{item.answers[0]}_x0008_\n" for item in items] and (tmp_path / "out" / RESULT).is_file()
-
-
-def test_server_files(tmp_path):
-    """VizWiz by picture, VQA v2 every test id with "" for those not asked; answers normalised."""
-    vizwiz_file = json.loads(run("vizwiz", tmp_path / "a", replies=lambda c: f"A {c}.")[0].submission.read_text())
-    assert vizwiz_file[0] == {"image": "VizWiz_test_00000000.png", "answer": "red"} and len(vizwiz_file) == 4
-    vqa_file = json.loads(run("vqav2", tmp_path / "b", replies=lambda c: f"The {c}!")[0].submission.read_text())
-    assert vqa_file[:2] == [{"question_id": 5, "answer": ""}, {"question_id": 1000, "answer": "red"}]
-    assert len(vqa_file) == 5
+    assert calls["mmbench"][0] == (plain + LETTER, plain, True)
+    assert any(query.startswith(hinted) for _, query, _ in calls["mmbench"])
+    assert len(calls["scienceqa"]) == 4  # the fifth question has no picture
 
 
 def test_a_run_that_was_cut_off_goes_on(tmp_path):
@@ -169,7 +118,7 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path):
         file.write('{"id": "a whole line of an unfinished batch", "reply": ""}\n{"id": "hal')
     model = Scripted(items, truth)
     answer(chosen, items, model, tmp_path / "cut", **options)
-    assert path.read_bytes() == (whole / REPLIES).read_bytes() and len(model.asked) == len(items) - 3
+    assert path.read_bytes() == (whole / REPLIES).read_bytes() and len(model.calls) == len(items) - 3
 
 
 @pytest.mark.parametrize("change", [{"name": "other"}, {"settings": {"weights": "v"}}, {"batch": 2}])
@@ -218,18 +167,6 @@ def test_a_damaged_line_is_named(tmp_path):
         run("gqa", tmp_path)
 
 
-def test_replies_are_joined_by_id():
-    items = [Item(name, Path("x.png"), "", "") for name in ("a", "b", "c")]
-    assert joined(items, [("c", "3"), ("a", "1"), ("b", "2")]) == {"a": "1", "b": "2", "c": "3"}
-    for pairs, said_ in (
-        ([("a", "1"), ("b", "2")], r"1 missing \(c\)"),
-        ([("a", "1"), ("b", "2"), ("c", "3"), ("a", "4")], r"1 doubled \(a\)"),
-        ([("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")], r"1 unknown \(d\)"),
-    ):
-        with pytest.raises(ValueError, match=said_):
-            joined(items, pairs)
-
-
 def test_a_broken_picture_stops_the_run(tmp_path, tiny, monkeypatch, capsys):
     """Named, and the command says it in one line."""
     monkeypatch.setattr("llamavid_kit.model.checkpoints.load", lambda *_, **__: tiny)
@@ -239,34 +176,31 @@ def test_a_broken_picture_stops_the_run(tmp_path, tiny, monkeypatch, capsys):
     assert "n2.png cannot be read as a picture" in capsys.readouterr().err
 
 
-def test_an_interval_of_ones_own(tmp_path):
-    """The hook gets outcomes and clusters by id; what it returns is what is shown."""
+def test_intervals_get_outcomes_and_clusters_by_id(tmp_path, monkeypatch):
+    """What `clustered_interval` returns is what is shown."""
     chosen, items, truth = made("pope", tmp_path / "data")
-    given = []
+    arguments = []
 
     def interval(outcomes, clusters):
-        given.append((outcomes, clusters))
+        arguments.append((outcomes, clusters))
         return 0.25, 0.75
 
-    result = evaluate(
-        chosen, Scripted(items, truth), data=tmp_path / "data", out=tmp_path / "out", name="m", interval=interval
-    )
-    assert result.intervals["original"][""] == (25, 75) and not result.note
-    outcomes, clusters = given[0]
+    monkeypatch.setattr("llamavid_kit.evaluation.benchmarks.run.clustered_interval", interval)
+    result = evaluate(chosen, Scripted(items, truth), data=tmp_path / "data", out=tmp_path / "out", name="m")
+    assert result.intervals["original"][""] == (25, 75)
+    outcomes, clusters = arguments[0]
     assert outcomes.keys() == clusters.keys() == truth.keys() and len(set(clusters.values())) == 4
 
 
 def test_a_judge_is_asked_for():
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="scored by a judge"):
         evaluate(replace(benchmark("gqa"), judged=True), None, data=Path(), out=Path(), name="m")
 
 
 def test_a_judge_that_nobody_asks_is_an_error(tmp_path, capsys):
     MAKERS["pope"](tmp_path / "data")
-    asked = ["evaluate", "pope", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
-    assert main([*asked, "--judge-rule", "words"]) == 2
+    argv = ["evaluate", "pope", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main([*argv, "--judge-rule", "words"]) == 2
     assert "POPE is scored by its own rule and takes no judge" in capsys.readouterr().err
 
 
@@ -297,7 +231,45 @@ def test_an_edited_file_is_noticed_before_a_picture_is_asked_about(tmp_path):
     path.write_text(whole.replace(items[1].id, "other"))
     with pytest.raises(ValueError, match="was edited since: .*1 unknown .other.*put it back, or delete it"):
         answer(chosen, items, rest, tmp_path / "out", **options)
-    assert not rest.asked
+    assert not rest.calls
     path.write_text("".join(whole.splitlines(keepends=True)[:2]))
     answer(chosen, items, rest, tmp_path / "out", **options)
-    assert len(rest.asked) == 4
+    assert len(rest.calls) == 4
+
+
+def test_kept_replies_are_joined_by_id(tmp_path):
+    """The file's lines in another order give the same outcomes."""
+    result, _, items = run("gqa", tmp_path)
+    path = tmp_path / "out" / REPLIES
+    head, *lines = path.read_text().splitlines()
+    lines[0] = lines[0].replace('"reply": "', '"reply": "not ')
+    outcomes = []
+    for order in (lines, lines[::-1]):
+        path.write_text("\n".join([head, *order, ""]))
+        outcomes.append(score_run(result.benchmark, items, path).scores["original"].outcomes)
+    assert outcomes[0] == outcomes[1] and list(outcomes[0].values()) == [0.0] + [1.0] * (len(items) - 1)
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "mmbench"])
+def test_the_interval_beside_a_value_is_of_that_value(name, tmp_path):
+    """Where a row gives no interval of its own for the value, the mean of the outcomes is the value."""
+    result, _, _ = run(name, tmp_path, replies=lambda text: text if len(text) % 2 else "red")
+    for score in result.scores.values():
+        if score.value is not None and score.outcomes and name != "pope":
+            assert score.interval95 is None
+            assert score.value == pytest.approx(100 * sum(score.outcomes.values()) / len(score.outcomes))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gqa", {"fps": 2}, r"fps=2 for GQA: pictures have no rate; leave --fps out"),
+        ("gqa", {"batch": 0}, r"batch=0: expected at least 1 \(--batch\)"),
+        ("msvd", {"batch": 16}, r"batch=16 for MSVD-QA: questions about clips are .*; leave --batch out"),
+        ("msvd", {"fps": -1}, r"fps=-1 samples nothing"),
+    ],
+)
+def test_an_option_that_does_not_apply_is_an_error(name, options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        answer(benchmark(name), [], None, tmp_path / "out", name="m", settings={}, **options)
+    assert not (tmp_path / "out").exists()

@@ -1,16 +1,16 @@
-"""What the loaders refuse, and how strict and original readers of replies differ."""
+"""How the files of a data folder are refused: what is wrong is named, and where."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from made_up_benchmarks import MAKERS, vqav2, write_jsonl
+from made_up_video_benchmarks import change, clip, read_json, write_json
 
 from llamavid_kit.evaluation.benchmarks import benchmark
-from llamavid_kit.evaluation.benchmarks.base import inside
-from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
-from llamavid_kit.evaluation.benchmarks.pope import counts, said
-from llamavid_kit.evaluation.benchmarks.vqa_answers import vqa_accuracy
+from llamavid_kit.evaluation.benchmarks.reading import inside
 
 
 def _rewrite(path: Path, change) -> None:
@@ -26,7 +26,11 @@ def _rewrite_json(path: Path, change) -> None:
 
 
 GQA, POPE = "llava_gqa_testdev_balanced.jsonl", "llava_pope_test.jsonl"
+
+
 RANDOM = "coco/coco_pope_random.json"
+
+
 TSV = "mmbench_dev_20230712.tsv"
 
 
@@ -126,15 +130,15 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_broken_data_are_named(fault, tmp_path):
-    name, breaks, said_ = BROKEN[fault]
+    name, breaks, message = BROKEN[fault]
     MAKERS[name](tmp_path)
     breaks(tmp_path)
-    with pytest.raises((ValueError, FileNotFoundError), match=said_):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         benchmark(name).load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "said_"),
+    ("change", "message"),
     [
         (lambda row: row.update(image_id=9), "answers about picture 3"),
         (lambda row: row.update(answers=[]), "id 1003"),
@@ -143,11 +147,11 @@ def test_broken_data_are_named(fault, tmp_path):
         (lambda row: row.update(question_id=7), r"1 questions have no label \(1003\) and 1 labels have no question"),
     ],
 )
-def test_labels_of_another_question(change, said_, tmp_path):
+def test_labels_of_another_question(change, message, tmp_path):
     vqav2(tmp_path, labelled=True)
     path = tmp_path / "v2_mscoco_val2014_annotations.json"
     _rewrite_json(path, lambda content: change(content["annotations"][0]))
-    with pytest.raises(ValueError, match=said_):
+    with pytest.raises(ValueError, match=message):
         benchmark("vqav2").load(tmp_path)
 
 
@@ -169,50 +173,103 @@ def test_a_name_that_leaves_the_folder(tmp_path):
             inside(tmp_path / "a", name, where="row 1")
 
 
-@pytest.mark.parametrize(
-    ("reply", "original", "strict"),
-    [
-        ("NO", "yes", "no"),
-        ("", "yes", None),
-        ("nothing", "yes", None),
-        ("There is no dog", "no", None),
-        ("Yes, there is", "yes", "yes"),
-        ("**No**", "yes", "no"),
-        ("No.", "no", "no"),
-    ],
-)
-def test_pope_original_guesses_yes_where_strict_has_no_answer(reply, original, strict):
-    assert (said(reply, mode="original"), said(reply, mode="strict")) == (original, strict)
+# --- videos
 
 
-def test_pope_counts_without_any_yes():
-    """The original divides by zero; no answer is neither a yes nor a no, and wrong."""
-    numbers = counts([("no", "yes"), (None, "no"), ("no", "no")])
-    assert (numbers["TP"], numbers["FP"], numbers["TN"], numbers["FN"]) == (0, 0, 1, 1)
-    assert numbers["F1 score"] == numbers["Precision"] == 0 and numbers["Accuracy"] == pytest.approx(1 / 3)
+BAD = {
+    "no folder of clips": ("msvd", lambda d: shutil.rmtree(d / "video"), "must hold test_qa.json and video/"),
+    "no file": ("activitynet", lambda d: (d / "test_a.json").unlink(), "must hold test_q.json, test_a.json"),
+    "no JSON": ("msvd", lambda d: (d / "test_qa.json").write_text("[{"), "is not JSON"),
+    "no rows": ("msvd", lambda d: (d / "test_qa.json").write_text("[]"), "holds no rows"),
+    "a missing key": ("msrvtt", lambda d: change(d / "test_qa.json", 1, answer="gone"), "row 2: 'answer' is None"),
+    "an empty question": ("msvd", lambda d: change(d / "test_qa.json", 1, question=" "), "id 41: 'question' is empty"),
+    "an empty answer": ("msrvtt", lambda d: change(d / "test_qa.json", 0, answer=""), "id 40: 'answer' is empty"),
+    "an id twice": ("msvd", lambda d: change(d / "test_qa.json", 1, id=40), "more than once (40)"),
+    "no video": ("msvd", lambda d: change(d / "test_qa.json", 0, video_id="gone"), "'video_id' is None"),
+    "a video that is true": ("msvd", lambda d: change(d / "test_qa.json", 0, video_id=True), "'video_id' is True"),
+    "a path": ("msvd", lambda d: change(d / "test_qa.json", 0, video_id="../video/1302"), "no clip '../video/1302'"),
+    "a clip that is missing": (
+        "msvd",
+        lambda d: (d / "video" / "1302.avi").unlink(),
+        "id 42: no clip '1302' or 'vid1302'",
+    ),
+    "a clip twice": ("msvd", lambda d: clip(d / "video", "1301.mkv"), "id 40: 2 clips fit (1301.mkv, vid1301.mp4)"),
+    "a mapping of other words": (
+        "msvd",
+        lambda d: (d / "youtube_mapping.txt").write_text("a vid1\nb vid2 c\n"),
+        "line 2: 'b vid2 c'",
+    ),
+    "a mapping the wrong way round": (
+        "msvd",
+        lambda d: (d / "youtube_mapping.txt").write_text("vid1 -4wsuPCjDBc_5_15\n"),
+        "expected a clip's name",
+    ),
+    "a mapping that is no UTF-8": (
+        "msvd",
+        lambda d: (d / "youtube_mapping.txt").write_bytes(b"a vid1\n\xff vid2\n"),
+        "line 2 is not UTF-8",
+    ),
+    "a mapping with a number twice": (
+        "msvd",
+        lambda d: (d / "youtube_mapping.txt").write_text("a vid1\nb vid1\n"),
+        "line 2: vid1 stands there more",
+    ),
+    "a mapping to elsewhere": (
+        "msvd",
+        lambda d: (
+            (d / "youtube_mapping.txt").write_text("../1302 vid1302\n"),
+            (d / "video" / "1302.avi").rename(d / "1302.avi"),
+        ),
+        "no clip '1302' or 'vid1302'",
+    ),
+    "a link outside": (
+        "msvd",
+        lambda d: (
+            (d / "video" / "1302.avi").rename(d.parent / "x.avi"),
+            (d / "video" / "1302.avi").symlink_to(d.parent / "x.avi"),
+        ),
+        "no file name below",
+    ),
+    "a question without answer": (
+        "activitynet",
+        lambda d: write_json(d / "test_a.json", read_json(d / "test_a.json")[1:]),
+        "1 questions have no label (v_b_c_0)",
+    ),
+    "an answer without question": (
+        "activitynet",
+        lambda d: write_json(d / "test_q.json", read_json(d / "test_q.json")[1:]),
+        "1 labels have no question (v_a_0)",
+    ),
+    "an answer twice": ("activitynet", lambda d: change(d / "test_a.json", 0, question_id="v_a_1"), "more than once"),
+    "an unknown type": (
+        "activitynet",
+        lambda d: change(d / "test_a.json", 0, type=9),
+        "id v_b_c_0: type 9; expected 0 to 8",
+    ),
+    "a type in quotes": ("activitynet", lambda d: change(d / "test_a.json", 0, type="3"), "row 1: 'type' is '3'"),
+    "no v_ before the name": (
+        "activitynet",
+        lambda d: (d / "all_test" / "v_a.mp4").rename(d / "all_test" / "a.mp4"),
+        "no clip 'v_a'",
+    ),
+    "half a row": ("video_chatgpt", lambda d: change(d / "consistency_qa.json", 1, Q2="gone"), "row 2: 'Q2' is None"),
+    "an empty second question": (
+        "video_chatgpt",
+        lambda d: change(d / "consistency_qa.json", 0, Q2=""),
+        "row 1: 'Q2' is empty",
+    ),
+    "no file of an axis": (
+        "video_chatgpt",
+        lambda d: (d / "temporal_qa.json").unlink(),
+        "temporal_qa.json is not there",
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("reply", "letter"),
-    [
-        ("B", "B"),
-        ("(B)", "B"),
-        ("B. a dog", "B"),
-        ("A cow", None),
-        ("A dog", "B"),
-        ("The answer is A.", "A"),
-        ("A or B", None),
-        ("The answer is A. The answer is B.", None),
-        ("E", None),
-        ("", None),
-        ("The answer is AB.", None),
-        ("**B**", "B"),
-    ],
-)
-def test_strict_letters(reply, letter):
-    assert strict_letter(reply, {"A": "a cat", "B": "a dog"}) == letter
-
-
-def test_vqa_accuracy_needs_people():
-    with pytest.raises(ValueError, match="no people"):
-        vqa_accuracy("red", [])
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_with_the_files_is_said(name, data):
+    which, spoil, message = BAD[name]
+    folder = data(which)
+    spoil(folder)
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)):
+        benchmark(which).load(folder)

@@ -1,6 +1,5 @@
-"""Guards several judges of one run, and judges asked again: what is asked, kept, compared and printed."""
+"""Several judges of one run, and judges asked again: what is asked, kept, compared and printed."""
 
-import hashlib
 import json
 import re
 from dataclasses import replace
@@ -9,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_runs import Minds, N, Parrot, many_questions
 from fake_endpoint import Fault, serve
-from made_up_video_benchmarks import VIDEO, write_json
+from made_up_video_benchmarks import VIDEO, read_json
 from sklearn.metrics import cohen_kappa_score
-from test_video_benchmarks import Parrot, rows_of
 
 from llamavid_kit.evaluation.benchmarks import benchmark
 from llamavid_kit.evaluation.benchmarks.run import evaluate
@@ -21,40 +20,10 @@ from llamavid_kit.evaluation.judges.chat.endpoint import Endpoint
 from llamavid_kit.evaluation.judges.judge import ChatJudge, RuleJudge
 from llamavid_kit.evaluation.judges.prompts import AXES
 
-N = 24
-
 
 @pytest.fixture
 def data(tmp_path):
-    """MSVD-QA with N questions about its two clips."""
-    folder = VIDEO["msvd"](tmp_path / "msvd")
-    rows = [{"id": k, "video_id": 1301 + k % 2, "question": f"what is {k}?", "answer": f"{k % 3}"} for k in range(N)]
-    write_json(folder / "test_qa.json", rows)
-    return folder
-
-
-class Minds:
-    """Endpoint models whose verdict hangs on model, question and how often they were asked it."""
-
-    def __init__(self):
-        self.asked = {}
-
-    def __call__(self, body, number) -> str:
-        words = body["messages"][1]["content"]
-        key = (body["model"], words)
-        self.asked[key] = self.asked.get(key, 0) + 1
-        return self.reply(*key, self.asked[key])
-
-    @staticmethod
-    def reply(model: str, words: str, asking: int) -> str:
-        """By a hash: some 1 of 6 says nothing, and 1 of 3 changes from asking to asking."""
-        fixed = hashlib.sha256(f"{model}{words}".encode()).digest()
-        moody = hashlib.sha256(f"{model}{words}{asking}".encode()).digest()
-        score = (moody if fixed[0] % 3 == 0 else fixed)[1] % 6
-        if moody[3] % 6 == 0:
-            return "I cannot say."
-        pred = f'"pred": "{"yes" if score >= 3 else "no"}", ' if '"pred"' in words else ""
-        return f'{{{pred}"score": {score}}}'
+    return many_questions(tmp_path / "msvd")
 
 
 def judges(fake, *names) -> list[ChatJudge]:
@@ -69,21 +38,8 @@ def columns_of(out: Path, task: str = "qa") -> pd.DataFrame:
     return rows.pivot(index="item", columns=["judge", "asking"], values=["correct", "score"])
 
 
-def evaluated(data, out, judges, *, again=0, model=None, name="msvd"):
-    first, *more = judges
-    return evaluate(
-        benchmark(name),
-        model or Parrot(),
-        data=data,
-        out=out,
-        name="parrot",
-        judge=first,
-        more_judges=more,
-        again=again,
-    )
-
-
-# --- several judges
+def evaluated(data, out, judges, *, again=0, name="msvd"):
+    return evaluate(benchmark(name), Parrot(), data=data, out=out, name="parrot", judges=judges, again=again)
 
 
 def test_the_first_judge_scores_and_each_other_has_a_row(data, tmp_path):
@@ -99,47 +55,47 @@ def test_the_first_judge_scores_and_each_other_has_a_row(data, tmp_path):
     for one, lonely in zip(result.judging.judges, alone, strict=True):
         assert one.scores == lonely.scores and one.intervals == lonely.intervals
     assert result.scores == alone[0].scores
-    shown = table(result, image_size=224)
-    rows = [line for line in shown.splitlines() if line.startswith("  this run")]
-    assert len(rows) == 6 and [shown.index(f"judge {name}: ") for name in "ABC"] == sorted(
-        shown.index(f"judge {name}: ") for name in "ABC"
+    text = table(result, image_size=224)
+    rows = [line for line in text.splitlines() if line.startswith("  this run")]
+    assert len(rows) == 6 and [text.index(f"judge {name}: ") for name in "ABC"] == sorted(
+        text.index(f"judge {name}: ") for name in "ABC"
     )
-    assert "judge A: anna, corrected prompt, temperature=0" in shown and "judge B: the rule 'words'" in shown
-    assert shown.index("judge C") < shown.index("published") < shown.index("agreement of judges") or "paper" in shown
+    assert "judge A: anna, corrected prompt, temperature=0" in text and "judge B: the rule 'words'" in text
+    assert text.index("judge C") < text.index("published") < text.index("agreement of judges") or "paper" in text
     single = table(alone[0], image_size=224)
     assert "agreement" not in single and "  judge: anna, corrected prompt\n" in single
     for line in single.splitlines()[2:]:
-        assert line in shown  # what one judge's table says is not said otherwise beside others
+        assert line in text  # what one judge's table says is not said otherwise beside others
 
 
 def test_agreement_is_that_of_scikit_learn_on_what_was_said(data, tmp_path):
     with serve(Minds()) as fake:
         result = evaluated(data, tmp_path / "run", [*judges(fake, "anna", "bert"), RuleJudge("words")])
     columns = columns_of(tmp_path / "run")
-    written = rows_of(tmp_path / "run" / "result.json")["judging"]
+    written = read_json(tmp_path / "run" / "result.json")["judging"]
     assert [(p["first"], p["second"]) for p in written["agreement"]] == [("A", "B"), ("A", "C"), ("B", "C")]
-    shown = table(result, image_size=224)
+    text = table(result, image_size=224)
     for pair in written["agreement"]:
         a, b = pair["first"], pair["second"]
-        given = columns["score"][[(a, 1), (b, 1)]].ne("")
-        both = columns[given.all(axis=1)]
-        assert (~given).sum().tolist() == pair["no_verdict"]
+        judged = columns["score"][[(a, 1), (b, 1)]].ne("")
+        both = columns[judged.all(axis=1)]
+        assert (~judged).sum().tolist() == pair["no_verdict"]
         assert (pair["n"], pair["agreement"]["n_both"]) == (N, len(both)) and len(both) > 6
         assert pair["agreement"]["n_groups"] == 2  # clips, of which the intervals speak
-        said = [both["correct"][j, 1].eq("True") for j in (a, b)]
+        yes = [both["correct"][j, 1].eq("True") for j in (a, b)]
         scores = [both["score"][j, 1].astype(int) for j in (a, b)]
         kappa, weighted = (
-            cohen_kappa_score(*said),
+            cohen_kappa_score(*yes),
             cohen_kappa_score(*scores, labels=range(6), weights="quadratic"),
         )
-        same = float((said[0] == said[1]).mean())
+        same = float((yes[0] == yes[1]).mean())
         assert pair["agreement"]["same"] == pytest.approx(same)
         assert pair["agreement"]["kappa"]["value"] == pytest.approx(kappa)
         assert pair["agreement"]["score_kappa"]["value"] == pytest.approx(weighted)
         change = scores[1].mean() - scores[0].mean()
         assert pair["agreement"]["score_change"] == pytest.approx(change)
         silent = f"without a verdict: {a} {pair['no_verdict'][0]}, {b} {pair['no_verdict'][1]}"
-        block = shown.split(f"{a} and {b}: ")[1]
+        block = text.split(f"{a} and {b}: ")[1]
         assert block.startswith(f"both judged {len(both)} of {N} items; {silent}\n")
         assert f"same yes or no: {same:.1%} [" in block and f"Cohen's kappa {kappa:.2f} [" in block
         assert f"weighted kappa {weighted:.2f} [" in block and f"less that of {a}: {change:+.2f} [" in block
@@ -156,25 +112,25 @@ def test_axes_are_compared_one_by_one(tmp_path):
     ]
     assert [again.values for again in result.judging.again] == [(4, 4), (2, 2)]
     assert [list(again.tasks) for again in result.judging.again] == [list(AXES)] * 2
-    shown = table(result, image_size=224)
-    assert "A and B, consistency: both judged 2 of 2 items" in shown and "same yes or no" not in shown
-    assert "mean score of B less that of A: -2.00 [no interval] of 5" in shown
-    assert "A, asked 2 times; score at each asking: 4.00, 4.00 of 5" in shown
-    assert "Consistency             4.00 of 5; n = 2" in shown  # all alike: no interval
-    assert shown.count("[low, high]: 95% interval") == 1
-    assert "scorer strict: what a judge says that is no verdict is left out and counted" in shown
-    assert shown.count("consistency: a verdict at every asking on 2 of 2 items, at some only on 0") == 2
+    text = table(result, image_size=224)
+    assert "A and B, consistency: both judged 2 of 2 items" in text and "same yes or no" not in text
+    assert "mean score of B less that of A: -2.00 [no interval] of 5" in text
+    assert "A, asked 2 times; score at each asking: 4.00, 4.00 of 5" in text
+    assert "Consistency             4.00 of 5; n = 2" in text  # all alike: no interval
+    assert text.count("[low, high]: 95% interval") == 1
+    assert "scorer strict: what a judge says that is no verdict is left out and counted" in text
+    assert text.count("consistency: a verdict at every asking on 2 of 2 items, at some only on 0") == 2
 
 
 def test_nothing_to_compare_is_said(data, tmp_path):
     with serve(lambda body, _: "Hm." if body["model"] == "bert" else '{"pred": "yes", "score": 4}') as fake:
         result = evaluated(data, tmp_path / "run", judges(fake, "anna", "bert"), again=1)
-    shown = table(result, image_size=224)
-    assert f"A and B: both judged 0 of {N} items; without a verdict: A 0, B {N}\n      nothing to compare" in shown
-    assert "B, asked 2 times; score at each asking: none, none%" in shown
-    assert f"always on 0 of {N}" not in shown and f"at every asking on 0 of {N} items, at some only on 0" in shown
-    assert "kappa not defined (one value always)" in shown
-    written = rows_of(tmp_path / "run" / "result.json")["judging"]
+    text = table(result, image_size=224)
+    assert f"A and B: both judged 0 of {N} items; without a verdict: A 0, B {N}\n      nothing to compare" in text
+    assert "B, asked 2 times; score at each asking: none, none%" in text
+    assert f"always on 0 of {N}" not in text and f"at every asking on 0 of {N} items, at some only on 0" in text
+    assert "kappa not defined (one value always)" in text
+    written = read_json(tmp_path / "run" / "result.json")["judging"]
     assert written["agreement"][0]["agreement"] is None and written["repeatability"][1]["values"] == [None, None]
 
 
@@ -200,9 +156,6 @@ def test_one_model_at_two_addresses_is_one_judge(data, tmp_path):
     assert len(fake.bodies) == 2 * N and result.judging.pairs[0].n == N
 
 
-# --- asked again
-
-
 def test_a_judge_asked_again_by_hand(data, tmp_path):
     with serve(Minds()) as fake:
         result = evaluated(data, tmp_path / "run", [*judges(fake, "anna"), RuleJudge("words")], again=2)
@@ -213,29 +166,29 @@ def test_a_judge_asked_again_by_hand(data, tmp_path):
     columns = columns_of(tmp_path / "run")
     scores = columns["score"]["A"]
     assert list(scores.columns) == [1, 2, 3] and list(columns["score"]["B"].columns) == [1]
-    given = scores.ne("")
-    always = given.all(axis=1)
-    kept = scores[always].astype(int)
+    judged = scores.ne("")
+    always = judged.all(axis=1)
+    always_scores = scores[always].astype(int)
     yes = columns["correct"]["A"][always].eq("True")
-    found = anna.tasks["qa"]
-    assert (found.n_always, found.n_sometimes) == (always.sum(), (given.any(axis=1) & ~always).sum())
-    assert found.n_sometimes > 0 and found.no_verdict == tuple((~given).sum())
-    assert found.same == pytest.approx((yes.nunique(axis=1) == 1).mean()) and 0 < found.same < 1
-    assert found.same_score == pytest.approx((kept.nunique(axis=1) == 1).mean())
-    assert found.score_range == pytest.approx((kept.max(axis=1) - kept.min(axis=1)).mean())
+    match = anna.tasks["qa"]
+    assert (match.n_always, match.n_sometimes) == (always.sum(), (judged.any(axis=1) & ~always).sum())
+    assert match.n_sometimes > 0 and match.no_verdict == tuple((~judged).sum())
+    assert match.same == pytest.approx((yes.nunique(axis=1) == 1).mean()) and 0 < match.same < 1
+    assert match.same_score == pytest.approx((always_scores.nunique(axis=1) == 1).mean())
+    assert match.score_range == pytest.approx((always_scores.max(axis=1) - always_scores.min(axis=1)).mean())
     kappas = [cohen_kappa_score(yes[a], yes[b]) for a, b in ((1, 2), (1, 3), (2, 3))]
-    assert found.kappa.value == pytest.approx(np.mean(kappas))
-    rows = [100 * columns["correct"]["A"][k][given[k]].eq("True").mean() for k in (1, 2, 3)]
+    assert match.kappa.value == pytest.approx(np.mean(kappas))
+    rows = [100 * columns["correct"]["A"][k][judged[k]].eq("True").mean() for k in (1, 2, 3)]
     assert anna.values == pytest.approx(rows) and len(set(rows)) > 1
     assert result.scores["strict"].value == anna.values[0] and first.n == N
-    shown = table(result, image_size=224)
-    assert f"A, asked 3 times; score at each asking: {', '.join(f'{x:.2f}' for x in rows)}%" in shown
-    assert f"same yes or no at every asking: {found.same:.1%} [" in shown
-    assert "B was not asked again: a rule gives the same verdict every time" in shown
-    assert f"an item's moves by {found.score_range:.2f} [" in shown
-    assert max(map(len, shown.split("\n"))) <= 120
-    written = rows_of(tmp_path / "run" / "result.json")["judging"]["repeatability"]
-    assert written[0]["tasks"]["qa"]["same"] == found.same and written[1]["steady"] == rule.steady
+    text = table(result, image_size=224)
+    assert f"A, asked 3 times; score at each asking: {', '.join(f'{x:.2f}' for x in rows)}%" in text
+    assert f"same yes or no at every asking: {match.same:.1%} [" in text
+    assert "B was not asked again: a rule gives the same verdict every time" in text
+    assert f"an item's moves by {match.score_range:.2f} [" in text
+    assert max(map(len, text.split("\n"))) <= 120
+    written = read_json(tmp_path / "run" / "result.json")["judging"]["repeatability"]
+    assert written[0]["tasks"]["qa"]["same"] == match.same and written[1]["steady"] == rule.steady
 
 
 def test_a_table_fits_its_page_and_keeps_two_digits_of_a_score(tmp_path):
@@ -243,8 +196,8 @@ def test_a_table_fits_its_page_and_keeps_two_digits_of_a_score(tmp_path):
     folder, minds = VIDEO["video_chatgpt"](tmp_path / "data"), Minds()
     with serve(minds) as fake:
         result = evaluated(folder, tmp_path / "run", judges(fake, "anna", "gert"), again=2, name="video_chatgpt")
-    shown = table(result, image_size=224)
-    lines = [line for line in shown.split("\n") if "Table" not in line]
+    text = table(result, image_size=224)
+    lines = [line for line in text.split("\n") if "Table" not in line]
     assert max(map(len, lines)) <= 120
     with_interval = [line for line in lines if re.match(r"    [A-Z][a-z]+ +[0-9.]+ of 5 \[", line)]
     assert with_interval and all(
@@ -270,7 +223,7 @@ def test_a_run_cut_off_while_judging_goes_on(stop, data, tmp_path):
         assert len(fake.bodies) == 4 * N + 1
     assert cut.judging.record() == whole.judging.record()
     pd.testing.assert_frame_equal(cut.judging.verdicts, whole.judging.verdicts)
-    assert all(n == 2 for n in minds.asked.values()) and len(minds.asked) == 2 * N
+    assert all(n == 2 for n in minds.times.values()) and len(minds.times) == 2 * N
 
 
 def test_a_refused_item_is_refused_once_in_all_modes(data, tmp_path):
