@@ -70,7 +70,7 @@ def explorer_rows(model: LlamaVid, video: Video) -> list[tuple[str, float]]:
     attention, sampler, budget = AttentionExplorer(model, video, fps=2), FrameSampler(video), TokenBudget(model.config)
     questions = (f"What is thing number {i}?" for i in itertools.count())
     frames, sizes = itertools.cycle((1, 2, 3)), itertools.cycle((9, 10, 11))
-    n = len(attention.state.watched)
+    n = len(attention.state.clip)
     return [
         (
             f"AttentionExplorer: new question, {n} frames, with the reply",
@@ -158,7 +158,7 @@ def _questions_row(model, videos, n=25):
 
 def _chunk_row(model, video):
     frames = video.frames(video.sample(6).indices)
-    pixels = model.config.pixels(frames)
+    pixels = model.config.pixel_values(frames)
     with torch.inference_mode():
         alone = _seconds(lambda: model.encode_frames(pixels, chunk=1))
         batch = _seconds(lambda: model.encode_frames(pixels))

@@ -29,9 +29,10 @@ from llamavid_kit.experiments.browser_figures import (
 from llamavid_kit.experiments.report import tables as report_tables
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
-from llamavid_kit.viz.explorers.live_figure import Click
+from llamavid_kit.viz.explorers.live_figure import Click, LiveFigure, widgets
 from llamavid_kit.viz.explorers.sampler import thumbnail
-from llamavid_kit.viz.explorers.shell import VERMILION, WIDE, Explorer, LiveFigure, guarded, html_line, widgets
+from llamavid_kit.viz.explorers.shell import WIDE, Explorer, guarded, html_line
+from llamavid_kit.viz.look import VERMILION
 
 HEADS = {"label": "read as", "right": "right?", "n_frames": "frames seen"}
 

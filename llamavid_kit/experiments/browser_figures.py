@@ -19,8 +19,8 @@ from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.experiments.report import tables as report_tables
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
-from llamavid_kit.viz.explorers.shell import GREY, LAYOUT, VERMILION, colour_scale
-from llamavid_kit.viz.look import house_figure
+from llamavid_kit.viz.explorers.shell import LAYOUT, colour_scale
+from llamavid_kit.viz.look import GREY, VERMILION, house_figure
 
 N_SHOWN, LONGEST_LINE = 8, 68  # frames of a clip; letters of a line in the static picture
 Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8

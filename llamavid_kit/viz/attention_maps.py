@@ -1,7 +1,7 @@
-"""Context attention as data: one clip watched once, any question asked of it, and what each frame's map looks like.
+"""Context attention as data: one clip encoded once, any question asked of it, and what each frame's map looks like.
 
-`watch` decodes and encodes (no question plays a part: keep what it returns), `look` asks, `shown_maps` and `timeline`
-turn the attention (T frames, M queries, N patches) into what a figure draws. Nothing is drawn or kept here.
+`encode_clip` decodes and encodes (no question plays a part: keep what it returns), `attend` asks, `concentration` and
+`timeline` turn the attention (T frames, M queries, N patches) into what a figure draws. Nothing is drawn or kept here.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from llamavid_kit.data.pixels import resize_and_crop
 from llamavid_kit.data.prompt import open_prompt
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.answering import generate_texts
+from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.planner import check_fits
+from llamavid_kit.viz.overlay import PICTURE_PX, attention_array, attention_grid
 
-SHOWN_PX = 224
 MAX_NEW_TOKENS = 48
 
 DEFINITION = (
@@ -31,10 +31,10 @@ WARNING = (
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class EncodedClip:
     """What one clip at one rate gives before any question.
 
-    pictures: (T, SHOWN_PX, SHOWN_PX, 3) uint8 RGB, the square of each frame that the model saw
+    pictures: (T, PICTURE_PX, PICTURE_PX, 3) uint8 RGB, the square of each frame that the model saw
     features: (T, N+1, C), of `LlamaVid.encode_frames`; timestamps_s: (T,) seconds from clip start; fps: asked for
     """
 
@@ -49,8 +49,8 @@ class Watched:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One question about a watched clip. attention: (T, M, N) float32, softmax over the N patches."""
+class QuestionAttention:
+    """One question about an encoded clip. attention: (T, M, N) float32, softmax over the N patches."""
 
     question: str
     tokens: VisualTokens
@@ -58,7 +58,7 @@ class Look:
 
 
 @torch.inference_mode()
-def watch(model: LlamaVid, video: Video, *, fps: float) -> Watched:
+def encode_clip(model: LlamaVid, video: Video, *, fps: float) -> EncodedClip:
     """Decode and encode the frames of `video` at `fps`, in chunks.
 
     Raises VideoError for a clip that cannot be read and, before decoding, ValueError for one too long for the model.
@@ -68,49 +68,31 @@ def watch(model: LlamaVid, video: Video, *, fps: float) -> Watched:
     pictures, features = [], []
     for frames, encoded in model.encode_video(video, sample.indices):
         features.append(encoded)
-        pictures += [resize_and_crop(frame, SHOWN_PX) for frame in frames]
-    return Watched(video.path.name, float(fps), np.stack(pictures), torch.cat(features), sample.timestamps_s)
+        pictures += [resize_and_crop(frame, PICTURE_PX) for frame in frames]
+    return EncodedClip(video.path.name, float(fps), np.stack(pictures), torch.cat(features), sample.timestamps_s)
 
 
 @torch.inference_mode()
-def look(model: LlamaVid, watched: Watched, question: str) -> Look:
+def attend(model: LlamaVid, clip: EncodedClip, question: str) -> QuestionAttention:
     """The text decoder and the context attention alone. Raises ValueError where the question holds no word."""
     question = question.strip()
     if not question:
         raise ValueError("the question is empty: type one, for example “What happens in the video?”")
     prompt = open_prompt(model.tokenizer, model.config.template, question)
-    check_fits(model.config, n_frames=len(watched), n_prompt=len(prompt) - 1 + MAX_NEW_TOKENS, fps=watched.fps)
-    tokens = model.frame_tokens(watched.features, question)
-    return Look(question, tokens, tokens.attention.float().cpu().numpy())
+    check_fits(model.config, n_frames=len(clip), n_prompt=len(prompt) - 1 + MAX_NEW_TOKENS, fps=clip.fps)
+    tokens = model.frame_tokens(clip.features, question)
+    assert isinstance(tokens, VisualTokens)  # of one question
+    return QuestionAttention(question, tokens, attention_array(tokens))
 
 
-def reply(model: LlamaVid, asked: Look) -> str:
+def reply(model: LlamaVid, attention: QuestionAttention) -> str:
     """The model's words, greedily decoded, at most MAX_NEW_TOKENS tokens."""
-    return generate_texts(model, asked.question, [asked.tokens], max_new_tokens=MAX_NEW_TOKENS)[0]
-
-
-def of_query(attention: np.ndarray, query: int | None) -> np.ndarray:
-    """attention (T, M, N) → (T, N): the map of one query from 0 to M - 1, or with None the mean over the queries."""
-    if query is not None and not 0 <= query < attention.shape[1]:
-        raise ValueError(f"query {query}: this model has queries 0 to {attention.shape[1] - 1}, or None for their mean")
-    return attention.mean(1) if query is None else attention[:, query]
-
-
-def shown_maps(attention: np.ndarray, query: int | None = None) -> np.ndarray:
-    """attention (T, M, N) → (T, side, side) in multiples of even attention 1/N, raster order.
-
-    Raises ValueError where N is no square.
-    """
-    maps = of_query(attention, query)
-    side = round(maps.shape[1] ** 0.5)
-    if side * side != maps.shape[1]:
-        raise ValueError(f"{maps.shape[1]} patches a frame: expected a square grid, without class token")
-    return maps.reshape(len(maps), side, side) * maps.shape[1]
+    return generate_texts(model, attention.question, [attention.tokens], max_new_tokens=MAX_NEW_TOKENS)[0]
 
 
 def concentration(attention: np.ndarray, query: int | None = None) -> np.ndarray:
-    """(T,) from 0 to 1: 1 - entropy / ln N of each frame's map (see DEFINITION)."""
-    maps = of_query(attention, query).astype(float)
+    """(T,) from 0 to 1: 1 - entropy / ln N of each frame's map (see DEFINITION); `query` as in `attention_grid`."""
+    maps = attention_grid(attention, query).reshape(len(attention), -1)
     maps = maps / maps.sum(1, keepdims=True)
     entropy = -np.where(maps > 0, maps * np.log(np.where(maps > 0, maps, 1)), 0).sum(1)
     return np.clip(1 - entropy / np.log(maps.shape[1]), 0, 1)
@@ -121,15 +103,15 @@ def timeline(attention: np.ndarray, timestamps_s: np.ndarray, query: int | None 
 
     peak_x, peak_y: the middle of the patch, 0 left or top to 1 right or bottom; peak: multiples of even attention.
     """
-    maps = shown_maps(attention, query)
-    side = maps.shape[1]
-    rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(1), side)
+    maps = attention_grid(attention, query)
+    side, flat = maps.shape[1], maps.reshape(len(maps), -1)
+    rows, columns = np.divmod(flat.argmax(1), side)
     return pd.DataFrame(
         {
             "time_s": timestamps_s,
             "concentration": concentration(attention, query),
             "peak_x": (columns + 0.5) / side,
             "peak_y": (rows + 0.5) / side,
-            "peak": maps.reshape(len(maps), -1).max(1),
+            "peak": flat.max(1),
         }
     )

@@ -1,7 +1,7 @@
-"""What the course's notebooks share: one toy clip, and pictures of frames, matrices, curves and token sequences.
+"""What the course's notebooks share: how a kept page looks, and pictures of frames, matrices, curves and tokens.
 
-Input: frames, matrices and numbers that a notebook has computed. Output: a clip on disk, or figures in the look of
-`plots`. Nothing of the model is here; a notebook builds its part itself and only draws with these.
+Input: frames, matrices and numbers that a notebook has computed. Output: figures in the look of `look`. Nothing of the
+model is here; a notebook builds its part itself and only draws with these.
 """
 
 import io
@@ -20,7 +20,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
 
-from llamavid_kit.viz.look import OTHERS, house_figure
+from llamavid_kit.viz.look import OTHERS, house_figure, picture_axes
 
 TAPE_WIDTH = 40  # tokens in one row of a tape
 KINDS = {  # of tokens, each with the one colour that it has in every notebook
@@ -35,6 +35,7 @@ KINDS = {  # of tokens, each with the one colour that it has in every notebook
 
 def tidy_page(*, charts: bool = False, dpi: float | None = None, quality: int = 72) -> None:
     """For a notebook that is kept with its outputs: no progress bars, and pictures small enough for a repository.
+
     Nor the warning that peft calls a method of transformers by its older name: a reader can do nothing about it.
     Tables show what is in a cell, however long.
 
@@ -54,9 +55,9 @@ def tidy_page(*, charts: bool = False, dpi: float | None = None, quality: int = 
 
 def chart_png(figure: Figure, *, dpi: int = 80, n_colours: int = 128) -> bytes:
     """The figure as a PNG with a palette, for charts that are kept in a notebook."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi)
-    Image.open(drawn).convert("RGB").quantize(n_colours).save(small, format="png", optimize=True)
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", dpi=dpi)
+    Image.open(full).convert("RGB").quantize(n_colours).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -69,9 +70,7 @@ def frame_strip(frames: np.ndarray, names: Sequence[str], *, title: str, grid: i
         for cut in np.arange(1, grid) * frame.shape[0] / max(grid, 1) - 0.5:
             ax.axhline(cut, color="white", lw=0.8)
             ax.axvline(cut, color="white", lw=0.8)
-        ax.set_title(name, loc="center", fontsize=12, fontweight="normal")
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
+        picture_axes(ax, name)
     fig.suptitle(title, fontweight="bold")
     return fig
 
@@ -93,9 +92,10 @@ def heat(
     size = (min(10.5, 3.2 + 0.62 * values.shape[1]), min(6.5, 1.7 + 0.5 * values.shape[0]))
     fig, ax = plt.subplots(figsize=size)
     image = ax.imshow(values, cmap="cividis", aspect="auto")
-    for (i, j), value in np.ndenumerate(values if numbers else np.zeros((0, 0))):
-        dark = value < (values.min() + values.max()) / 2
-        ax.text(j, i, numbers.format(value), ha="center", va="center", color="white" if dark else "black")
+    if numbers is not None:
+        for (i, j), value in np.ndenumerate(values):
+            dark = value < (values.min() + values.max()) / 2
+            ax.text(j, i, numbers.format(value), ha="center", va="center", color="white" if dark else "black")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     if rows is not None:
@@ -116,27 +116,20 @@ def maps(
     """Maps (side, side) side by side, faintly over the frame (H, W, 3) `over` where it is given.
 
     One colour scale for all; with `own_scales` one for each map, so that a faint map can be read beside a strong one,
-    both ends written at its bar.
-    A scale begins at 0, or at the least value where that is lower. The line below the maps says which kind it is.
+    both ends written at its bar. A scale begins at 0, or at the least value where that is lower. The line below the
+    maps says which kind it is.
     """
     grids = {name: np.asarray(grid, dtype=float) for name, grid in grids.items()}
     scales = [[grid] if own_scales else list(grids.values()) for grid in grids.values()]
     fig, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.9, 3.1), squeeze=False)
     for ax, (name, grid), scale in zip(axes.flat, grids.items(), scales, strict=True):
-        side = len(grid) if over is None else len(over)
+        side, alpha = (len(grid), 1) if over is None else (len(over), 0.65)
         if over is not None:
             ax.imshow(over.mean(-1), cmap="gray", vmin=0, vmax=255)
-        image = ax.imshow(
-            grid,
-            cmap="inferno",
-            vmin=min(0.0, *map(np.min, scale)),
-            vmax=max(map(np.max, scale)),
-            alpha=1 if over is None else 0.65,
-            extent=(-0.5, side - 0.5, side - 0.5, -0.5),
-        )
-        ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
+        ends = {"vmin": min(0.0, *map(np.min, scale)), "vmax": max(map(np.max, scale))}
+        extent = (-0.5, side - 0.5, side - 0.5, -0.5)
+        image = ax.imshow(grid, cmap="inferno", alpha=alpha, extent=extent, **ends)
+        picture_axes(ax, name, fontsize=11)
         if own_scales:
             bar = fig.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8)
             bar.set_ticks(image.get_clim(), labels=[f"{end:.2g}" for end in image.get_clim()])
@@ -152,8 +145,8 @@ def maps(
 def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, note: str = "{:.3g}") -> Figure:
     """A bar a name, the number beside it, written by `note`; the axis is called `x`, and counts in what notes do."""
     fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(values)))
-    drawn = ax.barh(list(values), list(values.values()), color=OTHERS[0])
-    ax.bar_label(drawn, labels=[note.format(v) for v in values.values()], padding=5)
+    container = ax.barh(list(values), list(values.values()), color=OTHERS[0])
+    ax.bar_label(container, labels=[note.format(v) for v in values.values()], padding=5)
     ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
     ax.invert_yaxis()
     ax.margins(x=0.18)
@@ -180,15 +173,11 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey
     left = np.zeros(len(rows))
     for piece in pieces:
         widths = np.array([row.get(piece, 0) for row in rows.values()], dtype=float)
-        drawn = ax.barh(list(rows), widths, left=left, color=colours[piece], edgecolor="white", label=piece)
+        container = ax.barh(list(rows), widths, left=left, color=colours[piece], edgecolor="white", label=piece)
         red, green, blue = to_rgb(colours[piece])
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-        ax.bar_label(
-            drawn,
-            labels=[f"{w:g}" if w else "" for w in widths],
-            label_type="center",
-            color="white" if dark else "black",
-        )
+        labels = [f"{w:g}" if w else "" for w in widths]
+        ax.bar_label(container, labels=labels, label_type="center", color="white" if dark else "black")
         left += widths
     ax.set(xlabel=x, title=title)
     ax.invert_yaxis()
@@ -226,11 +215,7 @@ def tape(kinds: Sequence[str], *, title: str) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=f"position in the {'row' if down > 1 else 'sequence'} (tokens)", yticks=range(down), title=title)
     ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
-    fig.legend(
-        [Patch(color=c) for c in colours],
-        [f"{n}: {list(kinds).count(n)}" for n in names],
-        ncols=len(names),
-        loc="outside lower center",
-        frameon=False,
-    )
+    names_with_counts = [f"{name}: {list(kinds).count(name)}" for name in names]
+    patches = [Patch(color=colour) for colour in colours]
+    fig.legend(patches, names_with_counts, ncols=len(names), loc="outside lower center", frameon=False)
     return fig

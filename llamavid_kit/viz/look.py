@@ -29,6 +29,7 @@ LOOK = {
     "axes.spines.right": False,
     "font.family": "DejaVu Sans",
 }
+Style = dict[str, Any]  # keyword arguments that several lines of a figure share
 
 
 def house_figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -46,10 +47,19 @@ def house_figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def house_axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    if ax is not None:
-        return ax.figure, ax
-    fig, ax = plt.subplots(figsize=size)
-    return fig, ax
+    """The axes that a caller gave with their figure, or new ones in a figure of this size in inches."""
+    if ax is None:
+        return plt.subplots(figsize=size)
+    if not isinstance(ax.figure, Figure):
+        raise ValueError("ax lies in a subfigure: give axes of a figure itself")
+    return ax.figure, ax
+
+
+def picture_axes(ax: Axes, caption: str = "", *, fontsize: float = 12) -> None:
+    """Axes that hold a picture: no ticks, no grid, a plain caption above its middle."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.set_title(caption, loc="center", fontsize=fontsize, fontweight="normal")
 
 
 def whiskers(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:

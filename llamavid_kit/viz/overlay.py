@@ -1,4 +1,4 @@
-"""A reply's context attention, drawn over the frames that it came from. Reads the clip again; drawing is `plots`."""
+"""A reply's context attention, drawn over the frames that it came from; `save_overlay` reads the clip again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,22 +11,23 @@ from matplotlib.figure import Figure
 from llamavid_kit.data.pixels import resize_and_crop
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply
-from llamavid_kit.viz.look import house_figure
+from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.viz.look import house_figure, picture_axes
 
-SHOWN_PX = 224
+PICTURE_PX = 224  # side of the square of a frame that is drawn
 
 
 def save_overlay(
     video: Video, question: str, reply: Reply, *, fps: float, model: str, out: Path | str, scale: float | None = None
 ) -> Path:
-    """Write the overlay of a reply of `answering.ask` as PNG, over the square of each frame that the model saw.
+    """Write the overlay of a reply of `LlamaVid.ask` as PNG, over the square of each frame that the model saw.
 
-    scale: upper end of the colours, for pictures of several questions (`plots.attention_overlay`'s vmax).
+    scale: upper end of the colours, for pictures of several questions (`attention_overlay`'s vmax).
     """
-    frames = np.stack([resize_and_crop(frame, SHOWN_PX) for frame in video.frames(video.sample(fps).indices)])
+    frames = np.stack([resize_and_crop(frame, PICTURE_PX) for frame in video.frames(video.sample(fps).indices)])
     figure = attention_overlay(
         frames,
-        reply.tokens.attention.float().cpu().numpy(),
+        attention_array(reply.tokens),
         question=question,
         timestamps_s=reply.timestamps_s,
         title=f"“{question}” — {model}, {video.path.name}, {fps:g} fps",
@@ -39,17 +40,30 @@ def save_overlay(
     return out
 
 
-def attention_grid(attention: np.ndarray) -> np.ndarray:
-    """attention (T, M, N), softmax over N patches → mean over the M queries as (T, side, side), raster order, in
-    multiples of even attention 1/N.
+def attention_array(tokens: VisualTokens | None) -> np.ndarray:
+    """The attention of frame tokens as (T, M, N) float32. Raises ValueError where it was not kept."""
+    if tokens is None or tokens.attention is None:
+        raise ValueError("these frame tokens come without their attention: ask the model about the clip itself")
+    return tokens.attention.float().cpu().numpy()
 
-    Raises ValueError where N is no square, naming the shape.
+
+def attention_grid(attention: np.ndarray, query: int | None = None) -> np.ndarray:
+    """attention (T, M, N), softmax over N patches → (T, side, side), raster order, in multiples of even attention 1/N:
+    the map of one query from 0 to M - 1, or with None the mean over the queries.
+
+    Raises ValueError where N is no square, naming the shape, and for a query that is not there.
     """
     maps = np.asarray(attention, dtype=float)
     side = round(maps.shape[-1] ** 0.5)
     if maps.ndim != 3 or side * side != maps.shape[-1]:
-        raise ValueError(f"attention {maps.shape}: expected (frames, queries, patches) with a square number of patches")
-    return maps.mean(1).reshape(len(maps), side, side) * side**2
+        raise ValueError(
+            f"attention {maps.shape}, {maps.shape[-1]} patches a frame: expected a square grid of patches, without "
+            "class token, as (frames, queries, patches)"
+        )
+    if query is not None and not 0 <= query < maps.shape[1]:
+        raise ValueError(f"query {query}: this model has queries 0 to {maps.shape[1] - 1}, or None for their mean")
+    maps = maps.mean(1) if query is None else maps[:, query]
+    return maps.reshape(len(maps), side, side) * side**2
 
 
 def attention_top(*attentions: np.ndarray) -> float:
@@ -90,30 +104,23 @@ def attention_overlay(
     cut = highest > top * (1 + 1e-6)
     height, width = np.asarray(frames[0]).shape[:2]
     across = max(5.0, 2.1 * len(chosen))  # inches
-    said = [title or f'Where the context token looks: "{question}"', *([] if reply is None else [f"reply: “{reply}”"])]
-    lines = [part for line in said for part in wrap(line, int(8 * across))] + [f"{len(chosen)} of {len(maps)} frames"]
+    heading = [title or f'Where the context token looks: "{question}"']
+    heading += [] if reply is None else [f"reply: “{reply}”"]
+    lines = [line for text in heading for line in wrap(text, int(8 * across))] + [
+        f"{len(chosen)} of {len(maps)} frames"
+    ]
     size = (across, 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.5 + 0.25 * len(lines))
     fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
     for (above, below), i in zip(axes.T, chosen, strict=True):
         height, width = np.asarray(frames[i]).shape[:2]
         above.imshow(frames[i])
-        above.set_title(f"{timestamps_s[i]:.2f} s", loc="center", fontsize=12, fontweight="normal")
+        picture_axes(above, f"{timestamps_s[i]:.2f} s")
         below.imshow(np.asarray(frames[i]).mean(-1), cmap="gray", vmin=0, vmax=255)
-        heat = below.imshow(
-            maps[i],
-            cmap="inferno",
-            vmin=0,
-            vmax=top,
-            alpha=0.62,
-            interpolation="bilinear",
-            extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-        )
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
-    bar = fig.colorbar(
-        heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02, extend="max" if cut else "neither"
-    )
+        extent, look = (-0.5, width - 0.5, height - 0.5, -0.5), {"cmap": "inferno", "alpha": 0.62}
+        heat = below.imshow(maps[i], vmin=0, vmax=top, interpolation="bilinear", extent=extent, **look)
+        picture_axes(below)
+    extend = "max" if cut else "neither"
+    bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02, extend=extend)
     scale = f"one scale for all frames, 0 to {top:.3g}" if vmax is None else f"scale given: 0 to {top:.3g}"
     scale += f"; here up to {highest:.3g}" if vmax is not None else ""
     bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries\n(1 = even; {scale})")

@@ -1,9 +1,9 @@
 """Figures of results: from arrays and DataFrames to matplotlib Figures in one look, for print and for a projector.
 
-Input: tables of counts (`report_tables` makes them from a run), training logs, frames and attention maps. Nothing is
-computed here but heights, shares and positions; intervals and p-values come in with the data. Blue is zero-shot,
-vermilion fine-tuned, darker means more frames a second (`plot_look` has the colours). Every function returns a Figure
-that pyplot has forgotten, so that a notebook shows it once.
+Input: tables of counts and training logs; attention over frames is drawn in `overlay`, whose functions are reachable
+here, too. Nothing is computed but heights, shares and positions; intervals and p-values come in with the data. Blue is
+zero-shot, vermilion fine-tuned, darker means more frames a second (`look` has the colours). Every function returns a
+Figure that pyplot has forgotten, so that a notebook shows it once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,24 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, house_axes, house_figure, whiskers
+from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, Style, house_axes, house_figure, whiskers
 from llamavid_kit.viz.overlay import attention_grid as attention_grid
 from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
 from llamavid_kit.viz.overlay import attention_top as attention_top
+
+Matrix = Sequence[Sequence[int]]
 
 
 def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
     """Arm → RGB from the columns arm, fps, fine_tuned: hue says zero-shot or fine-tuned, a darker shade more fps."""
     rates = sorted(arms["fps"].unique())
     shades = {
-        fine: sns.light_palette(VERMILION if fine else BLUE, len(rates) + 1)[1:] if len(rates) > 1 else [base]
-        for fine, base in ((True, VERMILION), (False, BLUE))
+        fine_tuned: sns.light_palette(base, len(rates) + 1)[1:] if len(rates) > 1 else [to_rgb(base)]
+        for fine_tuned, base in ((True, VERMILION), (False, BLUE))
     }
     return {row.arm: shades[bool(row.fine_tuned)][rates.index(row.fps)] for row in arms.itertuples()}
 
@@ -43,38 +46,22 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
     for i, (name, rows) in enumerate(table.groupby("set", sort=False)):
         rows, colour = rows.sort_values("fps"), (VERMILION, BLUE, GREEN, GREY)[i % 4]
         share = (rows["seen"] / rows["n"]).to_numpy()
-        bars = whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
-        ax.errorbar(
-            rows["fps"],
-            share,
-            yerr=bars,
-            marker="os^D"[i % 4],
-            ms=8,
-            lw=2.5,
-            capsize=4,
-            color=colour,
-            label=f"{name} (n = {rows['n'].iloc[0]} events)",
-        )
+        style: Style = {"marker": "os^D"[i % 4], "ms": 8, "lw": 2.5, "capsize": 4, "color": colour}
+        label = f"{name} (n = {rows['n'].iloc[0]} events)"
+        ax.errorbar(rows["fps"], share, yerr=whiskers(share, rows["low"], rows["high"]), label=label, **style)
         above = share.mean() >= 0.97 and table["set"].nunique() > 1
+        note: Style = {
+            "xytext": (8, 7 if above else -17),
+            "textcoords": "offset points",
+            "fontsize": 12,
+            "fontweight": "bold",
+        }
         for fps, value in zip(rows["fps"], share, strict=True):
-            ax.annotate(
-                f"{value:.0%}",
-                (fps, value),
-                xytext=(8, 7 if above else -17),
-                textcoords="offset points",
-                color=colour,
-                fontsize=12,
-                fontweight="bold",
-            )
+            ax.annotate(f"{value:.0%}", (fps, value), color=colour, **note)
     rates = sorted(table["fps"].unique())
-    ax.set(
-        xticks=rates,
-        xticklabels=[f"{r:g}" for r in rates],
-        ylim=(0, 1.12),
-        xlabel="frames sampled a second (fps)",
-        ylabel="events with a frame",
-        title=title or "Events that sampling shows at all",
-    )
+    ax.set(ylim=(0, 1.12), xlabel="frames sampled a second (fps)", ylabel="events with a frame")
+    ax.set_title(title or "Events that sampling shows at all")
+    ax.set_xticks(rates, [f"{r:g}" for r in rates])
     ax.set_yticks(np.linspace(0, 1, 6))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="lower right", frameon=True)
@@ -94,12 +81,8 @@ def accuracy_forest(
     line = (share, f'always "{baseline["label"]}": {share:.1%}') if baseline else None
     notes = [f"{row.correct}/{row.n} = {row.correct / row.n:.1%}" for row in arms.itertuples()]
     fig, ax = _forest(arms, arms["correct"] / arms["n"], notes, line, ax)
-    ax.set(
-        xlim=(0, 1.22),
-        xticks=np.linspace(0, 1, 6),
-        title=title or "Accuracy of each arm",
-        xlabel="clips answered right (95% Wilson interval)",
-    )
+    ax.set(xlim=(0, 1.22), xticks=np.linspace(0, 1, 6), xlabel="clips answered right (95% Wilson interval)")
+    ax.set_title(title or "Accuracy of each arm")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     return fig
 
@@ -114,12 +97,8 @@ def score_forest(
     """
     line = (baseline["score"], f'always "{baseline["label"]}": {baseline["score"]:.2f}') if baseline else None
     fig, ax = _forest(arms, arms["score"], [f"{row.score:.2f}, n = {row.n}" for row in arms.itertuples()], line, ax)
-    ax.set(
-        xlim=(0, 6.1),
-        xticks=range(6),
-        title=title or "Mean score of each arm",
-        xlabel="mean score, 0 to 5 (95% bootstrap interval over clips)",
-    )
+    ax.set(xlim=(0, 6.1), xticks=range(6), xlabel="mean score, 0 to 5 (95% bootstrap interval over clips)")
+    ax.set_title(title or "Mean score of each arm")
     return fig
 
 
@@ -128,7 +107,8 @@ def _forest(
 ) -> tuple[Figure, Axes]:
     """A row an arm, top to bottom: point, interval (columns low, high), note. `line`: a value for all and its name."""
     fig, ax = house_axes(ax, (9.5, 1.5 + 0.62 * len(arms)))
-    colours, beside = arm_colours(arms), {"textcoords": "offset points", "va": "center"}
+    colours = arm_colours(arms)
+    beside: Style = {"textcoords": "offset points", "va": "center"}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line for all may run behind a note
     for y, (row, value, note) in enumerate(zip(arms.itertuples(), values, notes, strict=True)):
         spread = whiskers(value, row.low, row.high)
@@ -144,17 +124,18 @@ def _forest(
 
 @house_figure
 def confusion(
-    matrix: Sequence[Sequence[int]],
-    labels: Sequence[str],
-    columns: Sequence[str],
-    title: str | None = None,
-    *,
-    ax: Axes | None = None,
+    matrix: Matrix, labels: Sequence[str], columns: Sequence[str], title: str | None = None, *, ax: Axes | None = None
 ) -> Figure:
     """Confusion matrix: colour and percentage say the share of the row (0 to 100%), the number counts clips.
 
     matrix: (rows, columns) clips of true class `labels[i]` answered as `columns[j]`; a class without clips stays empty
     """
+    return _confusion(matrix, labels, columns, title, ax)
+
+
+def _confusion(
+    matrix: Matrix, labels: Sequence[str], columns: Sequence[str], title: str | None, ax: Axes | None
+) -> Figure:
     counts = np.asarray(matrix, dtype=int)
     totals = counts.sum(1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -162,19 +143,9 @@ def confusion(
     many = len(labels) > 4
     wide, high = (0.72, 0.6) if many else (1.4, 0.7)
     fig, ax = house_axes(ax, (2.8 + wide * len(columns), 1.9 + high * len(labels)))
-    sns.heatmap(
-        share,
-        vmin=0,
-        vmax=1,
-        cmap="Blues",
-        annot=np.reshape(text, counts.shape),
-        fmt="",
-        ax=ax,
-        linewidths=0.5,
-        annot_kws={"size": 9.5 if many else 13},
-        cbar_kws={"label": "of the row"},
-    )
-    ax.collections[0].colorbar.ax.yaxis.set_major_formatter(PercentFormatter(1))
+    numbers = {"annot": np.reshape(text, counts.shape), "fmt": "", "annot_kws": {"size": 9.5 if many else 13}}
+    scale = {"label": "of the row", "format": PercentFormatter(1)}
+    sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", ax=ax, linewidths=0.5, cbar_kws=scale, **numbers)
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40 if many else 0, ha="right" if many else "center")
     rows = [f"{label} (n = {n})" for label, n in zip(labels, totals[:, 0], strict=True)]
     ax.set_yticks(np.arange(len(labels)) + 0.5, rows, rotation=0)
@@ -184,14 +155,14 @@ def confusion(
 
 @house_figure
 def confusion_row(
-    panels: Mapping[str, tuple[Sequence[Sequence[int]], Sequence[str], Sequence[str]]], *, title: str | None = None
+    panels: Mapping[str, tuple[Matrix, Sequence[str], Sequence[str]]], *, title: str | None = None
 ) -> Figure:
     """Small confusion matrices side by side, one scale (0 to 100% of a row): name → (matrix, labels, columns)."""
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     fig, axes = plt.subplots(down, across, figsize=(5 * across, 3.6 * down + 0.4), squeeze=False)
     for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
-        confusion.__wrapped__(matrix, labels, columns, name, ax=ax)
+        _confusion(matrix, labels, columns, name, ax)
         ax.set_title(name, fontsize=12)
         ax.set_xticks(ax.get_xticks(), columns, rotation=25, ha="right")  # a narrow panel has no room for level names
     for ax in axes.flat[len(panels) :]:
@@ -214,17 +185,9 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
     for i, arm in enumerate(arms):
         rows = table[table["arm"] == arm].set_index("class").loc[classes]
         value = (rows["correct"] / rows["n"]).to_numpy()
-        bars = whiskers(value, rows["low"].to_numpy(), rows["high"].to_numpy())
-        ax.bar(
-            np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width,
-            value,
-            width,
-            yerr=bars,
-            label=arm,
-            color=colours[arm],
-            edgecolor="white",
-            error_kw={"lw": 1, "ecolor": GREY},
-        )
+        at = np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width
+        style: Style = {"color": colours[arm], "edgecolor": "white", "error_kw": {"lw": 1, "ecolor": GREY}}
+        ax.bar(at, value, width, yerr=whiskers(value, rows["low"], rows["high"]), label=arm, **style)
     sizes = table.drop_duplicates("class").set_index("class")["n"]
     ax.set_xticks(np.arange(len(classes)), [f"{c}  n={sizes[c]}" for c in classes], rotation=35, ha="right")
     ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)", title=title or "Accuracy of each class")
@@ -264,30 +227,24 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
     fig, ax = house_axes(ax, (9.5, 1.6 + 0.85 * len(paired)))
     ax.axvline(0, color=GREY, lw=1.5)
     for y, row in enumerate(paired.itertuples()):
-        sure = row.p_holm < 0.05
         spread = whiskers(row.difference, row.low, row.high) * 100
-        ax.errorbar(
-            row.difference * 100,
-            y,
-            xerr=spread,
-            fmt="o",
-            ms=10,
-            lw=2.5,
-            capsize=5,
-            mew=2,
-            color=BLUE,
-            mfc=BLUE if sure else "white",
-        )
+        style: Style = {
+            "ms": 10,
+            "lw": 2.5,
+            "capsize": 5,
+            "mew": 2,
+            "color": BLUE,
+            "mfc": BLUE if row.p_holm < 0.05 else "white",
+        }
+        ax.errorbar(row.difference * 100, y, xerr=spread, fmt="o", **style)
         note = f"only first right: {row.only_a}, only second: {row.only_b}\n"
         note += f"p {p_text(row.p)}, Holm {p_text(row.p_holm)}"
         ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
     reach = 100 * max(0.05, np.abs(paired[["low", "high"]].to_numpy()).max()) * 1.1
     ax.set(yticks=range(len(paired)), ylim=(len(paired) - 0.5, -0.5), xlim=(-reach, reach))
     ax.set_yticklabels([f"{row.a}  →\n{row.b}" for row in paired.itertuples()], fontsize=10.5)
-    ax.set(
-        xlabel="points more (right) or fewer (left) of the clips right in the second arm",
-        title=title or f"Paired differences, n = {paired['n'].iloc[0]} clips",
-    )
+    ax.set(xlabel="points more (right) or fewer (left) of the clips right in the second arm")
+    ax.set_title(title or f"Paired differences, n = {paired['n'].iloc[0]} clips")
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -299,31 +256,25 @@ def p_text(p: float) -> str:
 
 @house_figure
 def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """How often a choice is right against how probable it was said to be; a line an arm, a panel a rule.
+    """How often a choice is right against how probable the model says; a line an arm, a panel a rule.
 
-    table: columns arm, fps, fine_tuned, rule, n (clips of the bin), said (their mean probability), correct (clips),
-    low, high (Wilson 95%, shares). On the dashed diagonal a model is calibrated, below it overconfident. A point's area
-    is the share of the arm's clips that it stands for.
+    table: columns arm, fps, fine_tuned, rule, n (clips of the bin), confidence (their mean probability), correct
+    (clips), low, high (Wilson 95%, shares). On the dashed diagonal a model is calibrated, below it overconfident. A
+    point's area is the share of the arm's clips that it stands for.
     """
     rules, colours = list(dict.fromkeys(table["rule"])), arm_colours(table)
     fig, axes = plt.subplots(1, len(rules), figsize=(3.4 + 4.6 * len(rules), 5.0), squeeze=False, sharey=True)
     for ax, rule in zip(axes[0], rules, strict=True):
         ax.plot([0, 1], [0, 1], ls="--", lw=2, color=GREY)
         for i, (arm, rows) in enumerate(table[table["rule"] == rule].groupby("arm", sort=False)):
-            rows = rows.sort_values("said")
+            rows = rows.sort_values("confidence")
             share = (rows["correct"] / rows["n"]).to_numpy()
-            bars = whiskers(share, rows["low"].to_numpy(), rows["high"].to_numpy())
-            ax.errorbar(
-                rows["said"],
-                share,
-                yerr=bars,
-                lw=2,
-                ls=("-", "--", ":", "-.")[i % 4],
-                capsize=3,
-                color=colours[arm],
-                label=f"{arm} (n = {rows['n'].sum()})",
+            style: Style = {"lw": 2, "ls": ("-", "--", ":", "-.")[i % 4], "capsize": 3, "color": colours[arm]}
+            bars, label = whiskers(share, rows["low"], rows["high"]), f"{arm} (n = {rows['n'].sum()})"
+            ax.errorbar(rows["confidence"], share, yerr=bars, label=label, **style)
+            ax.scatter(
+                rows["confidence"], share, s=500 * rows["n"] / rows["n"].sum() + 12, color=colours[arm], zorder=3
             )
-            ax.scatter(rows["said"], share, s=500 * rows["n"] / rows["n"].sum() + 12, color=colours[arm], zorder=3)
         ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the choice among the options")
         ax.set_title(f"likeliest choice, {rule}", fontsize=12)
         ax.set_xticks(np.linspace(0, 1, 6))

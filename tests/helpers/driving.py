@@ -20,7 +20,7 @@ def saved(explorer, folder: Path) -> str:
     for name in ("map.png", "map.svg", "map.html"):
         explorer.target.value = str(folder / "new" / name)
         explorer.save_button.click()
-        assert explorer.message == f"Saved {folder / 'new' / name}" and explorer.saved.value == f"Saved {name}"
+        assert explorer.message == f"Saved {folder / 'new' / name}" and explorer.save_note.value == f"Saved {name}"
     assert explorer.saving in explorer.view.children
     assert (folder / "new" / "map.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "new" / "map.svg").read_text()

@@ -1,4 +1,4 @@
-"""LiveFigure: a plotly figure in a running notebook, which shows the figure it was given last, however slow the page.
+"""LiveFigure: a plotly figure in a running notebook, which shows the last figure that it got, however slow the page.
 
 plotly's own FigureWidget is not used. It opens empty, brings 5 MB of JavaScript a figure, and sends its contents in
 messages; anywidget 0.11 drops all messages to a widget whose JavaScript was not ready within two seconds of its making.
@@ -52,11 +52,11 @@ class LiveFigure(anywidget.AnyWidget):
     drawing = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
     library = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.figure: go.Figure | None = None
-        self._clicked: list[Callable[[Click], None]] = []
+        self._callbacks: list[Callable[[Click], None]] = []
         super().__init__(drawing=widgets.Label(), library=_plotly_js())
-        self.on_msg(self._received)
+        self.on_msg(self._on_message)
 
     def show(self, figure: go.Figure | None) -> None:
         """Show this figure, as wide as a laptop's notebook; None shows nothing."""
@@ -65,10 +65,10 @@ class LiveFigure(anywidget.AnyWidget):
 
     def on_click(self, call: Callable[[Click], None]) -> None:
         """Call it with every point of the figure that is clicked."""
-        self._clicked.append(call)
+        self._callbacks.append(call)
 
-    def _received(self, _widget, content: dict, _buffers) -> None:
-        for call in self._clicked:
+    def _on_message(self, _widget, content: dict, _buffers) -> None:
+        for call in self._callbacks:
             call(Click(**content))
 
 

@@ -1,7 +1,6 @@
 """FrameSampler: which frames of a clip a rate or a budget of frames picks, against when the event happens.
 
-`picks` is the table (nothing is decoded for it), `rows` and `picture` draw it; the explorer adds
-sliders and thumbnails.
+`picks` is the table (nothing is decoded for it), `rows` and `picture` draw it; the explorer adds sliders and frames.
 """
 
 from collections.abc import Sequence
@@ -11,27 +10,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from matplotlib.figure import Figure, SubFigure
 
 from llamavid_kit.data.sampling import EPSILON_S, check_fps
 from llamavid_kit.data.video import Video
-from llamavid_kit.viz.explorers.shell import (
-    BLUE,
-    GREY,
-    LAYOUT,
-    VERMILION,
-    WIDE,
-    Explorer,
-    LiveFigure,
-    data_uri,
-    guarded,
-    html_line,
-    widgets,
-)
-from llamavid_kit.viz.look import house_figure
+from llamavid_kit.viz.explorers.live_figure import LiveFigure, widgets
+from llamavid_kit.viz.explorers.shell import LAYOUT, WIDE, Explorer, data_uri, guarded, html_line
+from llamavid_kit.viz.look import BLUE, GREY, VERMILION, Style, house_figure, picture_axes
 
 Events = Sequence[tuple[float, float]]
 NOTE = html_line("A frame in the event is a filled diamond. Whether the model notices it is another question.")
-RATES, N_SHOWN, THUMBNAIL_PX = (1.0, 2.0, 6.0), 14, 96
+RATES, N_THUMBNAILS, THUMBNAIL_PX = (1.0, 2.0, 6.0), 14, 96
+Thumbnail = tuple[float, bool, np.ndarray]  # time in s, whether inside the event, frame (H, W, 3) uint8
 
 
 def picks(video: Video, events: Events, *, fps: Sequence[float] = RATES, budget: int | None = None) -> pd.DataFrame:
@@ -54,17 +44,9 @@ def picks(video: Video, events: Events, *, fps: Sequence[float] = RATES, budget:
         inside = np.zeros(len(times), bool)
         for start_s, end_s in events:
             inside |= (times >= start_s - EPSILON_S) & (times < end_s - EPSILON_S)
-        rows.append(
-            {
-                "rule": rule,
-                "fps": rate,
-                "n_frames": len(times),
-                "inside": int(inside.sum()),
-                "times_s": times.tolist(),
-                "indices": sample.indices.tolist(),
-                "is_inside": inside.tolist(),
-            }
-        )
+        row = {"rule": rule, "fps": rate, "n_frames": len(times), "inside": int(inside.sum())}
+        lists = {"times_s": times.tolist(), "indices": sample.indices.tolist(), "is_inside": inside.tolist()}
+        rows.append(row | lists)
     return pd.DataFrame(rows)
 
 
@@ -81,50 +63,36 @@ def rows(table: pd.DataFrame, events: Events, *, duration_s: float, title: str) 
     for y, row in table.iterrows():
         inside = np.array(row["is_inside"], bool)
         fill, edge = (np.where(inside, VERMILION, other).tolist() for other in ("white", BLUE))
-        fig.add_trace(
-            go.Scatter(
-                x=row["times_s"],
-                y=[y] * len(inside),
-                mode="markers",
-                showlegend=False,
-                marker={
-                    "size": 13,
-                    "color": fill,
-                    "symbol": np.where(inside, "diamond", "circle").tolist(),
-                    "line": {"color": edge, "width": 2},
-                },
-                hovertemplate=f"{row['rule']}: %{{x:.2f}} s<extra></extra>",
-            )
-        )
+        symbol = np.where(inside, "diamond", "circle").tolist()
+        style: Style = {"mode": "markers", "showlegend": False}
+        style["marker"] = {"size": 13, "color": fill, "symbol": symbol, "line": {"color": edge, "width": 2}}
+        style["hovertemplate"] = f"{row['rule']}: %{{x:.2f}} s<extra></extra>"
+        fig.add_trace(go.Scatter(x=row["times_s"], y=[y] * len(inside), **style))
     for start_s, end_s in events:
         fig.add_vrect(x0=start_s, x1=end_s, fillcolor=VERMILION, opacity=0.15, line_width=0)
     labels = [sentence(row, events).replace(": ", "<br>", 1) for _, row in table.iterrows()]
-    fig.update_yaxes(
-        tickvals=list(range(len(table))),
-        ticktext=labels,
-        range=[len(table) - 0.5, -0.5],
-        showgrid=False,
-        ticklabelstandoff=6,
-    )
-    fig.update_xaxes(
-        range=[-0.02 * duration_s, 1.02 * duration_s], title="seconds from the start of the clip", gridcolor="#dddddd"
-    )
+    names: Style = {"tickvals": list(range(len(table))), "ticktext": labels, "ticklabelstandoff": 6}
+    fig.update_yaxes(range=[len(table) - 0.5, -0.5], showgrid=False, **names)
+    ends = [-0.02 * duration_s, 1.02 * duration_s]
+    fig.update_xaxes(range=ends, title="seconds from the start of the clip", gridcolor="#dddddd")
     fig.update_layout(LAYOUT, title=title, height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60})
     return fig
 
 
 @house_figure
 def picture(
-    table: pd.DataFrame,
-    events: Events,
-    *,
-    duration_s: float,
-    title: str,
-    shown: Sequence[tuple[float, bool, np.ndarray]] = (),
-) -> plt.Figure:
-    """As `rows`, with thumbnails below. shown: (time_s, inside, (H, W, 3) uint8) of each thumbnail."""
-    fig = plt.figure(figsize=(11, 1.6 + 0.75 * len(table) + (1.6 if shown else 0)))
-    above, below = fig.subfigures(2, 1, height_ratios=[1 + 0.75 * len(table), 1.6]) if shown else (fig, None)
+    table: pd.DataFrame, events: Events, *, duration_s: float, title: str, thumbnails: Sequence[Thumbnail] = ()
+) -> Figure:
+    """As `rows`, with thumbnails below."""
+    fig = plt.figure(figsize=(11, 1.6 + 0.75 * len(table) + (1.6 if thumbnails else 0)))
+    above: Figure | SubFigure = fig
+    if thumbnails:
+        above, below = fig.subfigures(2, 1, height_ratios=[1 + 0.75 * len(table), 1.6])
+        axes = below.subplots(1, len(thumbnails), squeeze=False)[0]
+        for small, (time_s, within, frame) in zip(axes, thumbnails, strict=True):
+            small.imshow(frame)
+            picture_axes(small, f"{time_s:.2f} s", fontsize=11)
+            small.title.set(color=VERMILION if within else GREY, fontweight="bold")
     ax = above.subplots()
     for y, (_, row) in enumerate(table.iterrows()):
         times, inside = np.array(row["times_s"]), np.array(row["is_inside"], bool)
@@ -134,19 +102,9 @@ def picture(
         ax.axvspan(start_s, end_s, color=VERMILION, alpha=0.15, lw=0)
     labels = [sentence(row, events).replace(": ", "\n", 1) for _, row in table.iterrows()]
     ax.set_yticks(range(len(table)), labels)
-    ax.set(
-        ylim=(len(table) - 0.5, -0.5),
-        xlim=(-0.02 * duration_s, 1.02 * duration_s),
-        title=title,
-        xlabel="seconds from the start of the clip",
-    )
+    ax.set(ylim=(len(table) - 0.5, -0.5), xlim=(-0.02 * duration_s, 1.02 * duration_s))
+    ax.set(title=title, xlabel="seconds from the start of the clip")
     ax.grid(axis="y", visible=False)
-    if shown:
-        for ax, (time_s, inside, frame) in zip(below.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-            ax.imshow(frame)
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.set_title(f"{time_s:.2f} s", fontsize=11, loc="center", color=VERMILION if inside else GREY)
     return fig
 
 
@@ -165,16 +123,15 @@ class FrameSampler(Explorer):
     Args:
         events: (start_s, end_s) of the event, true or annotated, in seconds from the clip's start; the first is taken
             to the millisecond, which is all that the timestamps of frames are compared to.
-    budget, rule, start_s, end_s: the controls; table: what `picks` gave, None where a setting was
-    refused; chart: the figure.
-    start_s and end_s change the first event; equal values mean that there is none.
+    budget, rule, start_s, end_s: the controls; table: what `picks` gave, None where a setting was refused; chart: the
+    figure. start_s and end_s change the first event; equal values mean that there is none.
     """
 
     def __init__(
         self, video: Video | Path | str, events: Events = (), *, fps: Sequence[float] = RATES, budget: int = 8
     ):
         super().__init__("frames.png")
-        self._given, self._rates, self._more = video, tuple(fps), [tuple(e) for e in events[1:]]
+        self._source, self._rates, self._more = video, tuple(fps), [tuple(e) for e in events[1:]]
         self.video: Video | None = None
         self.table: pd.DataFrame | None = None
         first = [round(float(at), 3) for at in events[0]] if len(events) else (0.0, 0.0)
@@ -185,17 +142,8 @@ class FrameSampler(Explorer):
         names = [f"{rate:g} fps" for rate in fps]
         self.rule = widgets.Dropdown(options=[*names, "budget"], description="Frames of", style=WIDE)
         self.chart, self._thumbnails = LiveFigure(), widgets.HTML()
-        self.view = widgets.VBox(
-            [
-                widgets.HBox([self.budget, self.start_s, self.end_s]),
-                self._message,
-                self.chart,
-                widgets.HTML(NOTE),
-                self.rule,
-                self._thumbnails,
-                self.saving,
-            ]
-        )
+        above = [widgets.HBox([self.budget, self.start_s, self.end_s]), self._message, self.chart, widgets.HTML(NOTE)]
+        self.view = widgets.VBox([*above, self.rule, self._thumbnails, self.saving])
         for control in (self.budget, self.start_s, self.end_s, self.rule):
             control.observe(self._draw, "value")
         self._draw()
@@ -207,32 +155,34 @@ class FrameSampler(Explorer):
 
     @property
     def title(self) -> str:
-        return f"Frames of {self.video.path.name} ({self.video.duration_s:.1f} s, {self.video.fps:g} fps)"
+        video = self._need(self.video)
+        return f"Frames of {video.path.name} ({video.duration_s:.1f} s, {video.fps:g} fps)"
 
     @guarded
     def _draw(self, *_) -> None:
         self.table = None
         if self.video is None:
-            self.video = self._given if isinstance(self._given, Video) else Video(self._given)
+            self.video = self._source if isinstance(self._source, Video) else Video(self._source)
         self.table = picks(self.video, self.events, fps=self._rates, budget=self.budget.value)
         self.chart.show(rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title))
-        pictures = "".join(thumbnail(*shown) for shown in self._shown())
+        pictures = "".join(thumbnail(*one) for one in self._chosen_frames())
         self._thumbnails.value = f'<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
 
-    def _shown(self) -> list[tuple[float, bool, np.ndarray]]:
-        """At most N_SHOWN frames of the chosen rule, evenly chosen."""
-        row = self.table.iloc[self.rule.index]
-        at = range(0, row["n_frames"], -(-row["n_frames"] // N_SHOWN))
-        frames = self.video.frames([row["indices"][i] for i in at])
+    def _chosen_frames(self) -> list[Thumbnail]:
+        """At most N_THUMBNAILS frames of the chosen rule, evenly chosen."""
+        row = self._need(self.table).iloc[self.rule.index]
+        at = range(0, row["n_frames"], -(-row["n_frames"] // N_THUMBNAILS))
+        frames = self._need(self.video).frames([row["indices"][i] for i in at])
         return [(row["times_s"][i], row["is_inside"][i], frame) for i, frame in zip(at, frames, strict=True)]
 
-    def figure(self) -> plt.Figure:
-        self._need(self.table)
-        return picture(self.table, self.events, duration_s=self.video.duration_s, title=self.title, shown=self._shown())
+    def figure(self) -> Figure:
+        table, duration_s = self._need(self.table), self._need(self.video).duration_s
+        thumbnails = self._chosen_frames()
+        return picture(table, self.events, duration_s=duration_s, title=self.title, thumbnails=thumbnails)
 
     def page(self) -> list[go.Figure | str]:
         """The rules' frames, and the thumbnails of the chosen rule."""
-        self._need(self.table)
-        rule = html_line("", strong=f"Frames of {self.table.iloc[self.rule.index]['rule']}:")
-        drawn = rows(self.table, self.events, duration_s=self.video.duration_s, title="")
-        return [drawn.update_layout(margin_t=20), NOTE, rule, self._thumbnails.value]
+        table, duration_s = self._need(self.table), self._need(self.video).duration_s
+        rule = html_line("", strong=f"Frames of {table.iloc[self.rule.index]['rule']}:")
+        chart = rows(table, self.events, duration_s=duration_s, title="").update_layout(margin_t=20)
+        return [chart, NOTE, rule, self._thumbnails.value]

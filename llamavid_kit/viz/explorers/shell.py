@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,23 +22,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from llamavid_kit.viz.explorers.live_figure import CONFIG, LiveFigure, widgets
-from llamavid_kit.viz.plots import BLUE, GREEN, GREY, VERMILION
+from llamavid_kit.viz.explorers.live_figure import CONFIG, widgets
+from llamavid_kit.viz.look import VERMILION
 
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "GREY",
-    "VERMILION",
-    "Explorer",
-    "LiveFigure",
-    "colour_scale",
-    "data_uri",
-    "guarded",
-    "html_line",
-    "widgets",
-]
-
+T = TypeVar("T")
 EXPECTED = (ValueError, OSError)  # VideoError and FileNotFoundError among them
 FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 15, "color": "#222222"}
 LAYOUT = {
@@ -61,23 +48,23 @@ h1 {{ font-size: 20px; padding: 0 12px }}</style><script>{plotly}</script></head
 
 
 class Explorer(ABC):
-    """Base of the explorers. view: the widget; message: the line in it; refused: why nothing is shown, "" if it is.
+    """Base of the explorers. view: the widget; message: the line in it; refusal: why nothing is shown, "" if it is.
 
     A subclass makes `view`, with `saving` at its end, `title`, `figure()` and `page()`; an observer wrapped by
-    `guarded` shows its error in `message`. target, save_button, saved: the controls of `saving` and their answer; file:
-    offered there first.
+    `guarded` shows its error in `message`. target, save_button, save_note: the controls of `saving` and their answer;
+    file: offered there first.
     """
 
     view: widgets.Widget
 
     def __init__(self, file: str):
         self._message = widgets.HTML("", layout={"width": "100%"})
-        self.message = self.refused = ""
+        self.message = self.refusal = ""
         self.target = widgets.Text(file, description="Save as", style=WIDE, layout={"width": "50%"})
         self.save_button = widgets.Button(description="Save", tooltip="PNG, SVG, or HTML that works offline")
         self.save_button.on_click(self._save)
-        self.saved = widgets.Label(".png, .svg or .html (works offline)")
-        self.saving = widgets.HBox([self.target, self.save_button, self.saved])
+        self.save_note = widgets.Label(".png, .svg or .html (works offline)")
+        self.saving = widgets.HBox([self.target, self.save_button, self.save_note])
 
     @property
     @abstractmethod
@@ -110,19 +97,21 @@ class Explorer(ABC):
 
     def _save(self, *_) -> None:
         """The line of messages may be out of sight, so the button's own label says what becomes of the click."""
-        self.saved.value = "Saving …"
+        self.save_note.value = "Saving …"
         try:
-            saved = self.export(self.target.value)
+            path = self.export(self.target.value)
         except EXPECTED as error:
             self.say(str(error), problem=True)
-            self.saved.value = "Not saved: the message above says why"
+            self.save_note.value = "Not saved: the message above says why"
         else:
-            self.say(f"Saved {saved}")
-            self.saved.value = f"Saved {saved.name}"
+            self.say(f"Saved {path}")
+            self.save_note.value = f"Saved {path.name}"
 
-    def _need(self, shown: Any) -> None:
-        if shown is None:
-            raise ValueError(self.refused or "nothing is shown yet")
+    def _need(self, state: T | None) -> T:
+        """What is shown. Raises ValueError, with the reason, where nothing is."""
+        if state is None:
+            raise ValueError(self.refusal or "nothing is shown yet")
+        return state
 
     def still(self) -> Any:
         """`figure()` as an IPython image that is small enough to stay in a notebook."""
@@ -133,15 +122,10 @@ class Explorer(ABC):
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show one line in the view; problem: in a frame that is hard to miss. "" takes the line away."""
         self.message = text
-        look = (
-            f"border-left:6px solid {VERMILION};background:#fdf1ea;padding:8px 12px" if problem else "padding:2px 12px"
-        )
-        role = "alert" if problem else "status"
-        self._message.value = (
-            f'<div role="{role}" style="{look};font-size:15px;line-height:1.4">{html.escape(text)}</div>'
-            if text
-            else ""
-        )
+        frame = f"border-left:6px solid {VERMILION};background:#fdf1ea;padding:8px 12px"
+        style, role = (frame, "alert") if problem else ("padding:2px 12px", "status")
+        line = f'<div role="{role}" style="{style};font-size:15px;line-height:1.4">{html.escape(text)}</div>'
+        self._message.value = line if text else ""
 
     def _ipython_display_(self) -> None:
         """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
@@ -162,18 +146,18 @@ def guarded(work: Callable) -> Callable:
     """
 
     @wraps(work)
-    def watched(self: Explorer, *args: Any) -> bool:
+    def observer(self: Explorer, *args: Any) -> bool:
         try:
             self.say("")
-            self.refused = ""
+            self.refusal = ""
             work(self, *args)
         except EXPECTED as error:
-            self.refused = str(error)
-            self.say(self.refused, problem=True)
+            self.refusal = str(error)
+            self.say(self.refusal, problem=True)
             return False
         return True
 
-    return watched
+    return observer
 
 
 def jpeg(figure: Figure, dpi: int = 80) -> bytes:
@@ -207,11 +191,10 @@ def heat_map() -> ListedColormap:
 
 def heat_scale(n: int = 33) -> list[list]:
     """`heat_map` for plotly over the square root of the value, as matplotlib's PowerNorm(0.5) draws it."""
-    colours = heat_map()(np.linspace(0, 1, n))
-    places = np.linspace(0, 1, n) ** 2
-    rgb = (255 * colours[:, :3]).round().astype(int)
+    places = np.linspace(0, 1, n)
+    colours = heat_map()(places) * (255, 255, 255, 1)
     return [
-        [float(x), f"rgba({r},{g},{b},{a:.3f})"] for x, (r, g, b), a in zip(places, rgb, colours[:, 3], strict=True)
+        [float(x**2), f"rgba({r:.0f},{g:.0f},{b:.0f},{a:.3f})"] for x, (r, g, b, a) in zip(places, colours, strict=True)
     ]
 
 
@@ -223,18 +206,7 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
 
 def offline_page(title: str, parts: list[go.Figure | str]) -> str:
     """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
-    drawn = [
-        part
-        if isinstance(part, str)
-        else part.to_html(
-            full_html=False, include_plotlyjs=False, auto_play=False, config={"responsive": True, **CONFIG}
-        )
-        for part in parts
-    ]
-    return PAGE.format(
-        title=html.escape(title),
-        family=FONT["family"],
-        colour=FONT["color"],
-        plotly=get_plotlyjs(),
-        body="\n".join(drawn),
-    )
+    own = {"full_html": False, "include_plotlyjs": False, "auto_play": False, "config": {"responsive": True, **CONFIG}}
+    body = "\n".join(part if isinstance(part, str) else part.to_html(**own) for part in parts)
+    look = {"family": FONT["family"], "colour": FONT["color"], "plotly": get_plotlyjs()}
+    return PAGE.format(title=html.escape(title), body=body, **look)

@@ -1,14 +1,19 @@
-"""The course's bars: every number stands where and as long as it is, a piece of a bar in its one colour."""
+"""The lessons' pictures say what their numbers are, and a kept page is as small as it asks to be."""
 
+import base64
+import io
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.colors import to_hex
+from PIL import Image
 
-from llamavid_kit.viz import lesson as course
-from llamavid_kit.viz.lesson import KINDS, maps, stacked
+from llamavid_kit.viz import lesson
+from llamavid_kit.viz.lesson import KINDS, maps, stacked, tidy_page
 
 ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
 
@@ -49,7 +54,7 @@ def test_more_pieces_than_colours_are_refused():
 
 def test_the_axis_of_bars_counts_as_their_notes_do():
     def ticks(note: str, *values: float) -> set[str]:
-        fig = course.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note)
+        fig = lesson.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note)
         fig.canvas.draw()
         return {label.get_text() for label in fig.axes[0].get_xticklabels()}
 
@@ -58,11 +63,11 @@ def test_the_axis_of_bars_counts_as_their_notes_do():
 
 
 def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
-    monkeypatch.setattr(course, "set_matplotlib_formats", lambda *_, **__: None)
-    monkeypatch.setattr(course.logging, "disable_progress_bar", lambda: None)
+    monkeypatch.setattr(lesson, "set_matplotlib_formats", lambda *_, **__: None)
+    monkeypatch.setattr(lesson.logging, "disable_progress_bar", lambda: None)
     with pd.option_context("display.max_colwidth", 10), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        course.tidy_page()
+        tidy_page()
         assert "x" * 200 in pd.DataFrame(["x" * 200]).to_html()
         warnings.warn("`is_gradient_checkpointing` is deprecated and will be removed", FutureWarning, stacklevel=1)
         warnings.warn("`frames` is deprecated and will be removed", FutureWarning, stacklevel=1)
@@ -73,11 +78,11 @@ FAINT_AND_STRONG = {"faint": np.array([[0.5, 1.0], [2.0, 0.25]]), "strong": np.a
 
 
 @pytest.mark.parametrize(
-    ("own_scales", "limits", "said"),
+    ("own_scales", "limits", "note"),
     [(False, [(-4, 20), (-4, 20)], "one scale for all maps"), (True, [(0, 2), (-4, 20)], "a scale of its own")],
 )
 @pytest.mark.parametrize("over", [None, np.zeros((8, 8, 3), np.uint8)])
-def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, said, over):
+def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, note, over):
     """The bar beside a map is that map's own: what a reader takes from it holds for the colours."""
     fig = maps(FAINT_AND_STRONG, unit="weight", title="t", own_scales=own_scales, over=over)
     drawn = [ax.images[-1] for ax in fig.axes if ax.get_title("center")]
@@ -88,4 +93,23 @@ def test_maps_share_a_scale_or_have_their_own_and_say_which(own_scales, limits, 
     if own_scales:
         ends = [[tick.get_text() for tick in image.colorbar.ax.get_xticklabels()] for image in drawn]
         assert ends == [["0", "2"], ["-4", "20"]]
-    assert fig.get_supxlabel().startswith("weight; ") and said in fig.get_supxlabel()
+    assert fig.get_supxlabel().startswith("weight; ") and note in fig.get_supxlabel()
+
+
+@pytest.fixture
+def kept_picture():
+    """The picture that a notebook would keep of a figure of 4 x 2 inches."""
+    formatters = InteractiveShell.instance().display_formatter.formatters
+    yield lambda: Image.open(io.BytesIO(base64.b64decode(formatters["image/jpeg"](plt.subplots(figsize=(4, 2))[0]))))
+    InteractiveShell.clear_instance()
+    plt.close("all")
+
+
+def test_pictures_are_jpegs_of_the_dpi_and_quality_asked_for(kept_picture):
+    tidy_page(dpi=50, quality=30)
+    small = kept_picture()
+    tidy_page(dpi=100)
+    large = kept_picture()
+    assert small.format == large.format == "JPEG"
+    assert large.width == pytest.approx(2 * small.width, rel=0.05)
+    assert small.quantization[0][0] > large.quantization[0][0]  # coarser steps

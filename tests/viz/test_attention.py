@@ -5,14 +5,11 @@ Hooks on the model's parts count calls: what may not compute, does not.
 
 import html
 import re
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import small
 from driving import click, saved, words
-from nbclient import NotebookClient
 
 import llamavid_kit as lvk
 from llamavid_kit.viz import attention_maps
@@ -47,49 +44,18 @@ def explorer(model, clip):
     return AttentionExplorer(model, clip, "What happens?", fps=2, name="small")
 
 
-# --- what a map says --------------------------------------------------------------------------------------------------
-
-
-def test_concentration_is_0_for_even_attention_and_1_for_one_patch():
-    even, one = np.full((1, 2, 16), 1 / 16), np.eye(16)[None, [5, 5]]
-    assert attention_maps.concentration(even) == pytest.approx([0])
-    assert attention_maps.concentration(one) == pytest.approx([1])
-    two = (np.eye(16)[5] + np.eye(16)[6])[None, None] / 2
-    assert attention_maps.concentration(two) == pytest.approx([1 - np.log(2) / np.log(16)])
-    apart = np.eye(16)[None, [5, 6]]  # each query on its own patch: the mean is as of `two`, each query is at 1
-    assert attention_maps.concentration(apart) == pytest.approx([0.75])
-    assert attention_maps.concentration(apart, 1) == pytest.approx([1])
-
-
-def test_the_peak_is_where_the_highest_patch_is():
-    attention = np.full((2, 1, 16), 0.02)
-    attention[0, 0, 7] = attention[1, 0, 12] = 0.7  # row 1, column 3; row 3, column 0
-    table = attention_maps.timeline(attention, np.array([0.0, 0.5]))
-    assert table["peak_x"].tolist() == [0.875, 0.125] and table["peak_y"].tolist() == [0.375, 0.875]
-    assert table["peak"].tolist() == pytest.approx([0.7 * 16] * 2) and table["time_s"].tolist() == [0.0, 0.5]
-    assert attention_maps.shown_maps(attention)[1, 3, 0] == pytest.approx(0.7 * 16)
-
-
-def test_maps_that_are_no_square_and_queries_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match="7 patches a frame: expected a square"):
-        attention_maps.shown_maps(np.ones((1, 1, 7)))
-    with pytest.raises(ValueError, match="query 3: this model has queries 0 to 1"):
-        attention_maps.shown_maps(np.ones((1, 2, 4)), 3)
-
-
 def test_the_explorer_sees_what_ask_sees(model, clip, explorer):
     reply = model.ask(lvk.Video(clip), "What happens?", fps=2, max_new_tokens=attention_maps.MAX_NEW_TOKENS)
-    np.testing.assert_allclose(explorer.state.looks[0].attention, reply.tokens.attention.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        explorer.state.questions[0].attention, reply.tokens.attention.numpy(), rtol=1e-4, atol=1e-6
+    )
     assert explorer.replies == [reply.text]
-    assert explorer.state.watched.timestamps_s.tolist() == pytest.approx(list(reply.timestamps_s))
-
-
-# --- AttentionExplorer ------------------------------------------------------------------------------------------------
+    assert explorer.state.clip.timestamps_s.tolist() == pytest.approx(list(reply.timestamps_s))
 
 
 def test_the_first_view_has_heat_thumbnails_timeline_reply_and_the_warning(explorer):
     state, panels, strip = explorer.state, explorer.panels.figure, explorer.strip.figure
-    assert explorer.message == "" and len(state.watched) == 6 and explorer.frame.max == 5
+    assert explorer.message == "" and len(state.clip) == 6 and explorer.frame.max == 5
     np.testing.assert_allclose(panels.data[1].z, state.maps[0][0])
     assert panels.data[1].opacity == 0.6 and panels.data[3].opacity == 0  # no second question: the frame itself
     assert (
@@ -97,8 +63,8 @@ def test_the_first_view_has_heat_thumbnails_timeline_reply_and_the_warning(explo
     )
     assert len(strip.layout.images) == 6
     np.testing.assert_allclose(strip.data[1].y, state.timelines[0]["concentration"])
-    shown = " ".join(w.value for w in explorer.view.children if hasattr(w, "value") and isinstance(w.value, str))
-    assert "does not say how much a frame matters for the answer" in shown and "entropy" in shown
+    text = " ".join(w.value for w in explorer.view.children if hasattr(w, "value") and isinstance(w.value, str))
+    assert "does not say how much a frame matters for the answer" in text and "entropy" in text
     assert len(explorer.query.options) == 4 and explorer.query.index == 0
     assert explorer.query.value is not None  # None is "nothing chosen": a browser shows an empty box
 
@@ -117,7 +83,7 @@ def test_scrubbing_and_looks_change_the_figures_and_run_no_model(explorer, calls
     assert explorer.panels.figure.data[1].opacity == 0.3
     mean, line = explorer.panels.figure.data[1].z.copy(), np.array(explorer.strip.figure.data[1].y)
     explorer.query.value = 2
-    expected = explorer.state.looks[0].attention[4, 2].reshape(4, 4) * 16
+    expected = explorer.state.questions[0].attention[4, 2].reshape(4, 4) * 16
     np.testing.assert_allclose(explorer.panels.figure.data[1].z, expected, rtol=1e-6)
     assert not np.allclose(expected, mean) and not np.allclose(explorer.strip.figure.data[1].y, line)
     assert "query 3 of 3" in explorer.panels.figure.layout.title.text
@@ -181,12 +147,14 @@ def test_a_click_on_a_thumbnail_or_a_point_goes_to_its_frame(explorer):
 
 
 @pytest.mark.parametrize(
-    "control, value, said",
+    "control, value, reason",
     [("question", "  ", "the question is empty"), ("question", "people " * 400, "tokens, the model has")],
 )
-def test_what_cannot_be_asked_is_said_in_the_view_and_mends(explorer, control, value, said):
+def test_what_cannot_be_asked_is_said_in_the_view_and_mends(explorer, control, value, reason):
     getattr(explorer, control).value = value
-    assert said in explorer.message and said in explorer._message.value and 'role="alert"' in explorer._message.value
+    assert (
+        reason in explorer.message and reason in explorer._message.value and 'role="alert"' in explorer._message.value
+    )
     getattr(explorer, control).value = "What happens?"
     assert explorer.message == "" and explorer._message.value == ""
 
@@ -199,7 +167,7 @@ def test_a_clip_too_long_for_the_model_is_refused_before_the_tower_runs(model, t
     with pytest.raises(ValueError, match="240 frames"):
         explorer.figure()
     explorer.fps.value = 1
-    assert explorer.message == "" and len(explorer.state.watched) == 20
+    assert explorer.message == "" and len(explorer.state.clip) == 20
 
 
 def test_clips_that_cannot_be_read_are_said_and_words_in_messages_are_no_markup(model, tmp_path):
@@ -226,49 +194,16 @@ def test_words_in_an_exported_page_are_no_markup(model, clip, tmp_path):
 
 def test_the_static_picture_says_what_the_view_says(explorer):
     explorer.frame.value = 1
-    said = words(explorer.figure())
-    assert "“What happens?”" in said and "0.50 s" in said and "2 fps" in said and "does not say how much" in said
-    assert explorer.replies[0] in said
+    text = words(explorer.figure())
+    assert "“What happens?”" in text and "0.50 s" in text and "2 fps" in text and "does not say how much" in text
+    assert explorer.replies[0] in text
 
 
 def test_display_gives_the_widgets_and_a_picture_beside_them(explorer, monkeypatch):
     from IPython import display
 
-    shown = []
-    monkeypatch.setattr(display, "display", shown.append)
+    outputs = []
+    monkeypatch.setattr(display, "display", outputs.append)
     explorer._ipython_display_()
-    assert shown[0] is explorer.view and isinstance(shown[-1], display.Image) and shown[-1].data.startswith(b"\xff\xd8")
-
-
-# --- the notebook -----------------------------------------------------------------------------------------------------
-
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_attention_maps.ipynb"
-
-
-def test_the_notebook_is_small_has_no_widget_state_and_more_prose_than_code():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert NOTEBOOK.stat().st_size < 500_000 and "widgets" not in notebook.metadata
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    assert code[0] is notebook.cells[1] and code[0].metadata["tags"] == ["parameters"]
-    assert code[0].source == 'MODEL = "tiny"'
-    lines = [line for cell in code for line in cell.source.splitlines() if line.strip()]
-    assert len(" ".join(prose).split()) >= 4 * len(lines) and max(len(c.source.splitlines()) for c in code) <= 25
-    for cell in code:
-        shown = [set(output.get("data", {})) for output in cell.outputs]
-        if any("application/vnd.jupyter.widget-view+json" in kinds for kinds in shown):
-            assert any("image/jpeg" in kinds for kinds in shown), cell.source  # for readers without a kernel
-
-
-def printed(notebook) -> list[str]:
-    """What each cell says; a kernel may hand it over in one piece or in several."""
-    cells = [[o.text for o in cell.get("outputs", []) if o.get("name") == "stdout"] for cell in notebook.cells]
-    return ["".join(pieces) for pieces in cells]
-
-
-def test_the_notebook_runs_and_prints_what_it_says():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    saved = printed(notebook)
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    now = printed(notebook)
-    assert now == saved
+    picture = outputs[-1]
+    assert outputs[0] is explorer.view and isinstance(picture, display.Image) and picture.data.startswith(b"\xff\xd8")
