@@ -1,7 +1,7 @@
 """Names and folders become models (`load`), and models folders (`save`).
 
-Knows the shipped model, our own folders (safetensors) and the original's (through `original_models.py`). What the
-tensors mean is left to the model, writing a folder of the original or reading one into ours to `conversion.py`.
+Knows the shipped model, our own folders (safetensors) and the original's (through `original.open`). What the tensors
+mean is left to the model, writing a folder of the original or reading one into ours to `original.convert`.
 """
 
 import copy
@@ -38,7 +38,7 @@ def load(
     Args:
         name: "tiny" (ships with the kit), a folder written by `save` or `convert`, or a folder of the original.
         device: where to put it; None leaves it to `device_map`, else CPU.
-        context: tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
+        context: number of tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
         adapter: what `finetune` wrote for this model, merged into it.
         **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
             the others go to `from_original`. "tiny" computes in float32.
@@ -73,12 +73,12 @@ def load(
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """Without transformers' progress bars: what loads in a moment needs none."""
-    shown = transformers_logging.is_progress_bar_enabled()
+    enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             transformers_logging.enable_progress_bar()
 
 
@@ -96,7 +96,7 @@ def default_device() -> str:
 
 
 def load_to_train(name: str | Path) -> LlamaVid:
-    """`load` where commands put a model, in a precision that training takes (`finetune.fit`).
+    """`load` where commands put a model, in a precision that training takes (`training.loop.fit`).
 
     "tiny", and any model on a CPU: float32. On a GPU bfloat16, in which the original trains; its checkpoints are
     float16, in which `load` leaves them.

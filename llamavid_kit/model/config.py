@@ -52,7 +52,7 @@ class LlamaVidConfig(PreTrainedConfig):
             (`vlm_att_bert_proj`: where the two differ, and always with plain BERT).
         drop_cls: drop the class token before context attention and content pooling. Quirk: the original drops it
             when the token count is odd, not when a class token exists, so an odd number of patches keeps it.
-        template: name of a conversation template of `prompt.py`.
+        template: name of a conversation template of `data.prompt`.
         question_max_length: longest question in text-decoder tokens; longer ones lose their beginning.
         world: what a model knows, one sentence for the reader of its answers ("" = no restriction known).
     """

@@ -35,14 +35,14 @@ class VisualTokens:
 
     def __getitem__(self, frames) -> "VisualTokens":
         """The tokens of some frames (slice, index list or mask along T)."""
-        kept = None if self.attention is None else self.attention[frames]
-        return VisualTokens(self.context[frames], self.content[frames], kept)
+        attention = None if self.attention is None else self.attention[frames]
+        return VisualTokens(self.context[frames], self.content[frames], attention)
 
     @classmethod
     def cat(cls, parts: Sequence["VisualTokens"]) -> "VisualTokens":
         """The frames of several parts of a clip, one after the other."""
-        maps = [part.attention for part in parts]
-        attention = None if any(m is None for m in maps) else torch.cat(maps)
+        maps = [part.attention for part in parts if part.attention is not None]
+        attention = torch.cat(maps) if len(maps) == len(parts) else None
         return cls(torch.cat([p.context for p in parts]), torch.cat([p.content for p in parts]), attention)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "VisualTokens":

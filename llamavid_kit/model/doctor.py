@@ -1,7 +1,7 @@
-"""What a folder is, what is there, what is missing and where to get it, and whether it fits this machine: `examine`.
+"""What a folder holds, what it lacks and where to get that, and whether it fits this machine: `examine`.
 
 Input: any folder that might hold a model. Output: a table to read. Tensors are looked at by name and shape alone;
-nothing is converted. How folders are opened is `checkpoints.py` and `conversion.py`.
+nothing is converted. How folders are opened is `checkpoints` and `original.open`.
 """
 
 import os
@@ -16,12 +16,11 @@ from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.original.convert import PIECE_BYTES
-from llamavid_kit.model.original.open import check_fits_model, check_opened, find_beside, open_original
+from llamavid_kit.model.original.open import VISION, check_fits_model, check_opened, find_beside, open_original
 from llamavid_kit.model.original.tensors import INDEX, read_object
 from llamavid_kit.model.planner import count_parameters
 
 LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models"
-VISION = "eva_vit_g.pth"
 # Where the original's README sends its readers; the text decoder's file comes in two sizes of one content.
 SOURCES = {
     VISION: f"{LAVIS}/BLIP2/{VISION}",
@@ -81,24 +80,24 @@ class Examination:
 def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examination:
     """Look at `folder`. Raises FileNotFoundError where there is none; everything else is in the result.
 
-    vision_heads: as in `original_models.open_original`, for towers that are not EVA-ViT-G.
+    vision_heads: as in `original.tensors.read_original`, for towers that are not EVA-ViT-G.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; expected one that may hold a model")
-    found = Examination(folder, kind_of(folder))
-    if found.kind == "nothing":
-        found.problems.append(
+    result = Examination(folder, kind_of(folder))
+    if result.kind == "nothing":
+        result.problems.append(
             f"no config.json, adapter_config.json or mm_projector.bin here; get a model from {SOURCES['model']}"
         )
-        return found
-    found.parts = [*_files(folder, found.kind), *_beside(folder, found.kind)]
-    found.problems += [f"{part.name} is missing: {part.note}" for part in found.parts if not part.path]
-    if found.kind in ("lora", "stage1"):
-        found.machine.append(f"it belongs to a base model, which no file here names: {SOURCES['base']}")
-    if not found.problems:
-        _tensors(found, vision_heads)
-    return found
+        return result
+    result.parts = [*_files(folder, result.kind), *_beside(folder, result.kind)]
+    result.problems += [f"{part.name} is missing: {part.note}" for part in result.parts if not part.path]
+    if result.kind in ("lora", "stage1"):
+        result.machine.append(f"it belongs to a base model, which no file here names: {SOURCES['base']}")
+    if not result.problems:
+        _add_tensors(result, vision_heads)
+    return result
 
 
 def kind_of(folder: Path) -> str:
@@ -145,41 +144,39 @@ def _beside(folder: Path, kind: str) -> list[Part]:
     options = {vision: "--vision-weights", "bert-base-uncased": "--bert-tokenizer"}
     parts = []
     for name, option in options.items():
-        path = find_beside(folder, name)
-        where = SOURCES.get(name, "where the checkpoint came from")
-        parts.append(Part(name, path, _bytes(path) if path else 0, "" if path else f"get it from {where}, or {option}"))
+        note = f"get it from {SOURCES.get(name, 'where the checkpoint came from')}, or {option}"
+        parts.append(_part(find_beside(folder, name) or folder / name, note))
     return parts
 
 
-def _tensors(found: Examination, vision_heads: int | None) -> None:
+def _add_tensors(result: Examination, vision_heads: int | None) -> None:
     """Names and shapes against the configuration, and what memory the model takes."""
     try:
-        if found.kind == "full":
-            opened = open_original(found.folder, vision_heads=vision_heads)
+        if result.kind == "full":
+            opened = open_original(result.folder, vision_heads=vision_heads)
             check_opened(opened)
-        elif found.kind == "ours":
-            config = LlamaVidConfig.from_pretrained(found.folder)
+            config, largest = opened.config, max(part.n_bytes for part in result.parts)
+            result.machine.append(
+                f"to convert: {size(largest + 2 * PIECE_BYTES)} of memory (one shard and 2 GiB) and "
+                f"{size(sum(t.nbytes for t in opened.state.values()))} of disk; there are {size(_memory())} and "
+                f"{size(shutil.disk_usage(result.folder).free)}"
+            )
+        elif result.kind == "ours":
+            config = LlamaVidConfig.from_pretrained(result.folder)
             with torch.device("meta"):
                 model = LlamaVid(config)
-            check_fits_model(model.state_dict(), _shapes(found.folder), found.folder)
+            check_fits_model(model.state_dict(), _shapes(result.folder), result.folder)
         else:
             return
     except (CheckpointError, SafetensorError) as error:
-        found.problems.append(str(error))
+        result.problems.append(str(error))
         return
-    if found.kind == "full":
-        config, largest = opened.config, max(part.n_bytes for part in found.parts)
-        found.machine.append(
-            f"to convert: {size(largest + 2 * PIECE_BYTES)} of memory (one shard and 2 GiB) and "
-            f"{size(sum(t.nbytes for t in opened.state.values()))} of disk; there are {size(_memory())} and "
-            f"{size(shutil.disk_usage(found.folder).free)}"
-        )
     n = count_parameters(config)
-    found.machine.append(
+    result.machine.append(
         f"to run: {n / 1e6:.1f} million parameters, {size(2 * n)} in bfloat16, {size(4 * n)} in float32; memory "
         f"{size(_memory())} {'(fits in float32)' if 4.4 * n < _memory() else '(too little for float32)'}, {_gpu(n)}"
     )
-    found.machine.append(
+    result.machine.append(
         f"frames of {config.image_size} px, {config.tokens_per_frame()} tokens each, context {config.context} tokens: "
         f"about {(config.context - 256) // config.tokens_per_frame()} frames beside a question"
     )
@@ -187,12 +184,12 @@ def _tensors(found: Examination, vision_heads: int | None) -> None:
 
 def _shapes(folder: Path) -> dict[str, torch.Tensor]:
     """Name → a tensor of that shape without contents."""
-    found = {}
+    tensors: dict[str, torch.Tensor] = {}
     for path in folder.glob("*.safetensors"):
         with safe_open(path, "pt") as file:
             names = list(file.keys())
-            found |= {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
-    return found
+            tensors |= {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
+    return tensors
 
 
 def _gpu(n: int) -> str:
@@ -208,8 +205,7 @@ def _memory() -> int:
 
 
 def _part(path: Path, note: str) -> Part:
-    there = path.exists()
-    return Part(path.name, path if there else None, _bytes(path) if there else 0, "" if there else note)
+    return Part(path.name, path, _bytes(path)) if path.exists() else Part(path.name, None, note=note)
 
 
 def _bytes(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 Input: frame features and the tokenised question. Output: (F, M, H) queries. Tokenising is here too, because its
 details (left truncation, the added [DEC]) belong to the decoder's checkpoint. What the queries attend to is
-`context_attention.py`.
+`context_attention`.
 """
 
 import torch

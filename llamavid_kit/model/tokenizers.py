@@ -1,7 +1,7 @@
 """The two tokenizers of a checkpoint: the language model's and the text decoder's.
 
 Knows how tokenizer files on disk become tokenizers that give the ids of the original (transformers 4.31). Prompts and
-image slots are `prompt.py`.
+image slots are `data.prompt`.
 """
 
 import re
@@ -13,6 +13,7 @@ from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 from llamavid_kit.files import read_json, read_text
 
 PIECE_SPACE = "▁"
+QUESTION_TOKENIZER = "question_tokenizer"  # sub-folder of a saved model
 
 
 class LlamaSentencePiece(SentencePieceBackend):
@@ -65,7 +66,7 @@ def load_llm_tokenizer(folder: Path | str):
     if (folder / "tokenizer.model").is_file():
         added = folder / "added_tokens.json"
         ids = read_json(added, way_out="copy the folder again from where it came") if added.is_file() else {}
-        marks = {"marks": sorted(ids, key=ids.get)} if ids else {}
+        marks = {"marks": sorted(ids, key=lambda mark: ids[mark])} if ids else {}
         tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right", **marks)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.unk_token  # the original pads with <unk>, id 0
@@ -94,6 +95,3 @@ def load_question_tokenizer(folder: Path | str):
     )
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     return tokenizer
-
-
-QUESTION_TOKENIZER = "question_tokenizer"  # sub-folder of a saved model

@@ -79,8 +79,8 @@ def state_of(tensors: dict, eva: dict, monkeypatch) -> dict:
     """`read_original` of tensors in memory: thousands of files would take minutes."""
     from llamavid_kit.model.original import tensors as original
 
-    monkeypatch.setattr(original, "_read_shards", lambda folder: dict(tensors))
-    monkeypatch.setattr(original, "_load", lambda path: dict(eva))
+    monkeypatch.setattr(original, "read_shards", lambda folder: dict(tensors))
+    monkeypatch.setattr(original, "load_tensors", lambda path: dict(eva))
     return read_original(CASE / "checkpoint", vision_weights="eva", vision_heads=HEADS)[1]
 
 
@@ -167,8 +167,8 @@ def test_any_tensor_missing(monkeypatch):
     for name in [*used_names(), *eva_used]:
         left = {n: t for n, t in tensors.items() if n != name}
         left_eva = {n: t for n, t in eva.items() if n != name}
-        monkeypatch.setattr(original, "_read_shards", lambda folder, left=left: left)
-        monkeypatch.setattr(original, "_load", lambda path, left=left_eva: left)
+        monkeypatch.setattr(original, "read_shards", lambda folder, left=left: left)
+        monkeypatch.setattr(original, "load_tensors", lambda path, left=left_eva: left)
         with pytest.raises(CheckpointError) as error:
             from_original(CASE / "checkpoint", vision_heads=HEADS)
         assert mentions(error.value, name if name in tensors else f"eva:{name}", report) or name in str(error.value), (

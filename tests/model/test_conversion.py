@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_memory import from_lora, from_parts
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.checkpoints import load, save
@@ -16,7 +17,6 @@ from llamavid_kit.model.doctor import examine
 from llamavid_kit.model.original import convert as conversion
 from llamavid_kit.model.original.convert import convert, export
 from llamavid_kit.model.original.names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
-from llamavid_kit.model.original.open import from_lora, from_parts
 from llamavid_kit.model.original.tensors import original_tensors
 
 CASE = Path(__file__).parents[1] / "assets" / "case01"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_memory import from_lora, from_parts
 
 from llamavid_kit.model.checkpoints import CheckpointError
-from llamavid_kit.model.original.open import from_lora, from_original, from_parts
+from llamavid_kit.model.original.convert import convert
+from llamavid_kit.model.original.open import from_original
 
 CASE = Path(__file__).parents[1] / "assets" / "case01"
 HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
@@ -248,6 +250,9 @@ def test_faults_of_a_lora_folder(pieces, file, change, message):
     edit(pieces / "lora" / file, change)
     with pytest.raises(CheckpointError, match=message):
         lora(pieces)
+    with pytest.raises(CheckpointError, match=message):
+        convert(pieces / "lora", base=CASE / "checkpoint", out=pieces / "ours", vision_heads=HEADS)
+    assert not (pieces / "ours").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_memory import from_lora, from_parts
 from safetensors.torch import load_file
 
 from llamavid_kit.data.conversation import training_text
 from llamavid_kit.model.original.names import EVA_MAP, KEY_MAP, TOWER, rename
-from llamavid_kit.model.original.open import from_lora, from_original, from_parts
+from llamavid_kit.model.original.open import from_original
 from llamavid_kit.model.original.parts import PEFT_PREFIX
 from llamavid_kit.training.dataset import collate_text
 from llamavid_kit.training.stages import STAGES, part_of, set_trainable, trained_by

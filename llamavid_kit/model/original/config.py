@@ -1,7 +1,7 @@
 """What the original's files say about a model's shape: `config.json`, BERT's, and the tensors themselves.
 
 Input: the original's configuration by its field names, and the state dict already in our names. Output:
-`LlamaVidConfig`. Sizes that no field gives are read from tensor shapes. Reading files is `original.py`.
+`LlamaVidConfig`. Sizes that no field names are read from tensor shapes. Reading files is `tensors`.
 """
 
 from torch import Tensor
@@ -59,8 +59,8 @@ def read_config(original: dict, state: dict[str, Tensor], depth: int, bert: dict
     plain_bert = uses_plain_bert(original)
     vision = _vision_config(state, depth, heads)
     projector = "feature_projector.weight" in state
-    seen = state["feature_projector.weight"].shape[0] if projector else vision.hidden_size
-    decoder = _bert_config(state, bert) if plain_bert else _qformer_config(state, bert, seen)
+    width = state["feature_projector.weight"].shape[0] if projector else vision.hidden_size
+    decoder = _bert_config(state, bert) if plain_bert else _qformer_config(state, bert, width)
     n_query = 0 if plain_bert else _tensor(state, "text_decoder.query_tokens").shape[1]
     if not plain_bert and original.get("num_query", n_query) != n_query:
         raise CheckpointError(f"config.json says num_query={original['num_query']}, the tensor holds {n_query}")
@@ -138,12 +138,12 @@ def _vision_config(state, depth: int, heads: int | None) -> InstructBlipVisionCo
     )
 
 
-def _qformer_config(state, bert: dict, seen: int) -> InstructBlipQFormerConfig:
+def _qformer_config(state, bert: dict, encoder_width: int) -> InstructBlipQFormerConfig:
     prefix = "text_decoder.qformer."
     return InstructBlipQFormerConfig(
         **_bert_sizes(state, bert, prefix),
         intermediate_size=_tensor(state, f"{prefix}encoder.layer.0.intermediate_query.dense.weight").shape[0],
-        encoder_hidden_size=seen,
+        encoder_hidden_size=encoder_width,
     )
 
 

@@ -2,14 +2,14 @@
 
 Input of `convert`: a full model of the original, a LoRA folder or a stage-1 adapter on a base; output: our folder
 (safetensors), beside it in `original/` what the way back needs. `export` writes the original's layout from any folder
-of ours. No model is built and at most one shard lies in memory. What the names mean is `original_names.py`.
+of ours. No model is built and at most one shard lies in memory. What the names mean is `names`.
 """
 
 import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, write_config
 from llamavid_kit.model.original.names import TOWER, shard_names
 from llamavid_kit.model.original.open import Opened, check_opened, open_lora, open_original, open_parts
-from llamavid_kit.model.original.tensors import ConversionReport, original_tensors, read_object
+from llamavid_kit.model.original.parts import LORA_A, LORA_B
+from llamavid_kit.model.original.tensors import INDEX, ConversionReport, original_tensors, read_object
 from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,8 @@ PIECE_BYTES = 2**30  # of our files: what is copied into memory at a time
 SHARD_BYTES = 10 * 10**9  # of the original's files, as its `save_pretrained` cuts them
 OURS = LlamaVidConfig.model_type
 ORIGINAL, TENSORS = "original", "tensors.json"
-LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
-KEPT = (
+SMALL_FILES = (
     "config.json",
     "generation_config.json",
     "tokenizer.model",
@@ -59,7 +59,7 @@ def convert(
             (`mm_projector.bin`) on the language model `base`; or a bare language model with `text_decoder`.
         base: the folder that a LoRA or stage-1 folder belongs to.
         text_decoder: InstructBLIP's file: stage 1 begins from it, with new projectors.
-        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `original_models.open_original`). A
+        **kwargs: `vision_weights`, `bert_folder`, `vision_heads`, `image_size` (see `open.open_original`). A
             stage-1 folder's own config.json says the size of its frames.
 
     Tensors keep their dtype and are written in pieces of 1 GiB as they are read. `config.json` is written last: a
@@ -114,48 +114,54 @@ def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
     return open_original(folder, **kwargs)
 
 
-def _keep_original(llm: Path, kept: Path) -> None:
+def _keep_original(llm: Path, stored: Path) -> None:
     """A full model's small files, and name, file, dtype and shape of each of its tensors."""
-    kept.mkdir(exist_ok=True)
-    for name in KEPT:
+    stored.mkdir(exist_ok=True)
+    for name in SMALL_FILES:
         if (llm / name).is_file():
-            shutil.copyfile(llm / name, kept / name)
+            shutil.copyfile(llm / name, stored / name)
     tensors = {
         name: {"file": shard, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
         for shard, loaded in original_tensors(llm)
         for name, tensor in loaded.items()
     }
-    (kept / TENSORS).write_text(json.dumps(tensors, indent=0), encoding="utf-8")
+    (stored / TENSORS).write_text(json.dumps(tensors, indent=0), encoding="utf-8")
+
+
+def _pieces(sizes: Iterable[tuple[str, int]], limit: int) -> list[list[str]]:
+    """Names of tensors in their order, cut where the next would make a piece longer than `limit` bytes."""
+    pieces: list[list[str]] = [[]]
+    size = 0
+    for name, n_bytes in sizes:
+        if size and size + n_bytes > limit:
+            pieces, size = [*pieces, []], 0
+        pieces[-1].append(name)
+        size += n_bytes
+    return pieces
 
 
 def _write_pieces(opened: Opened, out: Path) -> None:
     """Empties `opened.state` into safetensors files, in the order in which the tensors lie in theirs."""
-    pieces: list[list[str]] = [[]]
-    size = 0
-    for name, tensor in opened.state.items():
-        if size and size + tensor.nbytes > PIECE_BYTES:
-            pieces, size = [*pieces, []], 0
-        pieces[-1].append(name)
-        size += tensor.nbytes
-    where, total = {}, 0
+    pieces = _pieces([(name, tensor.nbytes) for name, tensor in opened.state.items()], PIECE_BYTES)
+    files: dict[str, str] = {}
+    total = 0
     for k, names in enumerate(tqdm(pieces, desc="convert", unit="piece")):
         file = f"model-{k + 1:05d}-of-{len(pieces):05d}.safetensors"
         piece = {name: _merged(opened, name, opened.state.pop(name)).contiguous() for name in names}
         save_file(piece, out / file, metadata={"format": "pt"})
-        where |= dict.fromkeys(names, file)
+        files |= dict.fromkeys(names, file)
         total += sum(tensor.nbytes for tensor in piece.values())
-    index = {"metadata": {"total_size": total}, "weight_map": where}
+    index = {"metadata": {"total_size": total}, "weight_map": files}
     (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
 def _merged(opened: Opened, name: str, tensor: Tensor) -> Tensor:
-    """`tensor` with its LoRA added: W + (alpha / r) B A, computed in float32 as peft does on a CPU."""
-    linear = name.removesuffix(".weight")
-    a, b = (opened.adapters and opened.adapters.tensors.get(linear + suffix) for suffix in (LORA_A, LORA_B))
-    if a is None or b is None:
+    """`tensor` with its LoRA added, if it has one: W + (alpha / r) B A, computed in float32 as peft does on a CPU."""
+    linear, adapters = name.removesuffix(".weight"), opened.adapters
+    if adapters is None or linear + LORA_A not in adapters.tensors:
         return tensor
-    settings = opened.adapters.settings
-    delta = (b.float() @ a.float()) * (settings.alpha / settings.r)
+    a, b = (adapters.tensors[linear + suffix].float() for suffix in (LORA_A, LORA_B))
+    delta = (b @ a) * (adapters.settings.alpha / adapters.settings.r)
     return tensor + delta.to(tensor.dtype)
 
 
@@ -187,35 +193,31 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     if (out / "config.json").exists():
         raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    ours, kept = LlamaVidConfig.from_pretrained(folder), folder / ORIGINAL
+    ours, stored = LlamaVidConfig.from_pretrained(folder), folder / ORIGINAL
     source = _Source(folder, ours)
-    report, layout = ExportReport(), _layout(kept, source)
-    index, total = {}, 0
+    report, layout = ExportReport(), _layout(stored, source)
+    index: dict[str, str] = {}
+    total = 0
     for file, tensors in tqdm(layout.items(), desc="export", unit="shard"):
         shard = {name: source.original(name, like, report) for name, like in tensors.items()}
         torch.save(shard, out / file)
         index |= dict.fromkeys(shard, file)
         total += sum(tensor.nbytes for tensor in shard.values())
-    written = {"metadata": {"total_size": total}, "weight_map": index}
-    (out / "pytorch_model.bin.index.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
-    _write_small_files(folder, kept, ours, out)
+    content = {"metadata": {"total_size": total}, "weight_map": index}
+    (out / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    _write_small_files(folder, stored, ours, out)
     return report
 
 
-def _layout(kept: Path, source: "_Source") -> dict[str, dict[str, dict | None]]:
+def _layout(stored: Path, source: "_Source") -> dict[str, dict[str, dict | None]]:
     """File → tensor name → how the original stored it (None: as ours)."""
     files: dict[str, dict[str, dict | None]] = {}
-    if (kept / TENSORS).is_file():
-        for name, like in read_object(kept / TENSORS).items():
+    if (stored / TENSORS).is_file():
+        for name, like in read_object(stored / TENSORS).items():
             files.setdefault(Path(like["file"]).name, {})[name] = like
         return files
-    names, size = [[]], 0
-    for name, n_bytes in source.sizes():
-        if size and size + n_bytes > SHARD_BYTES:
-            names, size = [*names, []], 0
-        names[-1].append(name)
-        size += n_bytes
-    return {f"pytorch_model-{k + 1:05d}-of-{len(names):05d}.bin": dict.fromkeys(part) for k, part in enumerate(names)}
+    parts = _pieces(source.sizes(), SHARD_BYTES)
+    return {f"pytorch_model-{k + 1:05d}-of-{len(parts):05d}.bin": dict.fromkeys(part) for k, part in enumerate(parts)}
 
 
 class _Source:
@@ -223,7 +225,7 @@ class _Source:
 
     def __init__(self, folder: Path, config: LlamaVidConfig):
         self.config = config
-        self.files = {}
+        self.files: dict[str, Path] = {}
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, "pt") as file:
                 self.files |= dict.fromkeys(file.keys(), path)
@@ -270,11 +272,11 @@ class _Source:
         raise CheckpointError(f"{name}: the original had it, this folder does not, and it is no buffer")
 
 
-def _write_small_files(folder: Path, kept: Path, config: LlamaVidConfig, out: Path) -> None:
-    source = kept if kept.is_dir() else folder
-    for name in KEPT[1:]:
+def _write_small_files(folder: Path, stored: Path, config: LlamaVidConfig, out: Path) -> None:
+    source = stored if stored.is_dir() else folder
+    for name in SMALL_FILES[1:]:
         if (source / name).is_file():
             shutil.copyfile(source / name, out / name)
-    stored = read_object(kept / "config.json") if (kept / "config.json").is_file() else None
-    text = json.dumps(write_config(config, stored), indent=2, sort_keys=True)
+    original = read_object(stored / "config.json") if (stored / "config.json").is_file() else None
+    text = json.dumps(write_config(config, original), indent=2, sort_keys=True)
     (out / "config.json").write_text(text, encoding="utf-8")

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 TOWER = "model.vision_tower.vision_tower."
+Table = tuple[tuple[str, str | None, str], ...]  # (pattern of the original name, ours or None, why None)
 
 # Original name → ours: the first pattern that matches the whole name decides. None: not used, with the reason.
-KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
+KEY_MAP: Table = (
     (r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq", None, "buffer, rebuilt from the configuration"),
     (r"model\.vlm_att_encoder\.bert\.embeddings\.position_ids", None, "buffer, rebuilt from the configuration"),
     (r"model\.(embed_tokens|layers|norm)\.(.+)", r"language_model.model.\1.\2", ""),
@@ -31,8 +32,8 @@ KEY_MAP: tuple[tuple[str, str | None, str], ...] = (
     (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.qformer.\1", ""),
 )
 # The same for checkpoints whose text decoder is plain BERT: its names are transformers' own.
-BERT_KEY_MAP = (*KEY_MAP[:-3], (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.bert.\1", ""))
-EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
+BERT_KEY_MAP: Table = (*KEY_MAP[:-3], (r"model\.vlm_att_encoder\.bert\.(.+)", r"text_decoder.bert.\1", ""))
+EVA_MAP: Table = (
     (r"(norm|head)\..+", None, "the tower has no final norm and no classifier"),
     (r"cls_token", r"vision_tower.embeddings.class_embedding", ""),
     (r"pos_embed", r"vision_tower.embeddings.position_embedding", ""),
@@ -45,7 +46,7 @@ EVA_MAP: tuple[tuple[str, str | None, str], ...] = (
 )
 
 
-def rename(name: str, table=KEY_MAP) -> tuple[str | None, str] | None:
+def rename(name: str, table: Table = KEY_MAP) -> tuple[str | None, str] | None:
     """Original tensor name → (our name or None, reason), or None where the table knows no such name."""
     for pattern, ours, reason in table:
         if match := re.fullmatch(pattern, name):

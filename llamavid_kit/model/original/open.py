@@ -1,8 +1,8 @@
 """The ways to open a checkpoint of the original: a full model, one in parts, a LoRA folder; on disk or as our model.
 
 Input: folders of the original and the parts that it keeps elsewhere. Output: `Opened`, tensors mapped from their files,
-or `LlamaVid` with its tokenizers. What the tensors mean is `original.py` and `original_parts.py`; writing whole folders
-is `conversion.py`, and `checkpoints.load` tells the kinds of folders apart.
+or `LlamaVid` with its tokenizers. What the tensors mean is `tensors` and `parts`; writing whole folders is `convert`,
+and `checkpoints.load` tells the kinds of folders apart.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ import torch
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.lora import add_lora, lora_config
 from llamavid_kit.model.original.parts import Adapters, read_lora, read_parts
 from llamavid_kit.model.original.tensors import ConversionReport, read_object, read_original
 from llamavid_kit.model.tokenizers import load_llm_tokenizer, load_question_tokenizer
+
+VISION = "eva_vit_g.pth"
 
 
 def from_original(folder: Path | str, *, context: int | None = None, **kwargs) -> tuple[LlamaVid, ConversionReport]:
@@ -52,84 +53,33 @@ class Opened:
 
 
 def open_original(
-    folder: Path | str,
-    *,
-    vision_weights: Path | str | None = None,
-    bert_folder: Path | str | None = None,
-    vision_heads: int | None = None,
-    image_size: int | None = None,
+    folder: Path | str, *, vision_weights: Path | str | None = None, bert_folder: Path | str | None = None, **kwargs
 ) -> Opened:
     """A full model of the original. `vision_weights` (EVA-ViT file) and `bert_folder` (bert-base-uncased: vocab.txt,
-    config.json) are looked for beside the checkpoint where they are not given; the others are `read_original`'s."""
+    config.json) are looked for beside the checkpoint where they are not named; `vision_heads` and `image_size` are
+    `tensors.read_original`'s."""
     folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
-    original = read_object(folder / "config.json")
-    tower = vision_weights or beside(folder, Path(original.get("mm_vision_tower", "")).name, "--vision-weights")
+    tower = vision_weights or beside(folder, _tower_file(folder), "--vision-weights")
     bert, bert_config = _bert(folder, bert_folder)
-    config, state, report = read_original(
-        folder, vision_weights=tower, vision_heads=vision_heads, image_size=image_size, bert_config=bert_config
-    )
+    config, state, report = read_original(folder, vision_weights=tower, bert_config=bert_config, **kwargs)
     return Opened(config, state, report, folder, bert)
 
 
-def from_parts(llm: Path | str, **kwargs) -> tuple[LlamaVid, ConversionReport]:
-    """A bare language model with new parts → our model and the report: where stages 1 and 2 begin; see `open_parts`."""
-    opened = open_parts(llm, **kwargs)
-    return build(opened), opened.report
-
-
 def open_parts(
-    llm: Path | str,
-    *,
-    vision_weights: Path | str,
-    text_decoder: Path | str | None = None,
-    adapter: Path | str | None = None,
-    bert_folder: Path | str | None = None,
-    content: str = "mean",
-    vision_heads: int | None = None,
-    image_size: int | None = None,
-    seed: int = 0,
+    llm: Path | str, *, vision_weights: Path | str | None = None, bert_folder: Path | str | None = None, **kwargs
 ) -> Opened:
     """A bare language model with new parts.
 
     Stage 1 begins from `text_decoder` (InstructBLIP's file), with new projectors drawn from `seed`; stage 2 from
-    `adapter`, the `mm_projector.bin` that stage 1 saved. See `original_parts.read_parts` for the files.
+    `adapter`, the `mm_projector.bin` that stage 1 saved; see `parts.read_parts` for these and the other arguments.
     """
     llm = Path(llm)
     if not (llm / "config.json").is_file():
         raise CheckpointError(f"{llm} is no language model: it holds no config.json")
+    tower = vision_weights or beside(llm, VISION, "--vision-weights")
     bert, bert_config = _bert(llm, bert_folder)
-    config, state, report = read_parts(
-        llm,
-        vision_weights=vision_weights,
-        text_decoder=text_decoder,
-        adapter=adapter,
-        content=content,
-        bert_config=bert_config,
-        vision_heads=vision_heads,
-        image_size=image_size,
-        seed=seed,
-    )
+    config, state, report = read_parts(llm, vision_weights=tower, bert_config=bert_config, **kwargs)
     return Opened(config, state, report, llm, bert)
-
-
-def from_lora(
-    folder: Path | str, *, base: Path | str, merge: bool = True, **kwargs
-) -> tuple[LlamaVid, ConversionReport]:
-    """A LoRA folder that the original trained on `base` (a folder of the original) → our model and the report.
-
-    `merge` adds the adapters to the language model's weights, as the original does before it answers; without it they
-    stay beside them, to be trained on (`stages.set_trainable`). The other arguments are those of `open_lora`.
-    """
-    opened = open_lora(folder, base=base, **kwargs)
-    model, adapters = build(opened), opened.adapters
-    handle = add_lora(model, lora_config(adapters.settings, adapters.linears))
-    own = {name: p for name, p in model.named_parameters() if ".lora_" in name}
-    check_fits_model(own, adapters.tensors, Path(folder))
-    for name, parameter in own.items():
-        parameter.data.copy_(adapters.tensors[name])
-    return (handle.merge_and_unload() if merge else model).eval(), opened.report
 
 
 def open_lora(
@@ -138,36 +88,38 @@ def open_lora(
     base: Path | str,
     vision_weights: Path | str | None = None,
     bert_folder: Path | str | None = None,
-    vision_heads: int | None = None,
-    image_size: int | None = None,
+    **kwargs,
 ) -> Opened:
-    """A LoRA folder of the original on `base`; the arguments are those of `open_original`."""
+    """A LoRA folder of the original on `base`; the other arguments are those of `open_original`.
+
+    Raises CheckpointError that lists every tensor of the adapters that is missing, unexpected or misshapen.
+    """
     folder, base = Path(folder), Path(base)
-    for place in (folder, base):
-        if not (place / "config.json").is_file():
-            raise CheckpointError(f"{place} is no checkpoint of the original: it holds no config.json")
-    tower = Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
+    tower = vision_weights or beside(base, _tower_file(folder), "--vision-weights")
     bert, bert_config = _bert(base, bert_folder)
     config, state, report, adapters = read_lora(
-        folder,
-        base=base,
-        vision_weights=vision_weights or beside(base, tower, "--vision-weights"),
-        vision_heads=vision_heads,
-        image_size=image_size,
-        bert_config=bert_config,
+        folder, base=base, vision_weights=tower, bert_config=bert_config, **kwargs
     )
+    check_fits_model(adapters.expected(state), adapters.tensors, folder)
     return Opened(config, state, report, base, bert, adapters)
 
 
+def _tower_file(folder: Path) -> str:
+    """Name of the EVA-ViT file that the folder's config.json names."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
+    return Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
+
+
 def _bert(folder: Path, bert_folder: Path | str | None) -> tuple[Path, dict | None]:
-    """BERT's folder, given or beside the checkpoint, and what its config.json says, if there is one."""
+    """BERT's folder, as named or beside the checkpoint, and what its config.json says, if there is one."""
     bert = Path(bert_folder) if bert_folder else beside(folder, "bert-base-uncased", "--bert-tokenizer")
     config = bert / "config.json"
     return bert, read_object(config) if config.is_file() else None
 
 
 def build(opened: Opened, **kwargs) -> LlamaVid:
-    """The model in eval mode with its tokenizers, without adapters. kwargs go to `from_pretrained`.
+    """The model in eval mode with its tokenizers, without adapters; kwargs go to `from_pretrained`.
 
     Raises CheckpointError where the tensors do not fit the configuration.
     """
@@ -186,7 +138,7 @@ def check_opened(opened: Opened) -> None:
 
 
 def check_fits_model(ours: dict, state: dict, folder: Path) -> None:
-    """Every tensor of ours is there, none is left over, every shape fits: else one error that names them all."""
+    """CheckpointError that names every tensor of `ours` that `state` lacks, has besides, or has in another shape."""
     expected = {name: tuple(t.shape) for name, t in ours.items()}
     problems = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in expected]
@@ -210,7 +162,7 @@ def find_beside(folder: Path, name: str) -> Path | None:
 
 def beside(folder: Path, name: str, option: str) -> Path:
     """A part that the original keeps outside the checkpoint; only its file name is taken from the configuration."""
-    if found := find_beside(folder, name):
-        return found
+    if place := find_beside(folder, name):
+        return place
     tried = ", ".join(str(p) for p in _places(folder, name))
     raise CheckpointError(f"{name or 'the part'} not found (tried {tried}): name it with {option}")

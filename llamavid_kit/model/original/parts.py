@@ -1,8 +1,8 @@
 """Models of the original that lie in pieces: a bare language model with its new parts, an adapter on a base.
 
 Input: a bare LLaMA folder, the EVA-ViT file, InstructBLIP's file or a stage-1 adapter (`mm_projector.bin`), a LoRA
-folder (`adapter_model.bin`, `non_lora_trainables.bin`). Output as in `original.py`, whose key map and strictness hold
-here too: every tensor of every file is used, or named with the reason; none may come from two files.
+folder (`adapter_model.bin`, `non_lora_trainables.bin`). Output as in `tensors`, whose strictness holds here too: every
+tensor of every file is used, or named with the reason; none may come from two files.
 """
 
 import math
@@ -16,29 +16,30 @@ from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.lora import LORA_LINEARS, LoraSettings
 from llamavid_kit.model.original.config import read_config
-from llamavid_kit.model.original.names import KEY_MAP
+from llamavid_kit.model.original.names import KEY_MAP, Table
 from llamavid_kit.model.original.tensors import (
     ConversionReport,
-    _depth,
-    _load,
-    _patch,
-    _read_shards,
-    _renamed,
-    _resize_positions,
-    _tower_state,
+    depth_of,
+    load_tensors,
+    patch_of,
     read_object,
     read_original,
+    read_shards,
+    renamed,
+    resize_positions,
+    tower_state,
 )
 
 # InstructBLIP's names → ours; its Q-Former is renamed to the original's names first, so that KEY_MAP does the rest.
 QFORMER, ENCODER = "Qformer.bert.", "model.vlm_att_encoder.bert."
-INSTRUCT_BLIP_MAP: tuple[tuple[str, str | None, str], ...] = (
+INSTRUCT_BLIP_MAP: Table = (
     (r"llm_proj\..+", None, "InstructBLIP's projection to its own language model"),
     (r"ln_vision\.(.+)", r"vision_norm.\1", ""),
     (r"query_tokens", r"text_decoder.query_tokens", ""),
     *KEY_MAP,
 )
 PEFT_PREFIX = "base_model.model."
+LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class Adapters:
     settings: LoraSettings
     linears: tuple[str, ...]
     tensors: dict[str, Tensor]  # "language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight": …
+
+    def expected(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors that there must be on a model with these tensors, without contents."""
+        shapes: dict[str, tuple[int, int]] = {}
+        for name, tensor in state.items():
+            linear = name.removesuffix(".weight")
+            if name.startswith("language_model.") and linear.rpartition(".")[2] in self.linears and tensor.ndim == 2:
+                n_out, n_in = tensor.shape
+                shapes |= {linear + LORA_A: (self.settings.r, n_in), linear + LORA_B: (n_out, self.settings.r)}
+        return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def read_parts(
@@ -76,23 +87,23 @@ def read_parts(
 
     Raises CheckpointError that lists unexpected and missing tensors, and those that two files hold.
     """
-    report, state = ConversionReport(), {}
-    eva = _load(Path(vision_weights))
-    depth = _depth(eva) - 1
-    _add(state, _tower_state(eva, depth, "eva:", report))
+    report = ConversionReport()
+    state: dict[str, Tensor] = {}
+    eva = load_tensors(Path(vision_weights))
+    depth = depth_of(eva) - 1
+    _add(state, tower_state(eva, depth, "eva:", report))
     if image_size:
-        _resize_positions(state, image_size // _patch(state), report)
-    base = _named(_read_shards(Path(llm)), KEY_MAP, report, "llm:")
-    if others := [name for name in base if not name.startswith("language_model.")]:
-        named = ", ".join(report.used[name] for name in others)
-        raise CheckpointError(f"{llm} is no bare language model, it also holds {named}")
+        resize_positions(state, image_size // patch_of(state), report)
+    base = _named(read_shards(Path(llm)), KEY_MAP, report, "llm:")
+    if others := [report.used[name] for name in base if not name.startswith("language_model.")]:
+        raise CheckpointError(f"{llm} is no bare language model, it also holds {', '.join(others)}")
     _add(state, base)
     if text_decoder is not None:
-        tensors = _load(Path(text_decoder), inside="model")
+        tensors = load_tensors(Path(text_decoder), inside="model")
         tensors = {f"{ENCODER}{n.removeprefix(QFORMER)}" if n.startswith(QFORMER) else n: t for n, t in tensors.items()}
         _add(state, _named(tensors, INSTRUCT_BLIP_MAP, report, "instructblip:"))
     if adapter is not None:
-        _add(state, _named(_load(Path(adapter)), KEY_MAP, report, "adapter:"))
+        _add(state, _named(load_tensors(Path(adapter)), KEY_MAP, report, "adapter:"))
     original = read_object(Path(llm) / "config.json")
     state |= _new_projectors(state, original.get("hidden_size", 0), seed, report)
     kind = "qformer_pretrain" if any(name.startswith("vision_norm.") for name in state) else "qformer"
@@ -100,9 +111,9 @@ def read_parts(
     return read_config(original, state, depth, bert_config or {}, vision_heads), state, report
 
 
-def _named(tensors: dict, table, report: ConversionReport, prefix: str) -> dict[str, Tensor]:
+def _named(tensors: dict, table: Table, report: ConversionReport, prefix: str) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
-    if unknown := _renamed(tensors, table, state, report, prefix):
+    if unknown := renamed(tensors, table, state, report, prefix):
         raise CheckpointError(f"unexpected tensors: {', '.join(sorted(unknown))}")
     return state
 
@@ -149,27 +160,21 @@ def read_lora(
     lora_report = ConversionReport()
     trained = _named(_without_prefix(folder / "non_lora_trainables.bin"), KEY_MAP, lora_report, "lora:")
     if unknown := sorted(set(trained) - set(state)):
-        raise CheckpointError(f"{folder}: not in {base}: {', '.join(map(lora_report.used.get, unknown))}")
+        raise CheckpointError(f"{folder}: not in {base}: {', '.join(lora_report.used[name] for name in unknown)}")
     for name in trained:
         report.unused[report.used[name]] = "replaced by non_lora_trainables.bin"
     report.used |= lora_report.used
     report.unused |= lora_report.unused
     state |= trained
-    vision = config.vision_config
-    config = read_config(
-        read_object(folder / "config.json"),
-        state,
-        vision.num_hidden_layers,
-        bert_config or {},
-        vision.num_attention_heads,
-    )
+    vision, original = config.vision_config, read_object(folder / "config.json")
+    config = read_config(original, state, vision.num_hidden_layers, bert_config or {}, vision.num_attention_heads)
     adapters = _named(_without_prefix(folder / "adapter_model.bin"), KEY_MAP, report, "lora:")
     adapters = {name.removesuffix(".weight") + ".default.weight": tensor for name, tensor in adapters.items()}
     return config, state, report, Adapters(*_lora_settings(folder / "adapter_config.json"), adapters)
 
 
 def _without_prefix(path: Path) -> dict[str, Tensor]:
-    tensors = _load(path)
+    tensors = load_tensors(path)
     if others := sorted(name for name in tensors if not name.startswith(PEFT_PREFIX)):
         raise CheckpointError(f"{path}: unexpected tensors: {', '.join(others)}")
     return {name.removeprefix(PEFT_PREFIX): tensor for name, tensor in tensors.items()}

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, read_config, uses_plain_bert
-from llamavid_kit.model.original.names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename
+from llamavid_kit.model.original.names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, Table, rename
 
 INDEX = "pytorch_model.bin.index.json"
 
@@ -74,32 +74,33 @@ def read_original(
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
     original = read_object(config_file)
     decoder_map = BERT_KEY_MAP if uses_plain_bert(original) else KEY_MAP
-    tensors = _read_shards(folder)
+    tensors = read_shards(folder)
     tower = {name.removeprefix(TOWER): t for name, t in tensors.items() if name.startswith(TOWER)}
     rest = {name: t for name, t in tensors.items() if not name.startswith(TOWER)}
     report = ConversionReport()
     if vision_weights is None:
         if not tower:
             raise CheckpointError(f"{folder} holds no vision tower: give the EVA-ViT file with --vision-weights")
-        depth, prefix = _depth(tower), TOWER
+        depth, prefix = depth_of(tower), TOWER
     else:
         report.unused |= {TOWER + name: "the original evaluates with the EVA-ViT file's tower" for name in tower}
-        eva = _load(Path(vision_weights))
-        depth = _depth(tower) if tower else _depth(eva) - 1  # the published file has one block more than the tower
+        eva = load_tensors(Path(vision_weights))
+        depth = depth_of(tower) if tower else depth_of(eva) - 1  # the published file has one block more than the tower
         tower, prefix = eva, "eva:"
-    state = _tower_state(tower, depth, prefix, report)
+    state = tower_state(tower, depth, prefix, report)
     own = _side(tensors.get(TOWER + "pos_embed"))
     image_size = image_size or image_size_of(original)
-    if side := own or (image_size and image_size // _patch(state)):
-        _resize_positions(state, side, report)
-    unknown = _renamed(rest, decoder_map, state, report)
+    if side := own or (image_size and image_size // patch_of(state)):
+        resize_positions(state, side, report)
+    unknown = renamed(rest, decoder_map, state, report)
     config = read_config(original, state, depth, bert_config or {}, vision_heads)
     if unknown:
         raise CheckpointError(f"{folder}: unexpected tensors: {', '.join(sorted(unknown))}")
     return config, state, report
 
 
-def _renamed(tensors: dict, table, state: dict, report: ConversionReport, prefix: str = "") -> list[str]:
+def renamed(tensors: dict, table: Table, state: dict, report: ConversionReport, prefix: str = "") -> list[str]:
+    """Puts `tensors` into `state` and `report` by the names that `table` gives them → names that it does not know."""
     unknown = []
     for name, tensor in tensors.items():
         match rename(name, table):
@@ -113,19 +114,18 @@ def _renamed(tensors: dict, table, state: dict, report: ConversionReport, prefix
     return unknown
 
 
-def _tower_state(tower: dict[str, Tensor], depth: int, prefix: str, report: ConversionReport) -> dict[str, Tensor]:
+def tower_state(tower: dict[str, Tensor], depth: int, prefix: str, report: ConversionReport) -> dict[str, Tensor]:
     """EVA names → ours, with qkv bias = (q_bias, 0, v_bias): the tower's keys have no bias."""
     extra = {name for name in tower if name.startswith("blocks.") and int(name.split(".")[1]) >= depth}
     report.unused |= {prefix + name: f"block past the tower's {depth}" for name in sorted(extra)}
     state: dict[str, Tensor] = {}
-    kept = {name: t for name, t in tower.items() if name not in extra}
-    if unknown := _renamed(kept, EVA_MAP, state, report, prefix):
+    own = {name: t for name, t in tower.items() if name not in extra}
+    if unknown := renamed(own, EVA_MAP, state, report, prefix):
         raise CheckpointError(f"vision tower: unexpected tensors: {', '.join(sorted(unknown))}")
     for i in range(depth):
         at = f"vision_tower.encoder.layers.{i}.self_attn."
-        missing = [f"blocks.{i}.attn.{b}_bias" for b in "qv" if at + f"{b}_bias" not in state]
-        if missing:
-            raise CheckpointError(f"vision tower: missing tensors: {', '.join(missing)}")
+        if absent := [f"blocks.{i}.attn.{b}_bias" for b in "qv" if at + f"{b}_bias" not in state]:
+            raise CheckpointError(f"vision tower: missing tensors: {', '.join(absent)}")
         q, v = state.pop(at + "q_bias"), state.pop(at + "v_bias")
         state[at + "qkv.bias"] = torch.cat([q, torch.zeros_like(q), v])
         report.used[at + "qkv.bias"] = f"{report.used.pop(at + 'q_bias')}, 0, {report.used.pop(at + 'v_bias')}"
@@ -140,11 +140,11 @@ def _side(positions: Tensor | None) -> int | None:
     return None if positions is None else round((positions.shape[1] - 1) ** 0.5)
 
 
-def _patch(state: dict[str, Tensor]) -> int:
+def patch_of(state: dict[str, Tensor]) -> int:
     return state["vision_tower.embeddings.patch_embedding.weight"].shape[-1]
 
 
-def _resize_positions(state: dict[str, Tensor], side: int, report: ConversionReport) -> None:
+def resize_positions(state: dict[str, Tensor], side: int, report: ConversionReport) -> None:
     """Position grid of another image size, as the original does it (`interpolate_pos_embed`): bicubic, class kept."""
     positions = state.get(POSITIONS)
     if positions is None or (had := _side(positions)) == side:
@@ -156,19 +156,19 @@ def _resize_positions(state: dict[str, Tensor], side: int, report: ConversionRep
     report.used[POSITIONS] += f", interpolated from {had} x {had} to {side} x {side}"
 
 
-def _depth(tower: dict) -> int:
+def depth_of(tower: dict) -> int:
     blocks = {int(name.split(".")[1]) for name in tower if name.startswith("blocks.")}
     if blocks != set(range(len(blocks))) or not blocks:
         raise CheckpointError(f"vision tower: blocks {sorted(blocks)} are not 0, 1, 2, …")
     return len(blocks)
 
 
-def _read_shards(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder; a shard that is missing, or disagrees with the index, is an error."""
+def read_shards(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder by their names; a shard that is missing, or disagrees with the index, is an error."""
     tensors: dict[str, Tensor] = {}
     for shard, loaded in original_tensors(folder):
-        if twice := sorted(set(tensors) & set(loaded)):
-            raise CheckpointError(f"{folder}: {', '.join(twice)} in two shards, the second is {shard}")
+        if both := sorted(set(tensors) & set(loaded)):
+            raise CheckpointError(f"{folder}: {', '.join(both)} in two shards, the second is {shard}")
         tensors |= loaded
     index = _weight_map(folder) or tensors
     problems = [f"missing {n}" for n in sorted(set(index) - set(tensors))]
@@ -184,7 +184,7 @@ def original_tensors(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
     for shard in sorted(set(map(str, index.values()))) if index else ["pytorch_model.bin"]:
         if shard in ("", "..") or Path(shard).name != shard:
             raise CheckpointError(f"{folder / INDEX}: shard {shard!r} is not a file name in this folder")
-        yield shard, _load(folder / shard)
+        yield shard, load_tensors(folder / shard)
 
 
 def _weight_map(folder: Path) -> dict | None:
@@ -200,7 +200,7 @@ def _weight_map(folder: Path) -> dict | None:
     return index
 
 
-def _load(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
+def load_tensors(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
     """The tensors of a file by name; where they lie `inside` an entry of the file, that entry's."""
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
