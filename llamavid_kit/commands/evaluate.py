@@ -35,9 +35,9 @@ def evaluate(args: argparse.Namespace) -> None:
     from llamavid_kit.evaluation.benchmarks.run import check_scoring, media_settings
     from llamavid_kit.evaluation.benchmarks.table import table
 
-    judges, chosen = judges_of(args), benchmark(args.benchmark)
-    media_settings(chosen, batch=args.batch, fps=args.fps)  # both before a model is loaded
-    check_scoring(chosen, judges, args.judge_again)
+    judges, bench = judges_of(args), benchmark(args.benchmark)
+    media_settings(bench, batch=args.batch, fps=args.fps)  # both before a model is loaded
+    check_scoring(bench, judges, args.judge_again)
     result = _scored_again(args, judges) if args.score_only else _answered(args, judges)
     print(table(result, image_size=result.head.get("image_size")))
     print(f"written to {args.out}: numbers in result.json, item by item in outcomes.csv", file=sys.stderr)
@@ -51,13 +51,13 @@ def _answered(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
     from llamavid_kit.model.checkpoints import default_device, load
     from llamavid_kit.model.frame_cache import FrameCache, weights_key
 
-    chosen, name = benchmark(args.benchmark), args.model or "tiny"
-    length = chosen.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
+    bench, name = benchmark(args.benchmark), args.model or "tiny"
+    length = bench.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
     if length < 1:
         raise ValueError(f"max_new_tokens={length}: expected at least 1")
     model = load(name, device=default_device(), adapter=args.adapter)
     return evaluate(
-        chosen,
+        bench,
         LlamaVidAnswerer(model, FrameCache(model), length),  # a run looks once: nothing of it is kept
         data=args.data,
         out=args.out,
@@ -79,8 +79,8 @@ def _scored_again(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Resul
     settings = present(args, "batch", "fps", "max_new_tokens")
     if args.model:
         settings["model"] = _model_name(args.model, args.adapter)
-    chosen, again = benchmark(args.benchmark), args.judge_again
-    return rescore(chosen, data=args.data, out=args.out, judges=judges, again=again, settings=settings)
+    bench, again = benchmark(args.benchmark), args.judge_again
+    return rescore(bench, data=args.data, out=args.out, judges=judges, again=again, settings=settings)
 
 
 def _model_name(model: str, adapter: Path | None) -> str:

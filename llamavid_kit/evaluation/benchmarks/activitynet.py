@@ -48,14 +48,14 @@ def official_counts(
     answers: (id, answer, type) of every question; a prediction is right if it is the answer, character by character.
     A question without a prediction counts as wrong, as there. Raises ValueError for a prediction of no question.
     """
-    known = {name: (answer, kind) for name, answer, kind in answers}
-    if unknown := sorted(set(predictions) - set(known)):
+    truth = {name: (answer, kind) for name, answer, kind in answers}
+    if unknown := sorted(set(predictions) - set(truth)):
         raise ValueError(f"predictions of {len(unknown)} unknown questions, such as {unknown[0]!r}")
     right = dict.fromkeys(range(len(TYPES)), 0)
     for name, text in predictions.items():
-        answer, kind = known[name]
+        answer, kind = truth[name]
         right[kind] += text == answer
-    return right, dict(Counter(kind for _, kind in known.values()))
+    return right, dict(Counter(kind for _, kind in truth.values()))
 
 
 def official_accuracy(right: Mapping[int, int], n: Mapping[int, int]) -> dict[str, float | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from llamavid_kit.evaluation.benchmarks.reading import counted
+from llamavid_kit.evaluation.benchmarks.reading import in_words
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import Verdict
 from llamavid_kit.evaluation.resampling import clustered_mean
@@ -140,14 +140,14 @@ class Benchmark:
 def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[str, str]:
     """(id, text) pairs → id → text, in the items' order. ValueError names ids that are missing, doubled or unknown."""
     pairs = list(replies)
-    known, times = {item.id for item in items}, Counter(name for name, _ in pairs)
+    ids, times = {item.id for item in items}, Counter(name for name, _ in pairs)
     wrong = {
         "doubled": [name for name, n in times.items() if n > 1],
-        "unknown": [name for name in times if name not in known],
+        "unknown": [name for name in times if name not in ids],
         "missing": [item.id for item in items if item.id not in times],
     }
     if any(wrong.values()):
-        raise ValueError(f"replies and items do not match: {counted(wrong, ', ')}; expected each item's id once")
+        raise ValueError(f"replies and items do not match: {in_words(wrong, ', ')}; expected each item's id once")
     texts = dict(pairs)
     return {item.id: texts[item.id] for item in items}
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
+from llamavid_kit.evaluation.texts import some
 from llamavid_kit.files import append, read_replies, read_texts, resume
 from llamavid_kit.model.answering import ClipModel
 
@@ -75,9 +76,9 @@ def reply_line(item: Item, reply: str) -> dict[str, Any]:
 def check_clips(items: Sequence[Item], path: Path) -> None:
     """ValueError naming the clips that are not those about which the replies in `path` were given, by their size."""
     sizes = {line["id"]: line.get("bytes") for line in read_replies(path, what="run")[1]}
-    answered = [item for item in items if item.id in sizes]
-    if changed := sorted({str(i.media) for i in answered if i.media.stat().st_size != sizes[i.id]}):
+    media = {str(i.media) for i in items if i.id in sizes and i.media.stat().st_size != sizes[i.id]}
+    if media:
         raise ValueError(
-            f"{', '.join(changed[:5])}{' and more' * (len(changed) > 5)}: changed since questions about them were "
-            f"answered in {path}; put them back as they were, or answer anew in another output folder"
+            f"{some(sorted(media))}: changed since questions about them were answered in {path}; put them back as they "
+            "were, or answer anew in another output folder"
         )

@@ -62,8 +62,8 @@ def _again(again: Again, unit: str) -> list[str]:
             lines.append("      nothing to compare")
             continue
         lines += _shares(match, always=" at every asking", mean=" (mean of pairs)" if match.n_askings > 2 else "")
-        moved = f"{match.score_range:.2f}{_spread(match.score_range95, 2)}"
-        lines.append(f"      mean score at each asking: {_row(match.scores)}; an item's moves by {moved} of 5")
+        change = f"{match.score_range:.2f}{_spread(match.score_range95, 2)}"
+        lines.append(f"      mean score at each asking: {_row(match.scores)}; an item's moves by {change} of 5")
     return lines
 
 

@@ -18,7 +18,7 @@ DOWNLOAD = "download it again"
 Kinds = Mapping[str, type | tuple[type, ...]]
 
 
-def counted(odd: Mapping[str, Sequence[str]], between: str) -> str:
+def in_words(odd: Mapping[str, Sequence[str]], between: str) -> str:
     """What is wrong → ids: "2 unknown (a, b)", of those that there are."""
     return between.join(f"{len(ids)} {what} ({some(ids)})" for what, ids in odd.items() if ids)
 
@@ -94,4 +94,4 @@ def same_ids(questions: Iterable[str], labels: Iterable[str], *, where: str | Pa
         "labels have no question": [name for name in labels if name not in questions],
     }
     if any(odd.values()):
-        raise ValueError(f"{where}: {counted(odd, ' and ')}; take questions and labels of the same release")
+        raise ValueError(f"{where}: {in_words(odd, ' and ')}; take questions and labels of the same release")

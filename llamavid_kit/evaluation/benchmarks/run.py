@@ -228,8 +228,8 @@ def _intervals(benchmark: Benchmark, items: Sequence[Item], score: Score) -> Int
 
 
 def _note(items: Sequence[Item], score: Score) -> str:
-    answered = set(score.outcomes).union(*score.axes.values())
-    groups = [item.group for item in items if item.id in answered]
+    ids = set(score.outcomes).union(*score.axes.values())
+    groups = [item.group for item in items if item.id in ids]
     if len(set(groups)) == len(groups):
         return ""
     return f"intervals clustered by picture or clip: {len(groups)} items about {len(set(groups))} pictures or clips"
@@ -291,9 +291,9 @@ def rescore(
     head, n_lines = read_head(path, what="run")
     if head.get("benchmark") != benchmark.name:
         raise ValueError(f"{path} is a run of {head.get('benchmark')!r}, not of {benchmark.name!r}: name that one")
-    others = {name: value for name, value in (settings or {}).items() if name in head and head[name] != value}
-    if others:
-        words = "; ".join(f"{name} {head[name]!r}, not {value!r}" for name, value in others.items())
+    settings = settings or {}
+    if differing := [name for name in settings if name in head and head[name] != settings[name]]:
+        words = "; ".join(f"{name} {head[name]!r}, not {settings[name]!r}" for name in differing)
         raise ValueError(f"{path} was made with {words}: leave that out, or give another output folder")
     if not isinstance(head.get("model"), str):
         raise ValueError(

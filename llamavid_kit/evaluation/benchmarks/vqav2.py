@@ -47,9 +47,9 @@ def load(data: Path) -> list[Item]:
 def _test(data: Path) -> list[Item]:
     path, images, all_path = needed(data, "vqav2", QUESTIONS, "test2015", ALL_TEST)
     every = read_rows(all_path, {"question_id": int})
-    uploaded = by_id(every, "question_id", where=ALL_TEST)
+    all_ids = by_id(every, "question_id", where=ALL_TEST)
     rows = read_by_id(path, {"question_id": int, "image": str, "text": str})
-    if unknown := [name for name in rows if name not in uploaded]:
+    if unknown := [name for name in rows if name not in all_ids]:
         raise ValueError(f"{ALL_TEST} lacks {len(unknown)} ids of {QUESTIONS} ({some(unknown)}); take one release")
     extra = {"upload_ids": [row["question_id"] for row in every]}  # one list, shared by all items
     return [
