@@ -273,3 +273,15 @@ def test_an_option_that_does_not_apply_is_an_error(name, options, message, tmp_p
     with pytest.raises(ValueError, match=message):
         answer(benchmark(name), [], None, tmp_path / "out", name="m", settings={}, **options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "message"), [("gqa", "expected a model with `look`"), ("msvd", "with `watch`")])
+def test_a_model_that_cannot_be_asked_is_named(name, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        answer(benchmark(name), [], object(), tmp_path / "out", name="m")
+
+
+@pytest.mark.parametrize("name", ["msvd", "video_chatgpt"])
+def test_a_judge_s_mode_needs_a_judge(name):
+    with pytest.raises(ValueError, match="judge=None, mode='strict': expected a judge, and one of strict, original"):
+        benchmark(name).score([], {}, mode="strict")
