@@ -272,3 +272,17 @@ def test_file_tree():
         absent = [path for path in modules if not path.stem.startswith("__") and path not in listed]
         names = sorted(path.relative_to(ROOT).as_posix() for path in absent)
         assert not names, f"{page.name} lacks {names}: give each a line in its folder's part of the tree"
+
+
+def test_the_log_begins_with_a_table():
+    """Newest first; every commit of a row stands in the entries below, every entry has a row."""
+    table, entries = (ROOT / "notebooks" / "LOG.md").read_text(encoding="utf-8").split("\n## ", 1)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if re.match(r"\| \d", line)]
+    assert all(len(row) == 6 and all(row) for row in rows)
+    for part in table.split("\n\n"):
+        dates = re.findall(r"^\| (\d{4}-\d\d-\d\d) \|", part, re.M)
+        assert dates == sorted(dates, reverse=True)
+    for commit in {word for row in rows for word in re.findall(r"\b[0-9a-f]{7}\b", row[1])}:
+        assert commit in entries, f"LOG.md: no entry names commit {commit}"
+    dated = re.findall(r"^(?:## |<summary><b>)?(\d{4}-\d\d-\d\d): ", f"## {entries}", re.M)
+    assert set(dated) == {row[0] for row in rows}, "LOG.md: an entry without a row in the table, or the other way round"
