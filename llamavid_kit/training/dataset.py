@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from llamavid_kit.data.conversation import TrainingText, training_text
 from llamavid_kit.data.films import is_film
+from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import IGNORE
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.context_attention import VisualTokens
@@ -24,7 +25,7 @@ class TokenPairs(Dataset):
     def __init__(
         self,
         model: LlamaVid,
-        pairs: Sequence,
+        pairs: Sequence[InstructionPair],
         tokens: Sequence[VisualTokens],
         *,
         max_length: int | None = None,
@@ -44,7 +45,11 @@ class TokenPairs(Dataset):
 
 
 def pair_texts(
-    model: LlamaVid, pairs: Sequence, *, max_length: int | None = None, turns: Sequence[str] | None = None
+    model: LlamaVid,
+    pairs: Sequence[InstructionPair],
+    *,
+    max_length: int | None = None,
+    turns: Sequence[str] | None = None,
 ) -> list[TrainingText]:
     """Each pair as one turn under the model's template; ValueError where `max_length` would cut its whole answer.
 
@@ -100,7 +105,13 @@ class ClipPairs(Dataset):
     """Instruction pairs with their clips: item i is (ids, labels, question, frames (T, 3, h, w) float32)."""
 
     def __init__(
-        self, model: LlamaVid, pairs: Sequence, *, root: Path | str, fps: float, max_length: int | None = None
+        self,
+        model: LlamaVid,
+        pairs: Sequence[InstructionPair],
+        *,
+        root: Path | str,
+        fps: float,
+        max_length: int | None = None,
     ):
         if films := [pair.id for pair in pairs if is_film(pair)]:
             raise ValueError(f"{films[0]!r} is about a film with subtitles; this stage sees frames, long_video films")

@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel, get_peft_model
 
 from llamavid_kit.data.films import is_film
+from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
@@ -29,7 +30,7 @@ ADAPTER = "adapter"
 
 def finetune(
     model: LlamaVid,
-    pairs: Sequence,
+    pairs: Sequence[InstructionPair],
     tokens: Sequence[VisualTokens],
     *,
     out: Path | str,
@@ -71,12 +72,12 @@ def finetune(
     return out / ADAPTER
 
 
-def _digest(pairs: Sequence, tokens: Sequence[VisualTokens]) -> str:
+def _digest(pairs: Sequence[InstructionPair], tokens: Sequence[VisualTokens]) -> str:
     """What is learned from: questions, answers, and the frame tokens themselves, so that another fps differs."""
     digest = hashlib.sha256()
-    for pair, seen in zip(pairs, tokens, strict=True):
-        digest.update(json.dumps([pair.id, pair.question, pair.answer, len(seen)]).encode())
-        for tensor in (seen.context, seen.content):
+    for pair, clip in zip(pairs, tokens, strict=True):
+        digest.update(json.dumps([pair.id, pair.question, pair.answer, len(clip)]).encode())
+        for tensor in (clip.context, clip.content):
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
@@ -98,12 +99,12 @@ def adapter(model: LlamaVid, folder: Path | str | None) -> Iterator[LlamaVid]:
 @contextmanager
 def _left_as_it_was(model: LlamaVid) -> Iterator[None]:
     """Puts back what peft's `unload` leaves changed: the trained projector, which parameters train, and the mode."""
-    trains, training = [(p, p.requires_grad) for p in model.parameters()], model.training
+    parameters, training = [(p, p.requires_grad) for p in model.parameters()], model.training
     projector = model.content_projector
     try:
         yield
     finally:
         model.content_projector = projector  # `unload` leaves the adapter's copy of a module that it saves
-        for parameter, wanted in trains:
-            parameter.requires_grad_(wanted)
+        for parameter, trains in parameters:
+            parameter.requires_grad_(trains)
         model.train(training)

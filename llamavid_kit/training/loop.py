@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
@@ -35,10 +36,10 @@ class _LossCurve(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            kept = [json.loads(x) for x in read_text(self.path).splitlines()] if self.path.exists() else []
-            kept = [row for row in kept if row["step"] < state.global_step]  # a resumed run repeats some steps
+            rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
+            rows = [row for row in rows if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
-            self.path.write_text("".join(json.dumps(r) + "\n" for r in [*kept, row]))
+            self.path.write_text("".join(json.dumps(r) + "\n" for r in [*rows, row]))
 
 
 def _last_checkpoint(folder: Path) -> str | None:
@@ -62,12 +63,19 @@ def _not_about_mtime(record: logging.LogRecord) -> bool:
 
 
 def fit(
-    model, dataset: Dataset, collate: Callable, *, out: Path | str, settings: TrainSettings, in_order: bool = False
+    model: nn.Module,
+    dataset: Dataset,
+    collate: Callable,
+    *,
+    out: Path | str,
+    settings: TrainSettings,
+    in_order: bool = False,
 ) -> None:
     """Train what `requires_grad`, resuming from the last checkpoint in `out` if there is one.
 
     bf16 autocast on a GPU and for a bfloat16 model, else float32; what trains is float32 meanwhile, because bfloat16
-    loses small steps. `in_order` keeps the data set's order instead of shuffling. Raises ValueError for float16.
+    loses small steps. Afterwards, and after an error, the model is in eval mode and has the types that it came with.
+    `in_order` keeps the data set's order instead of shuffling. Raises ValueError for float16.
     """
     dtypes = {p.dtype for p in model.parameters()}
     if torch.float16 in dtypes:
@@ -76,7 +84,7 @@ def fit(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     on_gpu = torch.cuda.is_available()
-    kept = {p: p.dtype for p in model.parameters() if p.requires_grad}
+    trained = {p: p.dtype for p in model.parameters() if p.requires_grad}
     arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"),
         per_device_train_batch_size=settings.batch_size,
@@ -109,15 +117,14 @@ def fit(
         data_collator=collate,
         callbacks=[_LossCurve(out / LOSS_CURVE)],
     )
-    last = _last_checkpoint(Path(arguments.output_dir))
-    if last:
+    if last := _last_checkpoint(Path(arguments.output_dir)):
         log.info("resuming from %s", last)
     try:
-        for parameter in kept:
+        for parameter in trained:
             parameter.data = parameter.data.float()
         model.train()
         trainer.train(resume_from_checkpoint=last)
-    finally:  # after an error too, the model has the types that it came with
-        for parameter, dtype in kept.items():
+    finally:
+        for parameter, dtype in trained.items():
             parameter.data = parameter.data.to(dtype)
         model.eval()

@@ -1,17 +1,16 @@
 """The paper's training stages on instruction pairs: a stage's name in, the trained model's folder out.
 
-Applies a stage of `stages.py` to a model and feeds it clips: as frames through the frozen tower where the stage trains
-what makes frame tokens, else as cached frame tokens. The loop that resumes is `finetune.fit`; LoRA on an arm of an
-ablation is `finetune.finetune`.
+Applies a stage of `stages` to a model and feeds it clips: as frames through the frozen tower where the stage trains
+what makes frame tokens, else as cached frame tokens. The loop that resumes is `loop.fit`; LoRA on an arm of an ablation
+is `finetune.finetune`.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.data import Dataset
@@ -27,6 +26,7 @@ from llamavid_kit.data.films import (
     show_frames,
     spread,
 )
+from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
@@ -45,7 +45,7 @@ TRAINED = "model"
 
 def train_stage(
     model: LlamaVid,
-    pairs: Sequence,
+    pairs: Sequence[InstructionPair],
     *,
     stage: str,
     root: Path | str = ".",
@@ -57,26 +57,26 @@ def train_stage(
 
     Args:
         pairs: instruction pairs of the training split; their clips lie at `root` and are sampled at `fps`. One about a
-            film (`long_video.is_film`) is shown with its subtitles, in a stage that does not train on frames.
+            film (`films.is_film`) is shown with its subtitles, in a stage that does not train on frames.
         stage: a name of `stages.STAGES`.
         out: gets `model/`, `training.jsonl` (the loss curve), `settings.json`, and, while running, a checkpoint. A run
             that was killed goes on when it is called again with the model that it began with.
         settings: None takes the stage's published ones.
 
     Done already (`out/model` is there): nothing runs. A folder begun with another stage, rate, settings or pairs raises
-    ValueError. The model takes the stage's conversation template; adapters of a
-    stage with LoRA are merged in the end. Departures from the original `train.py`: the loss is the mean over a step's
-    supervised tokens, not the mean of each process's mean; the text decoder reads the question as it will be asked,
-    with its line breaks; where frame tokens do not change they are computed once, in eval mode, while the original
-    leaves the frozen text decoder's dropout on; the tower stays in the model's dtype.
+    ValueError. The model takes the stage's conversation template; adapters of a stage with LoRA are merged in the end.
+    Departures from the original `train.py`: the loss is the mean over a step's supervised tokens, not the mean of each
+    process's mean; the text decoder reads the question as it will be asked, with its line breaks; where frame tokens do
+    not change they are computed once, in eval mode, while the original leaves the frozen text decoder's dropout on; the
+    tower stays in the model's dtype.
     """
     recipe, out = stage_named(stage), Path(out)
     if not pairs:
         raise ValueError("no training pairs: a stage needs a train split")
     settings = settings or recipe.settings
-    asked = json.dumps([[p.id, p.question, p.answer] for p in pairs])
+    content = json.dumps([[p.id, p.question, p.answer] for p in pairs])
     record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
-    claim_training(out, record | {"data": hashlib.sha256(asked.encode()).hexdigest()})
+    claim_training(out, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
     if (out / TRAINED / "config.json").is_file():
         log.info("%s is trained already", out / TRAINED)
         return out / TRAINED
@@ -87,10 +87,10 @@ def train_stage(
     log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
     if keeps_frame_tokens(trained):
         cache = FrameCache(model, out / "frame_tokens")
-        seen = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
-        tokens, turns = zip(*seen, strict=True)
+        looks = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
+        tokens, turns = zip(*looks, strict=True)
         dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
-        collate: Any = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
+        collate: Callable = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
     else:
         dataset = ClipPairs(model, pairs, root=root, fps=fps, max_length=settings.max_length)
         collate = ClipCollate(model, settings.max_length)
@@ -101,7 +101,7 @@ def train_stage(
     return (out / f"{TRAINED}.partial").rename(out / TRAINED)
 
 
-def _look(cache: FrameCache, pair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
+def _look(cache: FrameCache, pair: InstructionPair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
     """A pair's frame tokens, and its human turn; that of a film has its subtitles between the frames.
 
     The text decoder is asked a film's whole turn without `<image>`, wrapper and all, as in the original's training.
@@ -113,8 +113,8 @@ def _look(cache: FrameCache, pair, root: Path | str, fps: float) -> tuple[Visual
     if path.suffix == FEATURES:
         film = import_features(path)
         with torch.inference_mode():
-            seen = cache.model.frame_tokens(film.features, query_of(turn))
-        tokens, frames = VisualTokens(seen.context.cpu(), seen.content.cpu()), film.inputs
+            tokens = cache.model.frame_tokens(film.features, query_of(turn)).to("cpu")
+        frames = film.inputs
     else:
         video = Video(path)
         tokens, times = cache.tokens(video, query_of(turn), fps=fps)

@@ -1,10 +1,10 @@
 """Training stages as data: which parts of the model train, on which text, with which settings.
 
-Knows the parts of the model, the paper's three stages (section 3.4), the study's fine-tuning, and what the original's
-option strings mean in these terms. `set_trainable` applies a stage to a model; the loop is `finetune.py`.
+Knows the parts of the model, the paper's three stages (section 3.4) and the study's fine-tuning. `set_trainable`
+applies a stage to a model; the loop is `loop.fit`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -25,24 +25,6 @@ PARTS = {
     "language_model": "language_model.",
 }
 AFTER_FRAME_TOKENS = ("value_projector", "content_projector", "language_model")
-
-# What the original's options (`llamavid/train/train.py`) freeze; the tower is frozen always. "freeze" and "freeze_all"
-# are endings of its bert_type, which also names the text decoder; the others are options of their own.
-ORIGINAL_FREEZES: dict[str, tuple[str, ...]] = {
-    "": ("vision_tower",),
-    "freeze": ("text_decoder", "vision_norm", "query_tokens"),
-    "freeze_all": (
-        "text_decoder",
-        "vision_norm",
-        "query_tokens",
-        "text_projector",
-        "key_projector",
-        "value_projector",
-    ),
-    "tune_mm_mlp_adapter": ("language_model",),
-    "freeze_mm_mlp_adapter": ("content_projector",),
-    "lora_enable": ("language_model",),
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,7 @@ class Stage:
     """Which parts train, on which text, and the published settings.
 
     trains: names of `PARTS`; all others are frozen.
-    template: conversation template of `prompt.py`.
+    template: conversation template of `data.prompt`.
     settings: as published (stage 2's, for its variants); `accumulate` stands for the GPUs as well, so that one
         process takes the same steps.
     lora: adapters on the language model's linears train beside `trains`; None for a stage without.
@@ -87,13 +69,7 @@ class Stage:
 
 
 def _published(learning_rate: float, batch_size: int, accumulate: int, max_length: int) -> TrainSettings:
-    return TrainSettings(
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        accumulate=accumulate,
-        max_length=max_length,
-        epochs=1.0,
-    )
+    return TrainSettings(learning_rate, batch_size, epochs=1.0, accumulate=accumulate, max_length=max_length)
 
 
 _ALIGNMENT = ("content_projector", "text_projector", "key_projector", "value_projector")
@@ -148,24 +124,12 @@ def stage_named(name: str) -> Stage:
     return STAGES[name]
 
 
-def trained_by(options: Mapping[str, str]) -> tuple[str, ...]:
-    """The parts that train under the original's command-line options, `{"bert_type": …, "lora_enable": "True", …}`.
-
-    With "lora_enable" the adapters train in the language model's place.
-    """
-    kind = options.get("bert_type", "")
-    ending = next((e for e in ("freeze_all", "freeze") if kind.endswith(f"_{e}")), "")
-    on = [name for name in ORIGINAL_FREEZES if options.get(name) == "True"]
-    frozen = {part for name in ("", ending, *on) for part in ORIGINAL_FREEZES[name]}
-    return tuple(part for part in PARTS if part not in frozen)
-
-
 def part_of(parameter: str) -> str:
     """The part that a parameter of `LlamaVid` belongs to; ValueError where it belongs to none."""
-    found = [part for part, prefix in PARTS.items() if parameter.startswith(prefix)]
-    if not found:
+    parts = [part for part, prefix in PARTS.items() if parameter.startswith(prefix)]
+    if not parts:
         raise ValueError(f"{parameter} belongs to none of the parts {', '.join(PARTS)}")
-    return max(found, key=lambda part: len(PARTS[part]))
+    return max(parts, key=lambda part: len(PARTS[part]))
 
 
 def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
@@ -173,8 +137,7 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[str]:
 
     Adapters of `add_lora` train in a stage with LoRA, and only there.
     """
-    unknown = set(stage.trains) - set(PARTS)
-    if unknown:
+    if unknown := set(stage.trains) - set(PARTS):
         raise ValueError(f"unknown parts {sorted(unknown)}: expected some of {', '.join(PARTS)}")
     for name, parameter in model.named_parameters():
         adapter = ".lora_" in name

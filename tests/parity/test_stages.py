@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from in_memory import from_lora, from_parts
+from original_options import trained_by
 from safetensors.torch import load_file
 
 from llamavid_kit.data.conversation import training_text
@@ -20,7 +21,7 @@ from llamavid_kit.model.original.names import EVA_MAP, KEY_MAP, TOWER, rename
 from llamavid_kit.model.original.open import from_original
 from llamavid_kit.model.original.parts import PEFT_PREFIX
 from llamavid_kit.training.dataset import collate_text
-from llamavid_kit.training.stages import STAGES, part_of, set_trainable, trained_by
+from llamavid_kit.training.stages import STAGES, part_of, set_trainable
 
 RUNS = {  # the case's run → our stage
     "stage1": "align",

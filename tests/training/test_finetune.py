@@ -1,7 +1,6 @@
 """Guards fine-tuning: what is trained, that the base model is left alone, and that an interrupted run ends the same."""
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,29 +11,14 @@ from safetensors.torch import load_file
 from small import COLOURS, LABELS, QUESTION, assert_same, pair, random_tokens, small_model, snapshot
 from transformers import Trainer, TrainerCallback
 
-from llamavid_kit.data.prompt import IGNORE, human_turn, supervised
+from llamavid_kit.data.prompt import human_turn, supervised
 from llamavid_kit.model import checkpoints
 from llamavid_kit.model.answering import choice_log_likelihood, generate_texts
 from llamavid_kit.training import finetune as module
-from llamavid_kit.training.dataset import TokenPairs, collate_text
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings, adapter, finetune
-from llamavid_kit.training.loop import fit
 
 SETTINGS = TrainSettings(batch_size=2, max_steps=6, learning_rate=5e-3, save_every=2)
 LORA = LoraSettings(r=4, alpha=8)
-
-
-@pytest.fixture
-def own_model(tokenizers):
-    return small_model(*tokenizers)
-
-
-@pytest.fixture
-def data(own_model):
-    """Five pairs: an odd number, so that batches of two do not divide an epoch."""
-    answers = [*LABELS, "Red", "Blue"]
-    pairs = [pair(f"c{k}", answer, split="train") for k, answer in enumerate(answers)]
-    return pairs, [random_tokens(own_model, 1 + k, seed=k) for k in range(5)]
 
 
 def weights(folder: Path) -> dict:
@@ -246,26 +230,6 @@ def test_a_few_clips_are_memorised(own_model, tmp_path):
         assert generate_texts(adapted, QUESTION, clips, max_new_tokens=8) == answers
 
 
-# --- batches
-
-
-def test_items_are_supervised_pairs_with_their_own_tokens(own_model, data):
-    pairs, tokens = data
-    dataset = TokenPairs(own_model, pairs, tokens)
-    assert len(dataset) == 5
-    for k in range(5):
-        ids, labels, visual = dataset[k]
-        expected = supervised(own_model.tokenizer, "plain", [(f"<image>\n{pairs[k].question}", pairs[k].answer)])
-        assert (ids, labels) == expected and visual is tokens[k]
-
-
-def test_collate_pads_on_the_right():
-    batch = collate_text([([5, 6, 7], [IGNORE, 6, 7]), ([8], [8])], pad_id=3)
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 3, 3]]
-    assert batch["labels"].tolist() == [[IGNORE, 6, 7], [8, IGNORE, IGNORE]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-
-
 def test_no_pairs(own_model, tmp_path):
     with pytest.raises(ValueError, match="no training pairs"):
         finetune(own_model, [], [], out=tmp_path)
@@ -301,29 +265,11 @@ def test_load_with_an_adapter(own_model, data, tmp_path):
     with adapter(own_model, folder) as tuned:
         expected = choice_log_likelihood(tuned, QUESTION, data[1], LABELS)
     plain = choice_log_likelihood(own_model, QUESTION, data[1], LABELS)
-    for given in (folder, tmp_path / "tuned"):
-        model = checkpoints.load(tmp_path / "model", adapter=given)
-        found = choice_log_likelihood(model, QUESTION, data[1], LABELS)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+    for path in (folder, tmp_path / "tuned"):
+        model = checkpoints.load(tmp_path / "model", adapter=path)
+        table = choice_log_likelihood(model, QUESTION, data[1], LABELS)
+        np.testing.assert_allclose(table, expected, atol=1e-4)
         assert not [name for name, _ in model.named_parameters() if "lora" in name or "modules_to_save" in name]
-    assert not np.allclose(found, plain, atol=1e-3)
+    assert not np.allclose(table, plain, atol=1e-3)
     with pytest.raises(checkpoints.CheckpointError, match="holds no adapter of this kit"):
         checkpoints.load(tmp_path / "model", adapter=tmp_path / "model")
-
-
-def test_checkpoints_within_a_second_are_no_news(tmp_path, caplog):
-    """transformers warns of every quick run that it orders its checkpoints by step instead of by time."""
-    data = [{"x": torch.ones(1)}] * 4
-    model = torch.nn.Linear(1, 1)
-    model.forward = lambda x: {"loss": (model.weight * x).sum()}
-    with caplog.at_level("WARNING"):
-        logging.getLogger("transformers").addHandler(caplog.handler)
-        fit(
-            model,
-            data,
-            lambda items: {"x": torch.stack([i["x"] for i in items])},
-            out=tmp_path,
-            settings=TrainSettings(batch_size=1, epochs=1, save_every=1),
-        )
-        logging.getLogger("transformers").removeHandler(caplog.handler)
-    assert "mtime" not in caplog.text and len(list((tmp_path / "checkpoints").iterdir())) == 1

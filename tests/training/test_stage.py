@@ -3,49 +3,27 @@
 import copy
 import json
 import pickle
-import random
 from dataclasses import replace
 
 import pytest
 import torch
-from small import COLOURS, assert_same, pair, random_tokens, small_model, snapshot, write_clip
+from small import assert_same, pair, random_tokens, small_model, snapshot
 from transformers import Trainer, TrainerCallback
 
 from llamavid_kit.__main__ import main
-from llamavid_kit.data.conversation import training_text
 from llamavid_kit.data.films import MOVIE_END, MOVIE_START, import_features
 from llamavid_kit.data.pairs import write_jsonl
 from llamavid_kit.data.prompt import human_turn, supervised
 from llamavid_kit.data.video import Video
 from llamavid_kit.model import checkpoints
 from llamavid_kit.model.frame_cache import FrameCache
-from llamavid_kit.model.text_decoder import tokenize_questions
 from llamavid_kit.training import stage as training
-from llamavid_kit.training.dataset import ClipCollate, ClipPairs, TokenPairs, pair_texts
+from llamavid_kit.training.dataset import ClipCollate, ClipPairs, pair_texts
 from llamavid_kit.training.finetune import finetune
 from llamavid_kit.training.stage import train_stage
 from llamavid_kit.training.stages import STAGES, TrainSettings, part_of
 
 SETTINGS = TrainSettings(learning_rate=1e-2, batch_size=2, accumulate=2, max_steps=4, save_every=1, max_length=400)
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """Three clips of unequal length, one of each colour."""
-    root = tmp_path_factory.mktemp("clips")
-    for k, label in enumerate(COLOURS):
-        write_clip(root / f"c{k}.mp4", seconds=1 + k, label=label, seed=k)
-    return root
-
-
-@pytest.fixture
-def pairs():
-    return [pair(f"c{k}", label, split="train") for k, label in enumerate(COLOURS)]
-
-
-@pytest.fixture
-def own_model(tokenizers):
-    return small_model(*tokenizers)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -99,28 +77,6 @@ def test_interrupted_and_started_again(tokenizers, pairs, clips, tmp_path, monke
     assert_same(snapshot(whole), again)
 
 
-def test_frames_and_cached_tokens_give_the_same_loss(own_model, pairs, clips, tmp_path):
-    """Both ways to feed a clip are one computation; the batch holds each clip's own frames and question."""
-    own_model.config.template = "imgsp_v1"
-    dataset = ClipPairs(own_model, pairs, root=clips, fps=2)
-    batch = ClipCollate(own_model)([dataset[k] for k in range(3)])
-    frames = [len(Video(p.video_path(clips)).sample(2).indices) for p in pairs]
-    assert [len(f) for f in batch["frames"]] == frames == [2, 4, 6]
-    ids, mask = tokenize_questions(own_model.question_tokenizer, [p.question for p in pairs])
-    assert torch.equal(batch["question_ids"], ids) and torch.equal(batch["question_mask"], mask)
-    with torch.no_grad():
-        through_tower = own_model(**batch).loss
-        tokens = [
-            own_model.frame_tokens(own_model.encode_frames(f), p.question)
-            for f, p in zip(batch["frames"], pairs, strict=True)
-        ]
-        text = {n: batch[n] for n in ("input_ids", "labels", "attention_mask")}
-        cached = own_model(**text, visual=[[t] for t in tokens]).loss
-    assert through_tower.item() == pytest.approx(cached.item(), abs=1e-5)
-    token_items = TokenPairs(own_model, pairs, tokens)
-    assert [token_items[k][:2] for k in range(3)] == [dataset[k][:2] for k in range(3)]
-
-
 def test_accumulated_samples_are_one_step(tokenizers, pairs, clips, tmp_path):
     """Three samples in one batch or one after the other: as many steps, and the same loss, a mean over tokens."""
     losses = []
@@ -135,13 +91,6 @@ def test_accumulated_samples_are_one_step(tokenizers, pairs, clips, tmp_path):
     assert len({sum(label >= 0 for label in text.labels) for text in texts}) > 1  # answers of unequal length
 
 
-def test_the_text_of_a_pair_is_one_turn(own_model, pairs, clips):
-    own_model.config.template = "plain_guided"
-    ids, labels, question, _ = ClipPairs(own_model, pairs, root=clips, fps=1)[1]
-    text = training_text(own_model.tokenizer, "plain_guided", pairs[1].messages(), rng=random.Random(0))
-    assert (ids, labels, (question,)) == (text.ids, text.labels, text.questions)
-
-
 @pytest.fixture
 def film_pairs(clips, own_model):
     """One film as a clip with subtitles, one as the original's feature file; both ask and answer the same."""
@@ -149,8 +98,8 @@ def film_pairs(clips, own_model):
     features = torch.randn(3, 17, 24, generator=torch.Generator().manual_seed(0)).half().numpy()
     (clips / "film.pkl").write_bytes(pickle.dumps({"feats": features, "inputs": "<image>A car...<image><image>"}))
     film = pair("film", "Red", split="train", extra={})
-    said = pair("c2", "Blue", split="train", extra={"subtitles": "said.srt"})
-    return [said, replace(film, video="film.pkl"), pair("c0", "Red", split="train")]
+    subtitled = pair("c2", "Blue", split="train", extra={"subtitles": "said.srt"})
+    return [subtitled, replace(film, video="film.pkl"), pair("c0", "Red", split="train")]
 
 
 def test_films_are_seen_with_their_subtitles(own_model, film_pairs, clips, tmp_path, monkeypatch):
@@ -163,10 +112,10 @@ def test_films_are_seen_with_their_subtitles(own_model, film_pairs, clips, tmp_p
     turns.append(human_turn(film_pairs[0].question))
     for (ids, labels, _), turn, one in zip(seen["data"], turns, film_pairs, strict=True):
         assert (ids, labels) == supervised(own_model.tokenizer, "imgsp_v1", [(turn, one.answer)])
-    asked = f"{MOVIE_START}{MOVIE_END}\n{film_pairs[0].question}"
+    query = f"{MOVIE_START}{MOVIE_END}\n{film_pairs[0].question}"
     with torch.no_grad():
-        clip, _ = FrameCache(own_model).tokens(Video(clips / "c2.mp4"), asked, fps=1)
-        film = own_model.frame_tokens(import_features(clips / "film.pkl").features, asked)
+        clip, _ = FrameCache(own_model).tokens(Video(clips / "c2.mp4"), query, fps=1)
+        film = own_model.frame_tokens(import_features(clips / "film.pkl").features, query)
         plain, _ = FrameCache(own_model).tokens(Video(clips / "c0.mp4"), film_pairs[0].question, fps=1)
     for k, tokens in enumerate((clip, film, plain)):
         torch.testing.assert_close(seen["data"][k][2].context, tokens.context, atol=1e-5, rtol=1e-4)
@@ -228,19 +177,21 @@ def test_command_line(tokenizers, pairs, clips, tmp_path, monkeypatch, capsys):
     """--stage takes the published settings where no option says otherwise."""
     checkpoints.save(small_model(*tokenizers), tmp_path / "base")
     write_jsonl(pairs, tmp_path / "pairs.jsonl")
-    seen = {}
+    arguments = {}
 
-    def look(model, found, **kwargs):
-        seen.update(kwargs, pairs=found)
+    def look(model, pairs, **kwargs):
+        arguments.update(kwargs, pairs=pairs)
         return tmp_path
 
     monkeypatch.setattr(training, "train_stage", look)
     command = ["finetune", "--pairs", tmp_path / "pairs.jsonl", "--root", clips, "--model", tmp_path / "base"]
     command = [*map(str, command), "--out", str(tmp_path / "run"), "--fps", "2", "--stage", "instruct", "--seed", "3"]
     assert main(command) == 0 and str(tmp_path) in capsys.readouterr().out
-    assert seen["stage"] == "instruct" and seen["fps"] == 2 and seen["root"] == clips and seen["pairs"] == pairs
-    assert seen["settings"].learning_rate == 2e-5 and seen["settings"].epochs == 1 and seen["settings"].seed == 3
+    assert arguments["stage"] == "instruct" and arguments["fps"] == 2
+    assert arguments["root"] == clips and arguments["pairs"] == pairs
+    settings = arguments["settings"]
+    assert settings.learning_rate == 2e-5 and settings.epochs == 1 and settings.seed == 3
     assert main([*command, "--epochs", "2", "--learning-rate", "0.5"]) == 0
-    assert (seen["settings"].epochs, seen["settings"].learning_rate) == (2, 0.5)
-    assert seen["settings"].accumulate == STAGES["instruct"].settings.accumulate
+    assert (arguments["settings"].epochs, arguments["settings"].learning_rate) == (2, 0.5)
+    assert arguments["settings"].accumulate == STAGES["instruct"].settings.accumulate
     assert main([*command[:-4], "--stage", "stage9"]) == 2

@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from small import small_model
+from original_options import ORIGINAL_FREEZES, trained_by
 
 from llamavid_kit.data.prompt import TEMPLATES
 from llamavid_kit.model.lora import LoraSettings, add_lora, lora_config
 from llamavid_kit.training.stages import (
-    ORIGINAL_FREEZES,
     PARTS,
     STAGES,
     Stage,
@@ -16,7 +15,6 @@ from llamavid_kit.training.stages import (
     part_of,
     set_trainable,
     stage_named,
-    trained_by,
 )
 
 PROJECTORS = {"text_projector", "key_projector", "value_projector"}
@@ -31,14 +29,9 @@ EXPECTED = {  # by hand, without the feature projector that this model lacks
 }
 
 
-@pytest.fixture
-def own_model(tokenizers):
-    return small_model(*tokenizers)
-
-
 def test_every_parameter_belongs_to_one_part(own_model):
-    found = {part_of(name) for name, _ in own_model.named_parameters()}
-    assert found == set(PARTS) - {"feature_projector"}
+    parts = {part_of(name) for name, _ in own_model.named_parameters()}
+    assert parts == set(PARTS) - {"feature_projector"}
     assert part_of("text_decoder.query_tokens") == "query_tokens" and part_of("text_decoder.q") == "text_decoder"
     with pytest.raises(ValueError, match="nowhere.weight belongs to none"):
         part_of("nowhere.weight")
