@@ -1,21 +1,19 @@
 """What the likelihoods of closed choices are worth: two ways to pick, calibration, and whether the order decides.
 
-Takes log-likelihoods by clip and choice, the options in the order asked, chosen and true labels; gives numbers with
-intervals. It knows nothing of models or files: a run's tables and figures of these are `choice_tables.py`'s.
+Takes log-likelihoods by clip and choice, the options in the order of the question, chosen and true labels; gives
+numbers with intervals. It knows nothing of models or files: a run's tables and figures of these are made in
+`experiments.report`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from llamavid_kit.evaluation.statistics import (
-    BATCH,
-    RESAMPLES,
-    paired_interval,
-    wilson,
-)
+from llamavid_kit.evaluation.resampling import resamples
+from llamavid_kit.evaluation.statistics import RESAMPLES, paired_interval, wilson
 
 CHOICE_RULES: dict[str, str] = {
     "raw": "the choice that is likeliest as the whole answer; its likelihood is a product over its tokens, so a choice "
@@ -24,6 +22,7 @@ CHOICE_RULES: dict[str, str] = {
     "number of tokens, so that length alone does not decide",
 }
 """How likelihoods become a label, by name. "raw" decides an arm's label; the other is reported beside it."""
+N_BINS = 10  # of a calibration error
 
 
 def choice_scores(log_likelihood: np.ndarray, n_tokens: np.ndarray | None, *, rule: str) -> np.ndarray:
@@ -53,48 +52,76 @@ def choose(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scores.argmax(1), softmax(scores, axis=1).max(1)
 
 
+Bin = tuple[float, float, int, float, float]
+"""From, to, n answers, their mean confidence, share right."""
+
+
 @dataclass(frozen=True)
 class Calibrated:
-    """Expected calibration error of n answers, with `bins` as `statistics.calibration` gives them.
+    """Expected calibration error of n answers, with `bins` as `calibration` gives them.
 
     interval95: basic bootstrap interval over clips (see `calibration_error`)
-    if_calibrated: 95% of perfectly calibrated models that say the same probabilities show at most this error by luck
-    said, right: mean probability and share right; said above right is overconfidence
+    if_calibrated: 95% of perfectly calibrated models with the same confidences show at most this error by luck
+    confidence: mean probability; accuracy: share right; confidence above accuracy is overconfidence
     """
 
     n: int
     error: float
     interval95: tuple[float, float]
     if_calibrated: float
-    said: float
-    right: float
-    bins: tuple[tuple[float, float, int, float, float], ...]
+    confidence: float
+    accuracy: float
+    bins: tuple[Bin, ...]
 
 
-def calibration_error(said: Sequence[float], right: Sequence[bool], *, n_bins: int = 10, seed: int = 0) -> Calibrated:
+def calibration(confidence: ArrayLike, right: ArrayLike) -> tuple[float, list[Bin]]:
+    """Probabilities that a model gave to its answers, and whether they were right → (expected calibration error, bins).
+
+    confidence: (n,) 0 to 1; right: (n,). Ten bins of equal width, those without answers left out; the error is the mean
+    of |share right - confidence| over answers (Guo et al. 2017, equation 3). Raises ValueError for no answers, unequal
+    lengths, and probabilities outside 0 to 1.
+    """
+    confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
+    if confidence.shape != right.shape or not confidence.size or confidence.min() < 0 or confidence.max() > 1:
+        raise ValueError(
+            f"{confidence.size} probabilities and {right.size} outcomes: expected as many, at least one, 0 to 1"
+        )
+    of_answer, bins = _bin_of(confidence), []
+    for k in np.unique(of_answer):
+        at = of_answer == k
+        bins.append(
+            (k / N_BINS, (k + 1) / N_BINS, int(at.sum()), float(confidence[at].mean()), float(right[at].mean()))
+        )
+    return float(sum(n * abs(share - mean) for _, _, n, mean, share in bins) / len(right)), bins
+
+
+def _bin_of(confidence: np.ndarray) -> np.ndarray:
+    return np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+
+
+def calibration_error(confidence: ArrayLike, right: ArrayLike, *, seed: int = 0) -> Calibrated:
     """How far the probabilities that a model gave its choices lie from how often it was right.
 
-    said: (n,) 0 to 1; right: (n,). The error of few clips is too large (a calibrated model is off in every bin by
+    confidence: (n,) 0 to 1; right: (n,). The error of few clips is too large (a calibrated model is off in every bin by
     luck), that of resampled clips larger still, and a percentile interval may lie wholly above the truth. The basic
     interval (2·error - quantile) takes that bias away; its lower end is 0 where the error is at most `if_calibrated`.
     Simulated with 300 clips, it held a true error of 0, 5 and 15 points in 94, 94 and 90% of 200 worlds each, the
     percentile interval in 0, 32 and 94%.
-    Raises ValueError as `statistics.calibration`.
+    Raises ValueError as `calibration`.
     """
-    error, bins = calibration(said, right, n_bins=n_bins)
-    said, right = np.asarray(said, float), np.asarray(right, float)
-    n, at = len(said), np.minimum((said * n_bins).astype(int), n_bins - 1)
-    of_bin = np.eye(n_bins)[at]  # (n, bins)
-    gaps, rng = of_bin * (right - said)[:, None], np.random.default_rng(seed)
+    error, bins = calibration(confidence, right)
+    confidence, right = np.asarray(confidence, float), np.asarray(right, float)
+    n, in_bin = len(right), np.eye(N_BINS)[_bin_of(confidence)]  # (n, bins)
+    gaps, rng = in_bin * (right - confidence)[:, None], np.random.default_rng(seed)
     resampled, calm = [], []
-    for size in [BATCH] * (RESAMPLES // BATCH) + [RESAMPLES % BATCH]:
-        resampled.append(np.abs(rng.multinomial(n, np.full(n, 1 / n), size) @ gaps).sum(1) / n)
-        calm.append(np.abs(((rng.random((size, n)) < said) - said) @ of_bin).sum(1) / n)
+    for clips in resamples(np.ones(n, int), rng):
+        resampled.append(np.abs(clips @ gaps).sum(1) / n)
+        calm.append(np.abs(((rng.random(clips.shape) < confidence) - confidence) @ in_bin).sum(1) / n)
     low, high = np.quantile(np.concatenate(resampled), [0.025, 0.975])
     by_luck = float(np.quantile(np.concatenate(calm), 0.95))
     least = 0.0 if error <= by_luck else max(0.0, 2 * error - float(high))
     interval = (0.0, 1.0) if n < 2 else (least, min(1.0, max(error, 2 * error - float(low))))
-    return Calibrated(n, float(error), interval, by_luck, float(said.mean()), float(right.mean()), tuple(bins))
+    return Calibrated(n, error, interval, by_luck, float(confidence.mean()), float(right.mean()), tuple(bins))
 
 
 @dataclass(frozen=True)
@@ -147,11 +174,11 @@ def position_bias(
     def uneven(table: np.ndarray) -> np.ndarray:
         return ((table - even) ** 2).sum(-1) / even
 
-    drawn = uneven(np.random.default_rng(seed).multinomial(n, np.full(k, 1 / k), RESAMPLES))
-    p = (1 + int((drawn >= uneven(counts) - 1e-9).sum())) / (1 + RESAMPLES)
+    by_chance = uneven(np.random.default_rng(seed).multinomial(n, np.full(k, 1 / k), RESAMPLES))
+    p = (1 + int((by_chance >= uneven(counts) - 1e-9).sum())) / (1 + RESAMPLES)
     of_true = np.bincount(true, minlength=k)
-    found = [_extra(at == place, true == place) for place in (0, k - 1)]
-    return PositionBias(n, tuple(map(int, counts)), tuple(map(int, of_true)), found[0], found[1], p)
+    first, last = (_extra(at == place, true == place) for place in (0, k - 1))
+    return PositionBias(n, tuple(map(int, counts)), tuple(map(int, of_true)), first, last, p)
 
 
 def _extra(chosen: np.ndarray, true: np.ndarray) -> Extra:
@@ -189,32 +216,12 @@ def order_changes(
     Raises ValueError for lists of unequal length.
     """
     rows = list(zip(*orders, *chosen, truths, strict=True))
-    asked = [(a, b, truth) for one, two, a, b, truth in rows if list(one) != list(two)]
-    changed = [(a, b, truth) for a, b, truth in asked if a != b]
+    reordered = [(a, b, truth) for one, two, a, b, truth in rows if list(one) != list(two)]
+    changes = [(a, b, truth) for a, b, truth in reordered if a != b]
     return OrderChanges(
-        len(asked),
-        len(changed),
-        sum(b == truth for _, b, truth in changed),
-        sum(a == truth for a, _, truth in changed),
-        len(rows) - len(asked),
+        n=len(reordered),
+        changed=len(changes),
+        to_right=sum(b == truth for _, b, truth in changes),
+        to_wrong=sum(a == truth for a, _, truth in changes),
+        same_order=len(rows) - len(reordered),
     )
-
-
-def calibration(
-    said: Sequence[float], right: Sequence[bool], *, n_bins: int = 10
-) -> tuple[float, list[tuple[float, float, int, float, float]]]:
-    """Probabilities that a model gave to its answers, and whether they were right → (expected calibration error, bins).
-
-    A bin is (from, to, n, mean probability, share right), of equal width, those without answers left out; the error is
-    the mean of |share - probability| over answers (Guo et al. 2017, equation 3). Raises ValueError for no answers,
-    unequal lengths, and probabilities outside 0 to 1.
-    """
-    said, right = np.asarray(said, float), np.asarray(right, bool)
-    if said.shape != right.shape or not said.size or said.min() < 0 or said.max() > 1:
-        raise ValueError(f"{said.size} probabilities and {right.size} outcomes: expected as many, at least one, 0 to 1")
-    bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
-    rows = []
-    for k in np.unique(bins):
-        at = bins == k
-        rows.append((k / n_bins, (k + 1) / n_bins, int(at.sum()), float(said[at].mean()), float(right[at].mean())))
-    return sum(n * abs(was - mean) for _, _, n, mean, was in rows) / said.size, rows

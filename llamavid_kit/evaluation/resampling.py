@@ -1,17 +1,17 @@
 """How sure a number is where no formula fits: macro-F1, balanced accuracy, several questions a video, several seeds.
 
-Takes true and given labels, outcomes with the video they belong to, or outcomes by training seed and clip; gives
+Takes true and answered labels, outcomes with the video they belong to, or outcomes by training seed and clip; gives
 intervals. Percentile bootstrap over clips, as `statistics.bootstrap_ratio`; standard errors clustered by video are
 statsmodels'. Counts with a closed formula (`wilson`, `paired_interval`) and tests are in `statistics`.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from numpy.typing import ArrayLike
 from scipy.stats import permutation_test
 
 from llamavid_kit.evaluation.statistics import BATCH, RESAMPLES
@@ -22,7 +22,7 @@ SWAPS = 100_000  # of arms in a permutation test; up to 16 discordant clips ever
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its percentile bootstrap interval (low, high) at the level asked for."""
+    """A number and its 95% percentile bootstrap interval (low, high)."""
 
     value: float
     low: float
@@ -32,13 +32,13 @@ class Estimate:
 def _metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """confusion (…, L, L + 1), last column "no label" → each of METRICS (…), as `scoring.score` defines them.
 
-    Balanced accuracy is the mean over classes that occur, macro-F1 over classes that occur or were given; "no label" is
-    no class.
+    Balanced accuracy is the mean over classes that occur, macro-F1 over classes that occur or were predicted; "no
+    label" is no class.
     """
     right = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
-    n, given = confusion.sum(-1), confusion.sum(-2)
+    n, predicted = confusion.sum(-1), confusion.sum(-2)
     recall = np.divide(right, n, out=np.zeros_like(right), where=n > 0)
-    both = given + np.concatenate([n, np.zeros_like(n[..., :1])], -1)
+    both = predicted + np.concatenate([n, np.zeros_like(n[..., :1])], -1)
     f1 = np.divide(2 * right, both[..., :-1], out=np.zeros_like(right), where=both[..., :-1] > 0)
     return {
         "accuracy": right.sum(-1) / n.sum(-1),
@@ -52,44 +52,51 @@ def _codes(truths: Sequence[str], answers: Sequence[str | None], labels: Sequenc
     if len(truths) != len(answers) or len(truths) < 2:
         raise ValueError(f"{len(truths)} true labels and {len(answers)} answers: expected as many, at least two")
     index = pd.Index(labels)
-    known, given = index.get_indexer(list(truths)), index.get_indexer(list(answers))
+    true, answered = index.get_indexer(list(truths)), index.get_indexer(list(answers))
     unlabelled = np.array([answer is None for answer in answers])
-    if (known < 0).any() or ((given < 0) & ~unlabelled).any():
-        outside = sorted({str(x) for x in (*truths, *answers) if x not in index and x is not None}) or [None]
-        raise ValueError(f"{outside} are not among the labels {tuple(labels)}; map replies with label_of first")
-    return known, np.where(unlabelled, len(index), given)
+    if (true < 0).any() or ((answered < 0) & ~unlabelled).any():
+        outside = sorted({str(x) for x in (*truths, *answers) if x not in index and x is not None})
+        raise ValueError(
+            f"{outside or [None]} are not among the labels {tuple(labels)}; map replies with label_of first"
+        )
+    return true, np.where(unlabelled, len(index), answered)
+
+
+def resamples(counts: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Draws with replacement, RESAMPLES times: yields (up to BATCH, len(counts)) how often each thing was drawn.
+
+    counts: (K,) int, of each thing; as many are drawn as there are. Ones, for things that are there once.
+    """
+    n = counts.sum()
+    for start in range(0, RESAMPLES, BATCH):
+        yield rng.multinomial(n, counts / max(1, n), min(BATCH, RESAMPLES - start))
 
 
 def _intervals(
     cells: Sequence[np.ndarray],
     shape: tuple[int, ...],
-    of: Callable[[np.ndarray], dict[str, np.ndarray]],
+    metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
     stratified: bool,
-    level: float,
     seed: int,
 ) -> dict[str, Estimate]:
-    """Resamples clips, given as their cell of a table of counts: drawing n clips is one multinomial draw of its cells.
+    """Resamples clips, each a cell of a table of counts: drawing n clips is one multinomial draw of its cells.
 
     stratified: each true class (first axis) keeps its number of clips, as in a test set that was made that way.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: expected a number between 0 and 1")
     counts = np.zeros(shape, int)
     np.add.at(counts, tuple(cells), 1)
-    rng, drawn = np.random.default_rng(seed), []
-    rows = counts.reshape(shape[0], -1) if stratified else counts.reshape(1, -1)
-    for size in [BATCH] * (RESAMPLES // BATCH) + [RESAMPLES % BATCH]:
-        parts = [
-            rng.multinomial(row.sum(), row / max(1, row.sum()), size) if row.sum() else np.zeros((size, len(row)))
-            for row in rows
-        ]
-        drawn.append(of(np.stack(parts, 1).reshape(size, *shape)))
-    tail = (1 - level) / 2
-    found = {}
-    for name, value in of(counts).items():
-        low, high = np.quantile(np.concatenate([one[name] for one in drawn]), [tail, 1 - tail])
-        found[name] = Estimate(float(value), float(low), float(high))
-    return found
+    rng, rows = np.random.default_rng(seed), counts.reshape(shape[0] if stratified else 1, -1)
+    batches = zip(*(resamples(row, rng) for row in rows), strict=True)
+    values = [metrics(np.stack(batch, 1).reshape(-1, *shape)) for batch in batches]
+    return {
+        name: _estimate(value, np.concatenate([batch[name] for batch in values]))
+        for name, value in metrics(counts).items()
+    }
+
+
+def _estimate(value: float | np.ndarray, resampled: ArrayLike) -> Estimate:
+    low, high = np.quantile(np.asarray(resampled), [0.025, 0.975])
+    return Estimate(float(value), float(low), float(high))
 
 
 def metric_intervals(
@@ -98,7 +105,6 @@ def metric_intervals(
     *,
     labels: Sequence[str],
     stratified: bool = False,
-    level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Estimate]:
     """Each of METRICS of one arm with its percentile bootstrap interval over clips, values as `scoring.score`.
@@ -106,27 +112,20 @@ def metric_intervals(
     answers: a label or None a clip. By default clips are drawn from all, so a class of two is missing from every
     seventh resample and is then left out of the means; `stratified` draws within each true class instead. A class with
     few clips makes either interval too narrow: whether 2 of 2 means "always" no resampling can tell.
-    Raises ValueError for fewer than two clips, unequal lengths, labels outside `labels`, or a level outside 0 to 1.
+    Raises ValueError for fewer than two clips, unequal lengths, and labels outside `labels`.
     """
     cells = _codes(truths, answers, labels)
-    return _intervals(cells, (len(labels), len(labels) + 1), _metrics, stratified, level, seed)
+    return _intervals(cells, (len(labels), len(labels) + 1), _metrics, stratified, seed)
 
 
 def metric_differences(
-    truths: Sequence[str],
-    a: Sequence[str | None],
-    b: Sequence[str | None],
-    *,
-    labels: Sequence[str],
-    stratified: bool = False,
-    level: float = 0.95,
-    seed: int = 0,
+    truths: Sequence[str], a: Sequence[str | None], b: Sequence[str | None], *, labels: Sequence[str], seed: int = 0
 ) -> dict[str, Estimate]:
     """Each of METRICS of arm b less that of arm a, both on the same clips in the same order, resampled clip by clip.
 
     Otherwise as `metric_intervals`. For accuracy alone `statistics.paired_interval` has the better interval.
     """
-    known, first = _codes(truths, a, labels)
+    true, first = _codes(truths, a, labels)
     _, second = _codes(truths, b, labels)
 
     def differences(joint: np.ndarray) -> dict[str, np.ndarray]:
@@ -134,7 +133,7 @@ def metric_differences(
         return {name: of_b[name] - of_a[name] for name in METRICS}
 
     shape = (len(labels), len(labels) + 1, len(labels) + 1)
-    return _intervals((known, first, second), shape, differences, stratified, level, seed)
+    return _intervals((true, first, second), shape, differences, False, seed)
 
 
 def balanced_permutation(
@@ -231,16 +230,15 @@ def clustered_mean_of_means(
     model = sm.OLS(table["value"].to_numpy(), np.eye(len(names))[codes])
     evenly = np.full((1, len(names)), 1 / len(names))
     groups = pd.factorize(table["video"])[0]
-    found = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True).t_test(evenly)
+    mean = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True).t_test(evenly)
     naive = float(model.fit(cov_type="HC1").t_test(evenly).sd.item())
-    low, high = found.conf_int(0.05)[0]
-    value, n_clusters = float(found.effect.item()), int(groups.max()) + 1
-    return Clustered(value, len(table), n_clusters, float(found.sd.item()), naive, (float(low), float(high)))
+    low, high = (float(bound) for bound in mean.conf_int(0.05)[0])
+    return Clustered(
+        float(mean.effect.item()), len(table), int(groups.max()) + 1, float(mean.sd.item()), naive, (low, high)
+    )
 
 
-def nested_bootstrap(
-    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, level: float = 0.95, seed: int = 0
-) -> Estimate:
+def nested_bootstrap(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Estimate:
     """Mean of recipe b less that of recipe a, with an interval that holds for other training seeds *and* other clips.
 
     a, b: (training seeds, clips) right or wrong, or scores; the same clips in the same order, as many seeds as were
@@ -251,8 +249,8 @@ def nested_bootstrap(
     One seed has no spread, so it is refused: `statistics.compare_arms` compares two models.
     """
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not 0 < level < 1:
-        raise ValueError(f"{first.shape=}, {second.shape=}, {level=}: expected (seeds, clips) twice, of the same clips")
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(f"{first.shape=}, {second.shape=}: expected (seeds, clips) twice, of the same clips")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("an outcome is not a finite number: expected one of every seed and clip, none missing")
     if min(len(first), len(second), first.shape[1]) < 2:
@@ -260,16 +258,13 @@ def nested_bootstrap(
             f"{len(first)} and {len(second)} training seeds, {first.shape[1]} clips: expected at least two of each; "
             "with one seed compare the two trained models with compare_arms, and say that it is about these models"
         )
-    rng, n = np.random.default_rng(seed), first.shape[1]
-    of_arm = partial(_seed_weights, rng)
-    differences = []
+    rng, differences = np.random.default_rng(seed), []
+
+    def shares(n: int) -> np.ndarray:
+        """(n,) how often each of n was drawn in n draws, as shares."""
+        return rng.multinomial(n, np.full(n, 1 / n)) / n
+
     for _ in range(RESAMPLES):
-        clips = rng.multinomial(n, np.full(n, 1 / n)) / n
-        differences.append(of_arm(second) @ (second @ clips) - of_arm(first) @ (first @ clips))
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(second.mean() - first.mean()), float(low), float(high))
-
-
-def _seed_weights(rng: np.random.Generator, arm: np.ndarray) -> np.ndarray:
-    """(S,) how often each seed was drawn, as shares."""
-    return rng.multinomial(len(arm), np.full(len(arm), 1 / len(arm))) / len(arm)
+        clips = shares(first.shape[1])
+        differences.append(shares(len(second)) @ (second @ clips) - shares(len(first)) @ (first @ clips))
+    return _estimate(second.mean() - first.mean(), differences)

@@ -2,20 +2,21 @@
 
 Takes reply texts and true labels; gives counts, accuracies and a confusion matrix. A reply that names no label under
 the chosen rule stays unlabelled: it counts as wrong and has its own column, and is never guessed. How sure the numbers
-are and how two arms compare is left to `statistics`; replies in sentences are left to `animal_judge`.
+are and how two arms compare is left to `statistics`; replies in sentences are left to `judges`.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from llamavid_kit.evaluation.statistics import wilson
 
 NO_LABEL = "no label"
+Label = TypeVar("Label", str, str | None)
 RuleName = Literal["exact", "normalised", "unique_mention", "first_mention", "last_mention", "exact_plus_Road_prefix"]
 
 
@@ -36,40 +37,28 @@ def _by_lower(labels: Sequence[str]) -> dict[str, str]:
 def mentions(reply: str, labels: Sequence[str]) -> list[str]:
     """Every label that `reply` mentions, in reading order, with repeats; case is ignored, words are whole."""
     by_lower = _by_lower(labels)
-    return [by_lower[found.lower()] for found in _mention_pattern(tuple(labels)).findall(reply)]
+    return [by_lower[word.lower()] for word in _mention_pattern(tuple(labels)).findall(reply)]
 
 
 def _exact(reply: str, labels: Sequence[str]) -> str | None:
     return reply if reply in labels else None
 
 
-def _normalised(reply: str, labels: Sequence[str]) -> str | None:
-    return _by_lower(labels).get(reply.strip(" \t\r\n\"'.").lower())
-
-
 def _unique_mention(reply: str, labels: Sequence[str]) -> str | None:
-    named = set(mentions(reply, labels))
-    return named.pop() if len(named) == 1 else None
-
-
-def _first_mention(reply: str, labels: Sequence[str]) -> str | None:
-    return next(iter(mentions(reply, labels)), None)
-
-
-def _last_mention(reply: str, labels: Sequence[str]) -> str | None:
-    return next(reversed(mentions(reply, labels)), None)
+    names = set(mentions(reply, labels))
+    return names.pop() if len(names) == 1 else None
 
 
 def _exact_plus_road(reply: str, labels: Sequence[str]) -> str | None:
     return "Road Accident" if reply == "Road" and "Road Accident" in labels else _exact(reply, labels)
 
 
-RULES: dict[str, Callable[[str, Sequence[str]], str | None]] = {
+RULES: dict[RuleName, Callable[[str, Sequence[str]], str | None]] = {
     "exact": _exact,
-    "normalised": _normalised,
+    "normalised": lambda reply, labels: _by_lower(labels).get(reply.strip(" \t\r\n\"'.").lower()),
     "unique_mention": _unique_mention,
-    "first_mention": _first_mention,
-    "last_mention": _last_mention,
+    "first_mention": lambda reply, labels: next(iter(mentions(reply, labels)), None),
+    "last_mention": lambda reply, labels: next(reversed(mentions(reply, labels)), None),
     "exact_plus_Road_prefix": _exact_plus_road,
 }
 RULE_TEXT: dict[str, str] = {
@@ -180,21 +169,13 @@ class ArmTable:
         return Baseline(label=label, correct=self.per_class[label].n, n=self.n)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: n, correct, accuracy, wilson95, balanced_accuracy, macro_f1, no_label, per_class, labels, …"""
+        """JSON values: the table's fields and numbers, and `per_class` with an interval a class."""
+        names = ("n", "correct", "accuracy", "wilson95", "balanced_accuracy", "macro_f1", "no_label")
         per_class = {name: {**asdict(c), "wilson95": list(c.wilson95)} for name, c in self.per_class.items()}
-        return {
-            "n": self.n,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "wilson95": list(self.wilson95),
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_f1": self.macro_f1,
-            "no_label": self.no_label,
-            "per_class": per_class,
-            "labels": list(self.labels),
-            "columns": list(self.columns),
-            "confusion": [list(row) for row in self.confusion],
-        }
+        values = {name: getattr(self, name) for name in names} | {"wilson95": list(self.wilson95)}
+        confusion = [list(row) for row in self.confusion]
+        lists = {"labels": list(self.labels), "columns": list(self.columns), "confusion": confusion}
+        return {**values, "per_class": per_class, **lists}
 
 
 def score(truths: Sequence[str], answers: Sequence[str | None], *, labels: Sequence[str]) -> ArmTable:
@@ -211,21 +192,21 @@ def score(truths: Sequence[str], answers: Sequence[str | None], *, labels: Seque
         raise ValueError(f"{outside} are not among the labels {labels}; map replies with label_of first")
     if None in truths or NO_LABEL in labels:
         raise ValueError(f"every clip needs a true label, and {NO_LABEL!r} cannot be one")
-    given = [NO_LABEL if a is None else a for a in answers]
+    predictions = [NO_LABEL if a is None else a for a in answers]
     columns = labels + ((NO_LABEL,) if None in answers else ())
-    matrix = confusion_matrix(truths, given, labels=list(columns))[: len(labels)]
-    occurring = [label for label in labels if label in set(truths)]
-    seen = [label for label in labels if label in set(truths) | set(given)]
+    matrix = confusion_matrix(truths, predictions, labels=list(columns))[: len(labels)]
+    occurring = [label for label in labels if label in truths]
+    with_f1 = [label for label in labels if label in truths or label in predictions]
     return ArmTable(
         labels=labels,
         columns=columns,
         confusion=tuple(tuple(int(x) for x in row) for row in matrix),
-        balanced_accuracy=float(recall_score(truths, given, labels=occurring, average="macro", zero_division=0)),
-        macro_f1=float(f1_score(truths, given, labels=seen, average="macro", zero_division=0)),
+        balanced_accuracy=float(recall_score(truths, predictions, labels=occurring, average="macro", zero_division=0)),
+        macro_f1=float(f1_score(truths, predictions, labels=with_f1, average="macro", zero_division=0)),
     )
 
 
-def collapse(labels: Sequence[str | None], *, keep: str, other: str = "Anomaly") -> list[str | None]:
+def collapse(labels: Sequence[Label], *, keep: str, other: str = "Anomaly") -> list[Label]:
     """Every label but `keep` becomes `other` (Figure 4's anomaly against normal); None stays None.
 
     Score the result with `labels=(other, keep)`. Raises ValueError where `other` is `keep`.

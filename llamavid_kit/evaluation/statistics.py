@@ -1,37 +1,40 @@
-"""How sure a number is, and whether two arms differ: intervals and paired tests over clips, and visibility curves.
+"""How sure a number is, and whether two arms differ: intervals and paired tests over clips.
 
-Takes counts, per-clip outcomes keyed by clip id, and event intervals in seconds; gives numbers with their method's
-name. It knows nothing of models or files. A p-value over clips speaks of the two trained models that were compared, not
-of two recipes: with one fine-tuned model per arm, seed-to-seed spread is not in it.
+Takes counts and per-clip outcomes keyed by clip id; gives numbers with their method's name. It knows nothing of models
+or files. A p-value over clips speaks of the two trained models that were compared, not of two recipes: with one
+fine-tuned model per arm, seed-to-seed spread is not in it. All intervals are 95% intervals.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import bootstrap, norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import binom_tost, proportion_confint
+from statsmodels.stats.proportion import proportion_confint
+
+from llamavid_kit.evaluation.texts import some
 
 PAIRED_INTERVAL = "Tango 1998, score interval for a difference of paired proportions"
 RESAMPLES = 9_999  # of clips in a bootstrap, and of swaps in a permutation test
 BATCH = 500  # resamples held in memory at a time
 
 
-def wilson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+def wilson(k: int, n: int) -> tuple[float, float]:
     """Wilson's score interval (low, high) for k of n; (0, 1) for n = 0, where nothing is known.
 
-    statsmodels' `proportion_confint`. Raises ValueError unless 0 <= k <= n and 0 < level < 1.
+    statsmodels' `proportion_confint`. Raises ValueError unless 0 <= k <= n.
     """
-    if not 0 <= k <= n or not 0 < level < 1:
-        raise ValueError(f"k={k}, n={n}, level={level}: expected 0 <= k <= n and 0 < level < 1")
+    if not 0 <= k <= n:
+        raise ValueError(f"k={k}, n={n}: expected 0 <= k <= n")
     if n == 0:
         return 0.0, 1.0
-    low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
+    low, high = proportion_confint(k, n, method="wilson")
     return (float(low) if k else 0.0), (float(high) if k < n else 1.0)  # without the last digit's rounding
 
 
@@ -42,18 +45,6 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if only_a + only_b else 1.0
 
 
-def equivalent(k: int, n: int, *, chance: float, margin: float, level: float = 0.95) -> bool:
-    """Whether k of n shows that the true share lies within `margin` of `chance`: exact, two one-sided tests.
-
-    Not the same as "no significant difference", which few clips always give: here too few clips give False. True means
-    that both p-values of statsmodels' `binom_tost` are below 1 - `level`.
-    """
-    if not 0 <= k <= n or n < 1 or not 0 < chance < 1 or not 0 < margin < 1:
-        raise ValueError(f"{k=}, {n=}, {chance=}, {margin=}: expected 0 <= k <= n, n >= 1, shares between 0 and 1")
-    p, *_ = binom_tost(k, n, max(chance - margin, 1e-9), min(chance + margin, 1 - 1e-9))
-    return bool(p < 1 - level)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm-adjusted p-values, in the order given: one family, every comparison that a report shows."""
     if any(not 0 <= p <= 1 for p in p_values):
@@ -61,7 +52,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
 
 
-def paired_interval(only_a: int, only_b: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+def paired_interval(only_a: int, only_b: int, n: int) -> tuple[float, float]:
     """Interval (low, high) for accuracy(b) - accuracy(a) over the same n clips, as proportions from -1 to 1.
 
     Tango's score interval (Statistics in Medicine 17, 1998, 891-908): the differences that a score test does not
@@ -69,9 +60,9 @@ def paired_interval(only_a: int, only_b: int, n: int, *, level: float = 0.95) ->
     (only_b - only_a)² / (only_a + only_b) exceeds the chi-square bound. The exact test is a little stricter: for the
     study's 4 against 12 of 242 the interval is 0.07 to 7.0 points, while the exact p is 0.077. Decide by the test.
     """
-    if n < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n or not 0 < level < 1:
-        raise ValueError(f"{only_a=}, {only_b=}, {n=}, {level=}: expected only_a + only_b <= n, n >= 1, 0 < level < 1")
-    z = float(norm.ppf((1 + level) / 2))
+    if n < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n:
+        raise ValueError(f"{only_a=}, {only_b=}, {n=}: expected only_a + only_b <= n, n >= 1")
+    z = float(norm.ppf(0.975))
     estimate = (only_b - only_a) / n
 
     def excess(difference: float, sign: int) -> float:
@@ -110,16 +101,8 @@ class Paired:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: a, b, n, only_a and only_b as counts, difference, interval95, p."""
-        return {
-            "a": self.a,
-            "b": self.b,
-            "n": self.n,
-            "only_a": len(self.only_a),
-            "only_b": len(self.only_b),
-            "difference": self.difference,
-            "interval95": list(self.interval95),
-            "p": self.p,
-        }
+        counts = {"a": self.a, "b": self.b, "n": self.n, "only_a": len(self.only_a), "only_b": len(self.only_b)}
+        return {**counts, "difference": self.difference, "interval95": list(self.interval95), "p": self.p}
 
 
 def compare_arms(a: Mapping[str, bool], b: Mapping[str, bool], *, names: tuple[str, str] = ("a", "b")) -> Paired:
@@ -183,24 +166,19 @@ def compare_scores(
 
 
 def bootstrap_ratio(
-    parts: Sequence[float],
-    wholes: Sequence[float] | None = None,
-    *,
-    bounds: tuple[float, float],
-    level: float = 0.95,
-    seed: int = 0,
+    parts: ArrayLike, wholes: ArrayLike | None = None, *, bounds: tuple[float, float], seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap interval (low, high) over clips of sum(parts) / sum(wholes); without wholes, of the mean.
 
-    parts, wholes: a number a clip; a resample whose wholes are all 0 counts as 0. bounds: the lowest and highest value
-    there can be, given back for fewer than two clips, of which nothing can be resampled. Clips that are all alike give
-    an interval without width: the method sees no spread, which does not mean that there is none (`wilson` knows).
-    Raises ValueError for lists of unequal length or a level that is not between 0 and 1.
+    parts, wholes: (n,) a number a clip; a resample whose wholes are all 0 counts as 0. bounds: the lowest and highest
+    value there can be, returned for fewer than two clips, of which nothing can be resampled. Clips that are all alike
+    have an interval without width: the method sees no spread, which does not mean that there is none (`wilson` knows).
+    Raises ValueError for lists of unequal length.
     """
     parts = np.asarray(parts, dtype=float)
     wholes = np.ones(len(parts)) if wholes is None else np.asarray(wholes, dtype=float)
-    if parts.shape != wholes.shape or not 0 < level < 1:
-        raise ValueError(f"{len(parts)} parts, {len(wholes)} wholes, {level=}: expected as many, and 0 < level < 1")
+    if parts.shape != wholes.shape:
+        raise ValueError(f"{len(parts)} parts, {len(wholes)} wholes: expected as many")
     if len(parts) < 2:
         return bounds
 
@@ -208,18 +186,9 @@ def bootstrap_ratio(
         top, bottom = part.sum(axis), whole.sum(axis)
         return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
 
-    found = bootstrap(
-        (parts, wholes),
-        ratio,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        confidence_level=level,
-        n_resamples=RESAMPLES,
-        batch=BATCH,
-        rng=seed,
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    options = {"method": "percentile", "n_resamples": RESAMPLES, "batch": BATCH, "rng": seed}
+    interval = bootstrap((parts, wholes), ratio, paired=True, vectorized=True, **options).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _check_same_clips(a: Mapping, b: Mapping, names: tuple[str, str]) -> None:
@@ -227,12 +196,6 @@ def _check_same_clips(a: Mapping, b: Mapping, names: tuple[str, str]) -> None:
         one, two = names
         raise ValueError(
             f"arms {one!r} ({len(a)} clips) and {two!r} ({len(b)} clips) must answer the same clips, at least one; "
-            f"only {one!r} has {_some(set(a) - set(b))}; only {two!r} has {_some(set(b) - set(a))}; "
+            f"only {one!r} has {some(sorted(set(a) - set(b)))}; only {two!r} has {some(sorted(set(b) - set(a)))}; "
             "compare them on the ids they share"
         )
-
-
-def _some(names: Iterable[str], *, at_most: int = 5) -> str:
-    names = sorted(names)
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return (", ".join(names[:at_most]) + more) or "none"

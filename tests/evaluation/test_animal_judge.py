@@ -209,11 +209,11 @@ def test_the_score_is_a_step_function_of_f1():
         truth = " ".join(f"The lion is carrying {i} eggs." for i in range(n_truth))
         for n_right in range(n_truth + 1):
             for n_more in range(13 - n_right):
-                said = [f"The lion is carrying {i} eggs." for i in range(n_right)]
-                said += [f"The frog is carrying {i} eggs." for i in range(n_more)]
+                sentences = [f"The lion is carrying {i} eggs." for i in range(n_right)]
+                sentences += [f"The frog is carrying {i} eggs." for i in range(n_more)]
                 f1 = Fraction(2 * n_right, n_truth + n_right + n_more)
                 expected = 0 if f1 == 0 else 5 if f1 == 1 else 1 + sum(f1 >= Fraction(q, 4) for q in (1, 2, 3))
-                verdict = judge(" ".join(said), truth, LEXICON)
+                verdict = judge(" ".join(sentences), truth, LEXICON)
                 assert verdict.score == expected and verdict.f1 == pytest.approx(float(f1))
                 assert verdict.correct == (f1 >= Fraction(1, 2))
 
@@ -230,15 +230,15 @@ def told(pairs) -> str:
 @given(SENTENCES, SENTENCES.filter(bool))
 def test_a_verdict_is_arithmetic_on_sets(reply, truth):
     """Against Python's sets, for claims, animals and actions."""
-    verdict, said, true = judge(told(reply), told(truth), ANIMALS), set(reply), set(truth)
-    right = len(said & true)
-    assert verdict.precision == pytest.approx(right / len(said) if said else 0)
+    verdict, claims, true = judge(told(reply), told(truth), ANIMALS), set(reply), set(truth)
+    right = len(claims & true)
+    assert verdict.precision == pytest.approx(right / len(claims) if claims else 0)
     assert verdict.recall == pytest.approx(right / len(true))
-    assert verdict.f1 == pytest.approx(2 * right / (len(said) + len(true)))
+    assert verdict.f1 == pytest.approx(2 * right / (len(claims) + len(true)))
     for part, f1 in ((0, verdict.animals_f1), (1, verdict.actions_f1)):
-        a, b = {x[part] for x in said}, {x[part] for x in true}
+        a, b = {x[part] for x in claims}, {x[part] for x in true}
         assert f1 == pytest.approx(2 * len(a & b) / (len(a) + len(b)))
-    assert (verdict.score == 5) == (said == true) and (verdict.score == 0) == (right == 0)
+    assert (verdict.score == 5) == (claims == true) and (verdict.score == 0) == (right == 0)
 
 
 @given(SENTENCES.filter(bool), SENTENCES.filter(bool), st.randoms())

@@ -13,6 +13,7 @@ from llamavid_kit.evaluation.resampling import (
     METRICS,
     balanced_permutation,
     clustered_mean,
+    clustered_mean_of_means,
     metric_differences,
     metric_intervals,
     nested_bootstrap,
@@ -78,10 +79,10 @@ def test_against_resampled_rows(stratified):
         table = score([truths[i] for i in rows], [answers[i] for i in rows], labels=LABELS)
         for name in METRICS:
             values[name].append(getattr(table, name))
-    found = metric_intervals(truths, answers, labels=LABELS, stratified=stratified)
+    estimate = metric_intervals(truths, answers, labels=LABELS, stratified=stratified)
     for name in METRICS:
         expected = np.quantile(values[name], [0.025, 0.975])
-        assert (found[name].low, found[name].high) == pytest.approx(expected, abs=0.045), name
+        assert (estimate[name].low, estimate[name].high) == pytest.approx(expected, abs=0.045), name
 
 
 def test_stratified_draws_keep_each_class():
@@ -98,8 +99,8 @@ def test_intervals_hold_the_truth(few):
     rng, truth, held = np.random.default_rng(2), (0.9 + 0.6 + 0.4) / 3, []
     for k in range(400):
         truths, answers = drawn(rng, (60, 40, 20), (0.9, 0.6, 0.4))
-        found = metric_intervals(truths, answers, labels=LABELS, seed=k)["balanced_accuracy"]
-        held.append(found.low <= truth <= found.high)
+        estimate = metric_intervals(truths, answers, labels=LABELS, seed=k)["balanced_accuracy"]
+        held.append(estimate.low <= truth <= estimate.high)
     assert 0.91 < np.mean(held) < 0.98
 
 
@@ -123,8 +124,8 @@ def test_a_difference_in_accuracy_is_nearly_tangos():
     b = ["c" if t == "a" and i % 11 == 0 else x for i, (t, x) in enumerate(zip(truths, b, strict=True))]
     right = np.array([[x == t for t, x in zip(truths, arm, strict=True)] for arm in (a, b)])
     expected = paired_interval(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), len(truths))
-    found = metric_differences(truths, a, b, labels=LABELS)["accuracy"]
-    assert (found.low, found.high) == pytest.approx(expected, abs=0.012)
+    estimate = metric_differences(truths, a, b, labels=LABELS)["accuracy"]
+    assert (estimate.low, estimate.high) == pytest.approx(expected, abs=0.012)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("abc"), st.sampled_from("abc")), max_size=30))
@@ -152,14 +153,13 @@ def test_one_class_makes_it_mcnemar():
         balanced_permutation(["x"], ["x", "x"], ["x"])
 
 
-def test_level_and_seed():
+def test_seed():
     truths, answers = drawn(np.random.default_rng(5), (30, 20, 20), (0.7, 0.5, 0.4))
-    wide, narrow, other = (
-        metric_intervals(truths, answers, labels=LABELS, level=level, seed=seed)["macro_f1"]
-        for level, seed in ((0.95, 0), (0.8, 0), (0.95, 1))
+    first, again, other = (
+        metric_intervals(truths, answers, labels=LABELS, seed=seed)["macro_f1"] for seed in (0, 0, 1)
     )
-    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high and wide != other
-    assert wide == metric_intervals(truths, answers, labels=LABELS)["macro_f1"]
+    assert first.low < first.value < first.high and first == again != other
+    assert first == metric_intervals(truths, answers, labels=LABELS)["macro_f1"]
 
 
 @pytest.mark.parametrize(
@@ -175,26 +175,26 @@ def test_level_and_seed():
 def test_what_cannot_be_resampled(truths, answers, message):
     with pytest.raises(ValueError, match=message):
         metric_intervals(truths, answers, labels=LABELS)
-    with pytest.raises(ValueError, match="level=1"):
-        metric_intervals(["a", "b"], ["a", "b"], labels=LABELS, level=1)
 
 
 def test_clustered_errors_by_hand():
     """Sandwich of a mean: cluster sums of residuals, with the factor G/(G-1) · (n-1)/(n-1)."""
     outcomes, clusters = [1, 1, 1, 0, 0, 1, 0, 1], list("aaabbccd")
-    found = clustered_mean(outcomes, clusters)
+    estimate = clustered_mean(outcomes, clusters)
     residuals = np.array(outcomes) - np.mean(outcomes)
     sums = [residuals[[c == name for c in clusters]].sum() for name in "abcd"]
-    assert found.se == pytest.approx(math.sqrt(4 / 3 * np.square(sums).sum()) / 8)
-    assert found.naive_se == pytest.approx(np.std(outcomes, ddof=1) / math.sqrt(8))
-    assert found.interval95 == pytest.approx(tuple(np.mean(outcomes) + s * 3.182446305 * found.se for s in (-1, 1)))
-    assert (found.mean, found.n, found.n_clusters) == (0.625, 8, 4)
+    assert estimate.se == pytest.approx(math.sqrt(4 / 3 * np.square(sums).sum()) / 8)
+    assert estimate.naive_se == pytest.approx(np.std(outcomes, ddof=1) / math.sqrt(8))
+    assert estimate.interval95 == pytest.approx(
+        tuple(np.mean(outcomes) + s * 3.182446305 * estimate.se for s in (-1, 1))
+    )
+    assert (estimate.mean, estimate.n, estimate.n_clusters) == (0.625, 8, 4)
 
 
 def test_one_question_a_video_is_the_plain_error():
     outcomes = [1, 0, 1, 1, 0, 1]
-    found = clustered_mean(outcomes, range(6))
-    assert found.se == pytest.approx(found.naive_se) == pytest.approx(np.std(outcomes, ddof=1) / math.sqrt(6))
+    estimate = clustered_mean(outcomes, range(6))
+    assert estimate.se == pytest.approx(estimate.naive_se) == pytest.approx(np.std(outcomes, ddof=1) / math.sqrt(6))
 
 
 def test_clustered_intervals_hold_the_truth_and_naive_ones_do_not():
@@ -203,9 +203,9 @@ def test_clustered_intervals_hold_the_truth_and_naive_ones_do_not():
     videos = np.repeat(np.arange(60), 5)
     for _ in range(1000):
         ease = rng.beta(1, 1, 60)
-        found = clustered_mean(rng.random(300) < ease[videos], videos)
-        clustered.append(found.interval95[0] <= 0.5 <= found.interval95[1])
-        naive.append(abs(found.mean - 0.5) <= 1.96 * found.naive_se)
+        estimate = clustered_mean(rng.random(300) < ease[videos], videos)
+        clustered.append(estimate.interval95[0] <= 0.5 <= estimate.interval95[1])
+        naive.append(abs(estimate.mean - 0.5) <= 1.96 * estimate.naive_se)
     assert 0.93 < np.mean(clustered) < 0.97 and np.mean(naive) < 0.88
 
 
@@ -215,6 +215,98 @@ def test_clustered_intervals_hold_the_truth_and_naive_ones_do_not():
 def test_what_has_no_clustered_error(outcomes, clusters):
     with pytest.raises(ValueError, match="expected a finite number and a video each"):
         clustered_mean(outcomes, clusters)
+
+
+# --- a mean over dependent axes
+
+N_QUESTIONS = {"correctness": 4, "detail": 4, "context": 4, "temporal": 1, "consistency": 1}  # about each video
+
+
+def axes_world(rng, n_videos: int, *, shared: float):
+    """(scores, videos, axes) of true mean 2.5 on each axis; a third of the videos has no temporal question."""
+    rows = []
+    for video in range(n_videos):
+        ease = shared * rng.normal()
+        rows += [
+            (2.5 + ease + rng.normal(0, 0.4), video, axis)
+            for axis, n in N_QUESTIONS.items()
+            for _ in range(n)
+            if axis != "temporal" or video % 3
+        ]
+    return tuple(map(np.array, zip(*rows, strict=True)))
+
+
+def mean_of_means(scores, axes) -> float:
+    return float(np.mean([scores[axes == axis].mean() for axis in N_QUESTIONS]))
+
+
+def test_a_mean_of_means_by_hand():
+    """Two axes, three videos; what each video adds to the value, squared and summed."""
+    estimate = clustered_mean_of_means([4, 2, 0, 5, 1], list("aabac"), ["x", "x", "x", "y", "y"])
+    # x: mean 2 of a, a, b; y: mean 3 of a, c
+    u = np.array([((4 - 2) + (2 - 2)) / 3 + (5 - 3) / 2, (0 - 2) / 3, (1 - 3) / 2]) / 2
+    assert (estimate.mean, estimate.n, estimate.n_clusters) == (2.5, 5, 3)
+    assert estimate.se == pytest.approx(math.sqrt(3 / 2 * 4 / 3 * (u**2).sum()))
+    assert estimate.naive_se == pytest.approx(math.sqrt(5 / 3 * (8 / 9 + 8 / 4)) / 2)
+    assert estimate.interval95 == pytest.approx(tuple(2.5 + s * 4.302652730 * estimate.se for s in (-1, 1)))
+
+
+def test_one_part_is_the_clustered_mean():
+    scores, videos, _ = axes_world(np.random.default_rng(0), 20, shared=1)
+    one, plain = clustered_mean_of_means(scores, videos, ["all"] * len(scores)), clustered_mean(scores, videos)
+    assert (one.mean, one.se, *one.interval95) == pytest.approx((plain.mean, plain.se, *plain.interval95))
+    assert one.naive_se == pytest.approx(plain.naive_se)
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_a_mean_of_means_is_as_wide_as_a_bootstrap_over_videos(shared):
+    """Videos resampled with all about them. Axes taken as independent would be half as wide where shared."""
+    rng = np.random.default_rng(1)
+    scores, videos, axes = axes_world(rng, 150, shared=shared)
+    estimate = clustered_mean_of_means(scores, videos, axes)
+    assert estimate.mean == pytest.approx(mean_of_means(scores, axes)) != pytest.approx(scores.mean())
+    of = [np.flatnonzero(videos == video) for video in range(150)]
+    resampled = []
+    for _ in range(2000):
+        rows = np.concatenate([of[video] for video in rng.integers(0, 150, 150)])
+        resampled.append(mean_of_means(scores[rows], axes[rows]))
+    assert estimate.se == pytest.approx(np.std(resampled), rel=0.06)
+    assert estimate.interval95 == pytest.approx(
+        tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.15 * estimate.se * 2
+    )
+    alone = [clustered_mean(scores[axes == axis], videos[axes == axis]).se for axis in N_QUESTIONS]
+    apart = math.sqrt(np.square(alone).sum()) / len(N_QUESTIONS)
+    assert apart == pytest.approx(estimate.se, rel=0.1) if not shared else apart < 0.55 * estimate.se
+
+
+def test_the_interval_of_a_mean_of_means_holds_the_truth():
+    """400 worlds of 40 videos; as if all scores were independent, few intervals do."""
+    rng, hits = np.random.default_rng(2), np.zeros(2)
+    for _ in range(400):
+        estimate = clustered_mean_of_means(*axes_world(rng, 40, shared=1))
+        hits += [
+            estimate.interval95[0] < 2.5 < estimate.interval95[1],
+            abs(estimate.mean - 2.5) < 1.96 * estimate.naive_se,
+        ]
+    assert 0.92 < hits[0] / 400 < 0.975 and hits[1] / 400 < 0.65
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "videos", "parts"),
+    [
+        ([1, 0], "ab", "x"),
+        ([1, 0, 1], "aba", "xxy"),
+        ([1, math.nan], "ab", "xx"),
+        ([1, 0], ["a", None], "xx"),
+        ([], [], []),
+    ],
+)
+def test_what_has_no_mean_of_means(outcomes, videos, parts):
+    with pytest.raises(ValueError, match="two videos or more in each part"):
+        clustered_mean_of_means(outcomes, list(videos), list(parts))
+
+
+# --- several training seeds
 
 
 def recipes(rng, n_seeds, n_clips, spread):
@@ -228,8 +320,8 @@ def test_nested_intervals_hold_the_truth_where_clips_alone_do_not(few):
     rng, nested, clips_only = np.random.default_rng(7), [], []
     for k in range(150):
         a, b = recipes(rng, 8, 200, 0.06)
-        found = nested_bootstrap(a, b, seed=k)
-        nested.append(found.low <= 0 <= found.high)
+        estimate = nested_bootstrap(a, b, seed=k)
+        nested.append(estimate.low <= 0 <= estimate.high)
         gains = b.mean(0) - a.mean(0)
         clips_only.append(abs(gains.mean()) <= 1.96 * gains.std(ddof=1) / math.sqrt(200))
     assert np.mean(nested) > 0.9 > 0.75 > np.mean(clips_only)
@@ -242,17 +334,17 @@ def test_nested_bootstrap_draws_seeds_and_clips(few):
     assert (only_seeds.value, only_seeds.low, only_seeds.high) == pytest.approx((0, -1, 1))
     rng = np.random.default_rng(8)
     a, b = (np.repeat(rng.random((1, 400)) < p, 2, 0) for p in (0.5, 0.6))
-    found, gains = nested_bootstrap(a, b), (b[0].astype(float) - a[0])
+    estimate, gains = nested_bootstrap(a, b), (b[0].astype(float) - a[0])
     half = 1.96 * gains.std() / math.sqrt(400)
-    assert (found.low, found.high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.012)
-    assert found.value == pytest.approx(gains.mean())
+    assert (estimate.low, estimate.high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.012)
+    assert estimate.value == pytest.approx(gains.mean())
 
 
 def test_the_same_clips_move_together_in_both_recipes(few):
     """Two recipes of equal models differ nowhere, whatever the clips drawn."""
     right = np.repeat(np.random.default_rng(9).random((1, 30)) < 0.5, 3, 0)
-    found = nested_bootstrap(right, right)
-    assert (found.low, found.high) == pytest.approx((0, 0), abs=1e-12)
+    estimate = nested_bootstrap(right, right)
+    assert (estimate.low, estimate.high) == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_what_has_no_nested_interval():
@@ -262,5 +354,3 @@ def test_what_has_no_nested_interval():
         nested_bootstrap([[1, 0], [1, 0]], [[1], [1]])
     with pytest.raises(ValueError, match="not a finite number"):
         nested_bootstrap([[1, 0], [1, 0]], [[1, float("nan")], [1, 1]])
-    with pytest.raises(ValueError, match="level=0"):
-        nested_bootstrap([[1, 0], [1, 0]], [[1, 0], [1, 0]], level=0)

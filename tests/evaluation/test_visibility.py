@@ -1,4 +1,6 @@
-"""Share of clips with a sampled frame of an event, against the sampler itself, and events read from tables."""
+"""Share of events and of clips with a sampled frame, against the sampler itself, and events read from tables."""
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from llamavid_kit.data.sampling import sample_times
 from llamavid_kit.evaluation.statistics import wilson
-from llamavid_kit.evaluation.visibility import clip_curve, curve_table, n_frames_shown, read_events
+from llamavid_kit.evaluation.visibility import clip_curve, n_frames_shown, n_samples_in, read_events, visibility_curve
 
 spans = st.tuples(st.integers(0, 120), st.integers(1, 40)).map(lambda x: (x[0] / 30, (x[0] + x[1]) / 30))
 
@@ -16,28 +18,63 @@ spans = st.tuples(st.integers(0, 120), st.integers(1, 40)).map(lambda x: (x[0] /
 @settings(deadline=None)
 def test_against_the_sampler(clips, fps, at_least):
     """Second way: sample a clip of 30 frames a second, count the chosen frames that lie in any of its events."""
-    events = {f"c{k}": found for k, found in enumerate(clips)}
+    events = {f"c{k}": of_clip for k, of_clip in enumerate(clips)}
     if not any(clips):
         with pytest.raises(ValueError, match="0 clips with an event"):
             clip_curve(events, fps=[fps])
         return
     chosen = sample_times(np.arange(200) / 30, 200 / 30, fps)
     inside = [
-        sum(any(round(30 * a) <= i < round(30 * b) for a, b in found) for i in chosen) for found in clips if found
+        sum(any(round(30 * a) <= i < round(30 * b) for a, b in of_clip) for i in chosen) for of_clip in clips if of_clip
     ]
     (point,) = clip_curve(events, fps=[fps], at_least=at_least)
-    assert (point.n, point.seen) == (len(inside), sum(k >= at_least for k in inside))
-    assert point.share == point.seen / point.n and point.wilson95 == wilson(point.seen, point.n)
+    assert (point.n, point.n_visible) == (len(inside), sum(k >= at_least for k in inside))
+    assert point.share == point.n_visible / point.n and point.wilson95 == wilson(point.n_visible, point.n)
 
 
 def test_a_clip_is_seen_by_any_of_its_events_and_without_events_does_not_count():
     events = {"one": [(0.2, 0.4), (2.0, 2.1)], "two": [(0.2, 0.4)], "none": []}
     curve = clip_curve(events, fps=[1, 4])
-    assert [(p.fps, p.n, p.seen) for p in curve] == [(1, 2, 1), (4, 2, 2)]
-    table = curve_table(curve, "made up")
-    assert list(table.columns) == ["set", "fps", "n", "seen", "low", "high"] and list(table["seen"]) == [1, 2]
-    assert clip_curve({"x": [(0, 1.5), (0.5, 1.2)]}, fps=[1], at_least=2)[0].seen == 1
-    assert clip_curve({"x": [(0, 0.9), (0.0, 0.9)]}, fps=[1], at_least=2)[0].seen == 0  # one frame, twice annotated
+    assert [(p.fps, p.n, p.n_visible) for p in curve] == [(1, 2, 1), (4, 2, 2)]
+    assert clip_curve({"x": [(0, 1.5), (0.5, 1.2)]}, fps=[1], at_least=2)[0].n_visible == 1
+    assert (
+        clip_curve({"x": [(0, 0.9), (0.0, 0.9)]}, fps=[1], at_least=2)[0].n_visible == 0
+    )  # one frame, twice annotated
+
+
+@given(st.integers(0, 200), st.integers(1, 120), st.integers(0, 60), st.sampled_from([1, 2, 3, 6, 30]))
+def test_events_against_the_sampler(start, length, rest, fps):
+    """Second way: sample a clip of 30 frames a second by time, and count the chosen frames inside the event."""
+    n = start + length + rest
+    chosen = sample_times(np.arange(n) / 30, n / 30, fps)
+    inside = int(((chosen >= start) & (chosen < start + length)).sum())
+    assert n_samples_in((start / 30, (start + length) / 30), fps) == inside
+
+
+@given(
+    st.fractions(0, 20, max_denominator=30), st.fractions(Fraction(1, 30), 5, max_denominator=30), st.integers(1, 12)
+)
+def test_an_event_longer_than_the_gap_is_always_seen(start, length, fps):
+    if length * fps >= 1 + Fraction(fps, 500):
+        assert n_samples_in((float(start), float(start + length)), fps) >= 1
+
+
+def test_expected_share_is_the_average_over_phases():
+    """Events of 0.25 s starting at every 1/1000 s: the grid of 2 fps shows half of them, d·f = 0.5."""
+    events = [(1 + i / 1000 + 0.0005, 1.25 + i / 1000 + 0.0005) for i in range(1000)]
+    curve = visibility_curve(events, fps=[1, 2, 6])
+    assert [point.expected for point in curve] == pytest.approx([0.25, 0.5, 1.0])
+    assert [point.share for point in curve] == pytest.approx([0.25, 0.5, 1.0], abs=0.002)
+    assert curve[1].wilson95 == wilson(curve[1].n_visible, 1000) and [p.fps for p in curve] == [1, 2, 6]
+
+
+@pytest.mark.parametrize(
+    ("events", "fps", "message"),
+    [([], 1, "no events"), ([(1, 2)], 0, "fps=0"), ([(2, 1)], 1, "start_s"), ([(-1, 1)], 1, "start_s")],
+)
+def test_what_has_no_visibility(events, fps, message):
+    with pytest.raises(ValueError, match=message):
+        visibility_curve(events, fps=[fps])
 
 
 def test_frames_of_a_stride_rule():

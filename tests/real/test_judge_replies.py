@@ -3,7 +3,7 @@
 import json
 
 from llamavid_kit.evaluation.judges.prompts import AXES, DETERMINISTIC, PROMPTS, SAMPLED, judge_prompt
-from llamavid_kit.evaluation.judges.verdict_parser import CRASHES, read, read_original
+from llamavid_kit.evaluation.judges.verdict_parser import CRASHES, read_original, read_verdict
 
 NAMES = {"detail": "video_chatgpt_detailed_orientation", "qa": "judge_study_llama3"}
 
@@ -13,8 +13,8 @@ def test_malformed_replies_never_break_a_reader(real):
     for line in map(json.loads, lines):
         for yes_no in (True, False):
             for mode in ("strict", "original"):
-                read("i", line["reply"], mode=mode, yes_no=yes_no)
-        assert read("i", line["reply"], mode="original").problem
+                read_verdict("i", line["reply"], mode=mode, yes_no=yes_no)
+        assert read_verdict("i", line["reply"], mode="original").problem
         if "aggregating" in line["stage"]:
             assert read_original(line["reply"]).effect == CRASHES == line["effect"]
     assert lines

@@ -1,19 +1,19 @@
 """How far a judge can be trusted: agreement of two judges, and of one judge with itself, with intervals.
 
 Takes verdicts; gives shares, Cohen's kappa and their bootstrap intervals. Two judges may agree and both be wrong: no
-number here says who is right. Who is asked, and again, is `benchmarks/judges.py`'s.
+number here says who is right. Who is asked, and again, is `benchmarks/panel.py`'s.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import cohen_kappa_score
 
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Verdict
-from llamavid_kit.evaluation.statistics import BATCH, RESAMPLES, bootstrap_ratio
+from llamavid_kit.evaluation.resampling import resamples
+from llamavid_kit.evaluation.statistics import bootstrap_ratio
 
 Interval = tuple[float, float]
 
@@ -46,7 +46,7 @@ class Agreement:
     n: int
     n_both: int
     n_groups: int
-    no_verdict: tuple[int, int]
+    no_verdict: tuple[int, ...]
     same: float | None
     same95: Interval | None
     kappa: Kappa | None
@@ -65,18 +65,18 @@ def agreement(
     Raises ValueError where the items differ, are doubled, or none has a verdict from both, and for a score outside 0
     to 5, which only the mode `original` lets pass.
     """
-    names, columns, groups = _joined([first, second], videos)
-    both = [at for at in range(len(names)) if not any(column[at].problem for column in columns)]
+    columns, groups = _joined([first, second], videos)
+    both = [at for at, pair in enumerate(zip(*columns, strict=True)) if not any(v.problem for v in pair)]
     if not both:
         raise ValueError(f"none of {len(first)} items has a verdict from both; nothing can be compared")
-    found, scores, at = _compared([[column[i] for i in both] for column in columns], [groups[i] for i in both], seed)
+    shares, scores, at = _compared([[column[i] for i in both] for column in columns], [groups[i] for i in both], seed)
     change = scores[:, 1] - scores[:, 0]
     return Agreement(
         n=len(first),
         n_both=len(both),
         n_groups=int(at.max()) + 1,
         no_verdict=_no_verdict(columns),
-        **found,
+        **shares,
         score_change=float(change.mean()),
         score_change95=_mean95(change, at, (-TOP_SCORE, TOP_SCORE), seed),
     )
@@ -123,25 +123,25 @@ def repeatability(
     """
     if len(askings) < 2:
         raise ValueError(f"{len(askings)} asking: expected at least two, to compare a judge with itself")
-    names, columns, groups = _joined(askings, videos)
-    given = [sum(not column[at].problem for column in columns) for at in range(len(names))]
-    always = [at for at, n in enumerate(given) if n == len(columns)]
-    shares = {}
+    columns, groups = _joined(askings, videos)
+    n_askings = len(columns)
+    n_verdicts = [sum(not v.problem for v in verdicts) for verdicts in zip(*columns, strict=True)]
+    always = [at for at, n in enumerate(n_verdicts) if n == n_askings]
+    shares: dict[str, Any] = {}
     if always:
-        said = [[column[i] for i in always] for column in columns]
-        shares, scores, at = _compared(said, [groups[i] for i in always], seed)
+        verdicts = [[column[i] for i in always] for column in columns]
+        shares, scores, at = _compared(verdicts, [groups[i] for i in always], seed)
         spread = scores.max(1) - scores.min(1)
         shares |= {"score_range": float(spread.mean()), "score_range95": _mean95(spread, at, (0, TOP_SCORE), seed)}
-    verdicts = [[v for v in column if not v.problem] for column in columns]
     return Repeatability(
-        n=len(names),
-        n_askings=len(columns),
+        n=len(groups),
+        n_askings=n_askings,
         n_always=len(always),
-        n_sometimes=sum(0 < n < len(columns) for n in given),
+        n_sometimes=sum(0 < n < n_askings for n in n_verdicts),
         n_groups=len({groups[i] for i in always}),
         no_verdict=_no_verdict(columns),
-        accuracies=tuple(_mean([v.correct for v in said if v.correct is not None]) for said in verdicts),
-        scores=tuple(_mean([v.score for v in said]) for said in verdicts),
+        accuracies=tuple(_mean([v.correct for v in column if v.correct is not None]) for column in columns),
+        scores=tuple(_mean([v.score for v in column if v.score is not None]) for column in columns),
         **shares,
     )
 
@@ -156,42 +156,37 @@ def _no_verdict(columns: Sequence[Sequence[Verdict]]) -> tuple[int, ...]:
 
 def _joined(
     askings: Sequence[Sequence[Verdict]], videos: Sequence[str] | None
-) -> tuple[list[str], list[list[Verdict]], list[str]]:
-    """Names of the items, verdicts in their order, and each item's group; names and order are the first list's."""
+) -> tuple[list[list[Verdict]], list[str]]:
+    """The verdicts of each asking in the first one's order of items, and each item's group."""
     names = [v.item for v in askings[0]]
-    for others in askings[1:]:
-        known = {v.item for v in others}
-        if len(known) != len(others) or len(set(names)) != len(names) or set(names) != known:
-            odd = sorted(set(names) ^ known)[:3]
-            text = f"expected two verdicts on the same items, each once; only one of them has {odd or 'doubles'}"
-            raise ValueError(text)
+    by_name = [{v.item: v for v in verdicts} for verdicts in askings]
+    for verdicts, others in zip(askings, by_name, strict=True):
+        if len(others) != len(verdicts) or set(names) != set(others):
+            odd = sorted(set(names) ^ set(others))[:3] or "doubles"
+            raise ValueError(f"expected two verdicts on the same items, each once; only one of them has {odd}")
     if videos is not None and len(videos) != len(names):
         raise ValueError(f"{len(names)} verdicts and {len(videos)} videos: expected as many")
-    by_name = [{v.item: v for v in said} for said in askings]
-    return names, [[said[name] for name in names] for said in by_name], list(videos or names)
+    return [[verdicts[name] for name in names] for verdicts in by_name], list(videos or names)
 
 
-def _compared(columns: Sequence[Sequence[Verdict]], groups: Sequence[str], seed: int):
-    """Two or more lists of verdicts on the same items, none missing → shares and kappas, scores (n, A), groups (n,)."""
-    if odd := [v for column in columns for v in column if not 0 <= v.score <= TOP_SCORE]:
+def _compared(
+    columns: Sequence[Sequence[Verdict]], groups: Sequence[str], seed: int
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """A lists of verdicts on the same n items → shares and kappas, scores (n, A), the groups as numbers (n,)."""
+    if odd := [v for column in columns for v in column if v.score not in range(TOP_SCORE + 1)]:
         raise ValueError(f"item {odd[0].item!r} has score {odd[0].score}; expected 0 to {TOP_SCORE}: read it strictly")
     at = np.unique(groups, return_inverse=True)[1]
     scores = np.array([[v.score for v in column] for column in columns]).T
-    same = same95 = kappa = None
+    shares: dict[str, Any] = {"same": None, "same95": None, "kappa": None}
     if all(v.correct is not None for column in columns for v in column):
-        said = np.array([[v.correct for v in column] for column in columns], dtype=int).T
-        alike, kappa = (said == said[:, :1]).all(1), _kappa(said, at, 2, None, seed)
-        same, same95 = float(alike.mean()), _mean95(alike, at, (0, 1), seed)
-    alike = (scores == scores[:, :1]).all(1)
-    found = {
-        "same": same,
-        "same95": same95,
-        "kappa": kappa,
-        "same_score": float(alike.mean()),
-        "same_score95": _mean95(alike, at, (0, 1), seed),
-        "score_kappa": _kappa(scores, at, TOP_SCORE + 1, "quadratic", seed),
-    }
-    return found, scores, at
+        yes = np.array([[v.correct for v in column] for column in columns], dtype=int).T
+        same = (yes == yes[:, :1]).all(1)
+        shares = {"same": float(same.mean()), "same95": _mean95(same, at, (0, 1), seed)}
+        shares["kappa"] = _kappa(yes, at, 2, None, seed)
+    same = (scores == scores[:, :1]).all(1)
+    shares |= {"same_score": float(same.mean()), "same_score95": _mean95(same, at, (0, 1), seed)}
+    shares["score_kappa"] = _kappa(scores, at, TOP_SCORE + 1, "quadratic", seed)
+    return shares, scores, at
 
 
 def _mean95(values: np.ndarray, at: np.ndarray, bounds: Interval, seed: int) -> Interval:
@@ -199,31 +194,27 @@ def _mean95(values: np.ndarray, at: np.ndarray, bounds: Interval, seed: int) -> 
     return bootstrap_ratio(np.bincount(at, values), np.bincount(at), bounds=bounds, seed=seed)
 
 
-def _kappa(said: np.ndarray, at: np.ndarray, n_values: int, weights: str | None, seed: int) -> Kappa:
-    """said: (n, A) values from 0, a column a judge or asking; at: (n,) group of each. The value is scikit-learn's."""
-    labels, pairs = list(range(n_values)), list(combinations(range(said.shape[1]), 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a kappa that is not defined, which is None here
-        found = float(
-            np.mean([cohen_kappa_score(said[:, a], said[:, b], labels=labels, weights=weights) for a, b in pairs])
-        )
+def _kappa(values: np.ndarray, at: np.ndarray, n_values: int, weights: str | None, seed: int) -> Kappa:
+    """values: (n, A) from 0, a column a judge or asking; at: (n,) group of each."""
+    pairs = list(combinations(range(values.shape[1]), 2))
     tables = np.zeros((len(pairs), at.max() + 1, n_values, n_values))
     for k, (a, b) in enumerate(pairs):
-        np.add.at(tables[k], (at, said[:, a], said[:, b]), 1)
-    n_groups = tables.shape[1]
+        np.add.at(tables[k], (at, values[:, a], values[:, b]), 1)
+    kappa, n_groups = float(kappa_of(tables.sum(1), weights).mean()), tables.shape[1]
+    value = None if np.isnan(kappa) else kappa
     if n_groups < 2:
-        return Kappa(None if np.isnan(found) else found, None, 0)
+        return Kappa(value, None, 0)
     rng, resampled = np.random.default_rng(seed), []
-    for start in range(0, RESAMPLES, BATCH):
-        size = min(BATCH, RESAMPLES - start)
-        drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size).astype(float)
-        resampled.append(np.mean([kappa_of(np.tensordot(drawn, one, axes=1), weights) for one in tables], axis=0))
-    values = np.concatenate(resampled)
-    defined = values[~np.isnan(values)]
+    for counts in resamples(np.ones(n_groups, int), rng):
+        of_pairs = [kappa_of(np.tensordot(counts.astype(float), one, axes=1), weights) for one in tables]
+        resampled.append(np.mean(of_pairs, axis=0))
+    kappas = np.concatenate(resampled)
+    defined = kappas[~np.isnan(kappas)]
     interval = None
-    if 2 * len(defined) > RESAMPLES:
-        interval = tuple(float(x) for x in np.quantile(defined, (0.025, 0.975)))
-    return Kappa(None if np.isnan(found) else found, interval, int(len(values) - len(defined)))
+    if 2 * len(defined) > len(kappas):
+        low, high = np.quantile(defined, (0.025, 0.975))
+        interval = (float(low), float(high))
+    return Kappa(value, interval, len(kappas) - len(defined))
 
 
 def kappa_of(tables: np.ndarray, weights: str | None = None) -> np.ndarray:
@@ -236,5 +227,5 @@ def kappa_of(tables: np.ndarray, weights: str | None = None) -> np.ndarray:
     cost = far**2 if weights == "quadratic" else (far > 0)
     n = tables.sum((1, 2))
     chance = tables.sum(2)[:, :, None] * tables.sum(1)[:, None, :] / n[:, None, None]
-    seen, expected = (tables * cost).sum((1, 2)), (chance * cost).sum((1, 2))
-    return np.where(expected > 0, 1 - seen / np.where(expected > 0, expected, 1), np.nan)
+    observed, expected = (tables * cost).sum((1, 2)), (chance * cost).sum((1, 2))
+    return np.where(expected > 0, 1 - observed / np.where(expected > 0, expected, 1), np.nan)

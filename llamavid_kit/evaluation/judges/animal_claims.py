@@ -73,8 +73,8 @@ class AnimalAction:
 
 def animals_of(texts: Iterable[str]) -> tuple[str, ...]:
     """The lexicon of a data set's answers: what stands before is/are in their sentences, sorted, each once."""
-    found = {claim.key[0]: claim.animal for text in texts for claim in parse(text) if claim.animal}
-    return tuple(sorted(found.values()))
+    animals = {claim.key[0]: claim.animal for text in texts for claim in parse(text) if claim.animal}
+    return tuple(sorted(animals.values()))
 
 
 def parse(text: str, *, animals: Collection[str] = ()) -> list[AnimalAction]:
@@ -97,14 +97,14 @@ def _words(text: str) -> list[str]:
 def _bare(words: list[str]) -> list[str]:
     """Without articles, numbers and "a group of" at the start, but never empty: "the two lions" → "lions"."""
     text = " ".join(words)
-    return text[_BARE.match(text).end() :].split()
+    return _BARE.sub("", text, count=1).split()
 
 
 def _sentences(text: str, lexicon: frozenset[str]) -> list[list[str]]:
     """The words of each piece that has a letter. "Lion: walking" reads "Lion is walking"; other colons end a piece."""
 
-    def colon(found: re.Match) -> str:
-        return found[1] + (" is " if _singular(" ".join(_bare(_words(found[1])))) in lexicon else "\n")
+    def colon(match: re.Match) -> str:
+        return match[1] + (" is " if _singular(" ".join(_bare(_words(match[1])))) in lexicon else "\n")
 
     pieces = _CUT.split(re.sub(r"([^.!?;:\n]+):", colon, text))
     return [_words(piece) for piece in pieces if any(map(str.isalpha, piece))]
@@ -127,12 +127,12 @@ def _claims(sentence: list[str], lexicon: frozenset[str]) -> list[AnimalAction]:
 
 def _without_opening(words: list[str]) -> list[str]:
     text = " ".join(words)
-    return text[found.end() :].split() if (found := _OPENING.match(text)) else words
+    return text[match.end() :].split() if (match := _OPENING.match(text)) else words
 
 
 def _copula(words: list[str]) -> int:
     """How many words of is/are, "also" and the like stand at the start."""
-    return len(found[0].split()) if (found := _COPULA.match(" ".join(words))) else 0
+    return len(match[0].split()) if (match := _COPULA.match(" ".join(words))) else 0
 
 
 def _subjects(words: list[str], lexicon: frozenset[str]) -> tuple[list[str], list[str]]:
@@ -169,7 +169,8 @@ def _next_clause(rest: list[str], lexicon: frozenset[str]) -> tuple[list[str], l
 
 def _actions(predicate: list[str]) -> list[str]:
     """Each action of a predicate: cut before "and" or a comma with a word in -ing, articles and commas left out."""
-    words, parts, at = predicate[_copula(predicate) :], [[]], 0
+    words, at = predicate[_copula(predicate) :], 0
+    parts: list[list[str]] = [[]]
     while at < len(words):
         if words[at] in ("and", ","):
             to = at + 1 + (words[at : at + 2] == [",", "and"])

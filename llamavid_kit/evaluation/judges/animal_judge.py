@@ -5,19 +5,19 @@ time and can be checked by hand; it grants no synonym and no paraphrase, so its 
 reader's, and are not comparable with those of a language model as judge.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 
 from llamavid_kit.evaluation.judges.animal_claims import AnimalAction, animals_of, parse
 
-__all__ = ["RULE", "YES_SCORE", "AnimalAction", "Verdict", "animals_of", "judge", "parse"]
+__all__ = ["RULE", "YES_SCORE", "AnimalAction", "AnimalVerdict", "animals_of", "judge", "parse"]
 
 YES_SCORE = 3  # the study's judge also said "yes" or "no": ours says yes from this score, F1 of at least one half
 RULE = f"animal-action pairs by rule, score 0-5 from their F1, right from {YES_SCORE}"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AnimalVerdict:
     """What a reply shares with the truth. Order and repetition do not matter; each claim counts once.
 
     matched, missing: the truth's claims that the reply makes, and that it does not make
@@ -77,7 +77,7 @@ class Verdict:
         """F1 of the sets of actions alone: what is done, whoever does it."""
         return self._apart(lambda claim: claim.key[1] if claim.animal else claim.key)
 
-    def _apart(self, part) -> float:
+    def _apart(self, part: Callable[[AnimalAction], Hashable]) -> float:
         reply, truth = ({part(c) for c in (*self.matched, *more)} for more in (self.invented, self.missing))
         return 2 * len(reply & truth) / (len(reply) + len(truth))
 
@@ -95,24 +95,24 @@ class Verdict:
         """
         if self.n_reply == len(self.unparsed) and not self.matched:
             return {"nothing parsed" if self.n_reply else "empty reply": [str(claim) for claim in self.invented]}
-        there = {claim.key[0] for claim in (*self.matched, *self.missing)}
-        found: dict[str, list[str]] = {"missed action": [str(claim) for claim in self.missing]}
+        animals = {claim.key[0] for claim in (*self.matched, *self.missing)}
+        errors: dict[str, list[str]] = {"missed action": [str(claim) for claim in self.missing]}
         for claim in self.invented:
-            known = "invented action" if claim.key[0] in there else "wrong animal"
-            found.setdefault(known if claim.animal else "not parsed", []).append(str(claim))
-        return {kind: claims for kind, claims in found.items() if claims}
+            kind = "invented action" if claim.key[0] in animals else "wrong animal"
+            errors.setdefault(kind if claim.animal else "not parsed", []).append(str(claim))
+        return {kind: claims for kind, claims in errors.items() if claims}
 
 
-def judge(reply: str, truth: str, animals: Collection[str] = ()) -> Verdict:
+def judge(reply: str, truth: str, animals: Collection[str] = ()) -> AnimalVerdict:
     """Compare two texts claim by claim. Raises ValueError for a truth without a word.
 
     animals: the lexicon, in any number and case; `animals_of` makes one of a data set's own answers.
     """
-    said, true = parse(reply, animals=animals), parse(truth, animals=animals)
+    claims, true = parse(reply, animals=animals), parse(truth, animals=animals)
     if not true:
         raise ValueError(f'truth={truth!r} holds no sentence; expected something like "The lion is walking."')
-    return Verdict(
-        matched=tuple(claim for claim in true if claim in said),
-        missing=tuple(claim for claim in true if claim not in said),
-        invented=tuple(claim for claim in said if claim not in true),
+    return AnimalVerdict(
+        matched=tuple(claim for claim in true if claim in claims),
+        missing=tuple(claim for claim in true if claim not in claims),
+        invented=tuple(claim for claim in claims if claim not in true),
     )

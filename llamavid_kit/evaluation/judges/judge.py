@@ -1,9 +1,9 @@
 """Who says whether an answer is right: rules, or any chat model, behind one protocol.
 
 Takes `JudgeItem`s (question, true answer, prediction); gives a `Verdict` each. A chat model is an OpenAI-compatible
-endpoint (`chat.Endpoint`) or one in this process (`local_chat.LocalModel`, such as the study's Llama-3-8B-Instruct);
-what it is asked stands in `judge_prompts.py`, how its words are read in `verdicts.py`. How much two judges agree is
-`judge_agreement.py`'s.
+endpoint (`chat.endpoint.Endpoint`) or one in this process (`chat.local.LocalModel`, such as the study's
+Llama-3-8B-Instruct); its questions stand in `prompts.py`, `verdict_parser.py` reads its words, and `agreement.py` says
+how much two judges agree.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from typing import Any, Literal, Protocol
 
 from tqdm import tqdm
 
-from llamavid_kit.evaluation.judges import animal_judge
-from llamavid_kit.evaluation.judges.chat.endpoint import Chat, Messages, RefusedError, Reply, ReplyLog, UnreachableError
+from llamavid_kit.evaluation.judges.animal_judge import RULE, YES_SCORE
+from llamavid_kit.evaluation.judges.animal_judge import judge as judge_animals
+from llamavid_kit.evaluation.judges.chat.endpoint import Chat, RefusedError, ReplyLog, UnreachableError
 from llamavid_kit.evaluation.judges.prompts import JudgeItem, judge_prompt
-from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Mode, Verdict, read
-from llamavid_kit.evaluation.scoring import RULES, label_of
+from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Mode, Verdict, read_verdict
+from llamavid_kit.evaluation.scoring import RULES, RuleName, label_of
 
 log = logging.getLogger(__name__)
 
-YES_SCORE = animal_judge.YES_SCORE
 REFUSED = "refused by the judge"
 
 
@@ -41,10 +41,10 @@ class Judge(Protocol):
     def identity(self) -> dict[str, Any]: ...
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
-        """A verdict for each item, in order. task: "qa" or an axis (`judge_prompts.AXES`); mode: how words are read."""
+        """A verdict for each item, in order. task: "qa" or an axis (`prompts.AXES`); mode: how words are read."""
 
     def for_arm(self, folder: Path | str, arm: str) -> "Judge":
-        """This judge for one arm: what it need not be asked twice is kept in `folder`, apart from all other arms."""
+        """This judge for one arm: it keeps in `folder`, apart from all other arms, what it need not be asked twice."""
 
     @property
     def steady(self) -> str:
@@ -54,7 +54,7 @@ class Judge(Protocol):
         """This judge, asked for the `number`-th time, from 1: what it said at another asking is not used."""
 
 
-def _checked(items: Sequence[JudgeItem], task: str) -> None:
+def _check(items: Sequence[JudgeItem], task: str) -> None:
     judge_prompt(task)
     if twice := [name for name, n in Counter(item.id for item in items).items() if n > 1]:
         raise ValueError(f"item {twice[0]!r} is given twice ({len(twice)} such items); expected each id once")
@@ -69,11 +69,11 @@ def _checked(items: Sequence[JudgeItem], task: str) -> None:
 class ChatJudge:
     """A chat model as judge.
 
-    prompt: "corrected", or "published" (see `judge_prompts`, which says what is wrong with those)
+    prompt: "corrected", or "published" (see `prompts`, which says what is wrong with those)
     workers: requests under way at a time; more than 1 helps with an endpoint only
     asking: the how-manieth time the items are put to it (`at_asking`); the file keeps each asking's replies apart
     Verdicts are kept only by `for_arm`; its file holds what the model said, so that both modes read the same replies.
-    Raises ValueError for an unknown prompt; `verdicts` raises what `chat.reply` raises when no reply can be had, and
+    Raises ValueError for an unknown prompt; `verdicts` raises what `chat.reply` raises when there is no reply, and
     goes on from there when called again on the same arm. A model that refuses one item gives no verdict on it.
     """
 
@@ -119,60 +119,43 @@ class ChatJudge:
         return replace(self, asking=number)
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
-        _checked(items, task)
+        _check(items, task)
         pool, failed = ThreadPoolExecutor(self.workers), threading.Event()
 
-        def one(item: JudgeItem) -> Verdict | None:
-            if failed.is_set():  # nothing more is asked once a request has failed for good
+        def verdict(item: JudgeItem) -> Verdict | None:
+            if failed.is_set():  # nothing more is asked once a request has failed for good; that one raises
                 return None
             try:
-                return self._one(item, task, mode)
+                return self._verdict(item, task, mode)
             except BaseException:
                 failed.set()
                 raise
 
+        progress = {"desc": "judging", "unit": "item", "total": len(items), "disable": len(items) < 2}
         try:
-            asked = tqdm(pool.map(one, items), desc="judging", unit="item", total=len(items), disable=len(items) < 2)
-            found = list(asked)
-            if refused := [v for v in found if v.problem == REFUSED]:
-                log.warning(
-                    "the judge refused %d of %d items; %s: %s",
-                    len(refused),
-                    len(found),
-                    refused[0].item,
-                    refused[0].reply,
-                )
-            return found
+            verdicts = [v for v in tqdm(pool.map(verdict, items), **progress) if v is not None]
         finally:
             pool.shutdown(cancel_futures=True)
+        if refused := [v for v in verdicts if v.problem == REFUSED]:
+            first, counts = refused[0], (len(refused), len(verdicts))
+            log.warning("the judge refused %d of %d items; %s: %s", *counts, first.item, first.reply)
+        return verdicts
 
-    def _one(self, item: JudgeItem, task: str, mode: Mode) -> Verdict:
+    def _verdict(self, item: JudgeItem, task: str, mode: Mode) -> Verdict:
         prompt = judge_prompt(task, self.prompt)
-        named = _Named(self.chat, {**self.identity, "arm": self.arm})
+        messages, identity = prompt.messages(item), {**self.identity, "arm": self.arm}
         try:
-            messages = prompt.messages(item)
             if self.log is None:
-                said = named.reply(messages)
+                reply = self.chat.reply(messages)
             else:
-                said = self.log.reply(named, messages, attempt=self.asking, about=item.id)
+                reply = self.log.reply(self.chat, messages, identity=identity, attempt=self.asking, about=item.id)
         except RefusedError as error:
             return Verdict(item.id, None, None, str(error), REFUSED)
         except UnreachableError as error:
             if self.log is None:
                 raise
             raise UnreachableError(f"{error}; {len(self.log)} verdicts are kept: run the same again to go on") from None
-        return read(item.id, said.text, mode=mode, yes_no=prompt.yes_no)
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A chat under the name of judge and arm, for the log's keys."""
-
-    chat: Chat
-    identity: dict[str, Any]
-
-    def reply(self, messages: Messages) -> Reply:
-        return self.chat.reply(messages)
+        return read_verdict(item.id, reply.text, mode=mode, yes_no=prompt.yes_no)
 
 
 # --- rules
@@ -183,14 +166,14 @@ class RuleJudge:
     """A rule as judge: the same verdict every time, for nothing, and checked by hand. It knows no synonym.
 
     rule: one of `RULE_TEXT`; labels, label_rule: of the rule "label" (see `scoring.RULE_TEXT`);
-    animals: lexicon of the rule "animals" (see `animal_judge.animals_of`)
+    animals: lexicon of the rule "animals" (see `animal_claims.animals_of`)
     Its score is 5 or 0, for "words" and "animals" 0 to 5 by steps of F1, and yes from 3. It tells no axis from another,
     and of two replies (consistency) it takes the worse. Not comparable with a language model's verdicts.
     """
 
     rule: Literal["exact", "mention", "words", "animals", "label"] = "mention"
     labels: tuple[str, ...] = ()
-    label_rule: str = "normalised"
+    label_rule: RuleName = "normalised"
     animals: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -221,17 +204,17 @@ class RuleJudge:
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
         """`mode` plays no part: a rule says nothing that has to be read."""
-        _checked(items, task)
-        found = []
+        _check(items, task)
+        verdicts = []
         for item in items:
-            said = [item.prediction, item.prediction2] if task == "consistency" else [item.prediction]
-            score = min(self._score(prediction, item.answer) for prediction in said)
-            found.append(Verdict(item.id, score >= YES_SCORE if task == "qa" else None, score))
-        return found
+            predictions = [item.prediction, item.prediction2] if task == "consistency" else [item.prediction]
+            score = min(self._score(prediction, item.answer) for prediction in predictions)
+            verdicts.append(Verdict(item.id, score >= YES_SCORE if task == "qa" else None, score))
+        return verdicts
 
     def _score(self, prediction: str, answer: str) -> int:
         if self.rule == "animals":
-            return animal_judge.judge(prediction, answer, self.animals).score
+            return judge_animals(prediction, answer, self.animals).score
         if self.rule == "label":
             return TOP_SCORE * (label_of(prediction, self.labels, rule=self.label_rule) == answer)
         return _RULES[self.rule](prediction, answer)
@@ -252,23 +235,23 @@ def _exact(prediction: str, answer: str) -> int:
 
 
 def _mention(prediction: str, answer: str) -> int:
-    said, true = _words(prediction), _words(answer)
+    words, true = _words(prediction), _words(answer)
     if not true:
         return _exact(prediction.strip(), answer.strip())
     if true in (["yes"], ["no"]):
-        return TOP_SCORE * ({"yes", "no"} & set(said) == set(true))
+        return TOP_SCORE * ({"yes", "no"} & set(words) == set(true))
     n = len(true)
-    return TOP_SCORE * any(said[k : k + n] == true for k in range(len(said) - n + 1))
+    return TOP_SCORE * any(words[k : k + n] == true for k in range(len(words) - n + 1))
 
 
 def _overlap(prediction: str, answer: str) -> int:
-    said, true = Counter(_words(prediction)), Counter(_words(answer))
-    both = (said & true).total()
+    words, true = Counter(_words(prediction)), Counter(_words(answer))
+    both = (words & true).total()
     if not true:
         return _exact(prediction.strip(), answer.strip())
-    if said == true:
+    if words == true:
         return TOP_SCORE
-    return 1 + 8 * both // (said.total() + true.total()) if both else 0
+    return 1 + 8 * both // (words.total() + true.total()) if both else 0
 
 
 _RULES: dict[str, Callable[[str, str], int]] = {"exact": _exact, "mention": _mention, "words": _overlap}
@@ -278,6 +261,6 @@ RULE_TEXT: dict[str, str] = {
     "an answer yes or no, the prediction holds this word and not the other",
     "words": "F1 of the words of prediction and answer, repeats counted: 0 for none, 5 for all, else 1 + 4·F1 rounded "
     "down, and yes from 3",
-    "animals": f"the claims about animals that prediction and answer share: {animal_judge.RULE}",
+    "animals": f"the claims about animals that prediction and answer share: {RULE}",
     "label": "the prediction names the answer and no other of the closed labels, by a rule of `scoring.RULE_TEXT`",
 }

@@ -3,7 +3,7 @@
 Takes the reply's text; gives a `Verdict`. Two readers: `strict`, ours, gives no verdict where a reply is not one, and
 says why; `original` does what the scripts of Video-ChatGPT, LLaMA-VID and the study did, their faults included, so
 that their numbers can be made again. Neither runs what it reads: `ast.literal_eval` builds values and calls nothing.
-Who judged, and what was asked, is `judge.py`'s.
+Who judged, and what was asked, is told by `judge.py` and `prompts.py`.
 """
 
 import ast
@@ -32,7 +32,7 @@ class Verdict:
     """One item's verdict, or none.
 
     item: id of what was judged; reply: the judge's words, "" for a rule
-    correct: its yes or no, None where none was asked for (the five axes) or none was given
+    correct: its yes or no, None where none was asked for (the five axes) or none came
     score: 0 to 5, 5 the best; `original` lets other whole numbers pass
     problem: why this is no verdict, in words that can be counted; "" where it is one
     """
@@ -44,58 +44,56 @@ class Verdict:
     problem: str = ""
 
 
-def read(item: str, reply: str, *, mode: Mode = "strict", yes_no: bool = True) -> Verdict:
+def read_verdict(item: str, reply: str, *, mode: Mode = "strict", yes_no: bool = True) -> Verdict:
     """The verdict in a judge's `reply` about `item`.
 
     yes_no: a yes or no was asked for beside the score, as for question answering; False for the five axes.
     Raises ValueError for an unknown mode; never for a reply.
     """
     if mode == "strict":
-        return read_strict(item, reply, yes_no=yes_no)
+        reading = _read_strict(reply, yes_no=yes_no)
+        return Verdict(item, None, None, reply, reading) if isinstance(reading, str) else Verdict(item, *reading, reply)
     if mode != "original":
         raise ValueError(f"mode={mode!r} is not known; choose strict or original")
-    found = read_original(reply, yes_no=yes_no)
-    if found.error:
-        stage = "asked again" if found.effect == ASKED_AGAIN else "crash"
-        return Verdict(item, None, None, reply, f"{stage} in the original ({found.error.split(':')[0]})")
-    return Verdict(item, found.verdict == "yes" if yes_no else None, found.int_score, reply)
+    original = read_original(reply, yes_no=yes_no)
+    if original.error:
+        stage = "asked again" if original.effect == ASKED_AGAIN else "crash"
+        return Verdict(item, None, None, reply, f"{stage} in the original ({original.error.split(':')[0]})")
+    return Verdict(item, original.verdict == "yes" if yes_no else None, original.int_score, reply)
 
 
 # --- strict
 
 
-def read_strict(item: str, reply: str, *, yes_no: bool = True) -> Verdict:
-    """A verdict is one dictionary and no other word, with the keys that were asked for and none else.
+def _read_strict(reply: str, *, yes_no: bool) -> tuple[bool | None, int] | str:
+    """The yes or no and the score, or the problem. A verdict is one dictionary and no other word, with the keys that
+    were asked for and none else.
 
     "pred" is yes or no, in any letter case; "score" a whole number from 0 to 5, in quotes or not. JSON and Python's way
     of writing are read alike; blanks, one code fence and one full stop around it are form, not meaning, and pass.
     Anything else is no verdict: nothing is rounded, completed or picked out of a sentence.
     """
-
-    def none(problem: str) -> Verdict:
-        return Verdict(item, None, None, reply, problem)
-
     if not reply.strip():
-        return none("empty reply")
+        return "empty reply"
     if len(reply) > MAX_CHARS:
-        return none("too long for a verdict")
+        return "too long for a verdict"
     pairs = _dictionary(_bare(reply))
     if pairs is None:
-        return none("not one dictionary alone")
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        return none("a key twice")
-    if set(found) != ({"pred", "score"} if yes_no else {"score"}):
-        return none("other keys than asked for")
-    said = found.get("pred")
-    if yes_no and not (isinstance(said, str) and said.strip().lower() in ("yes", "no")):
-        return none("neither yes nor no")
-    score = _whole_number(found["score"])
+        return "not one dictionary alone"
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        return "a key twice"
+    if set(values) != ({"pred", "score"} if yes_no else {"score"}):
+        return "other keys than asked for"
+    word = values.get("pred")
+    if yes_no and not (isinstance(word, str) and word.strip().lower() in ("yes", "no")):
+        return "neither yes nor no"
+    score = _whole_number(values["score"])
     if score is None:
-        return none("score is not a whole number")
+        return "score is not a whole number"
     if not 0 <= score <= TOP_SCORE:
-        return none(f"score is not from 0 to {TOP_SCORE}")
-    return Verdict(item, said.strip().lower() == "yes" if yes_no else None, score, reply)
+        return f"score is not from 0 to {TOP_SCORE}"
+    return word.strip().lower() == "yes" if isinstance(word, str) else None, score
 
 
 def _bare(reply: str) -> str:
@@ -106,18 +104,19 @@ def _bare(reply: str) -> str:
     return text.removesuffix(".").rstrip()
 
 
-def _dictionary(text: str) -> list[tuple[str, Any]] | None:
+def _dictionary(text: str) -> list[tuple[Any, Any]] | None:
     """(key, value) of the one flat dictionary that `text` is, in JSON or Python; None where it is anything else."""
     try:
-        found = json.loads(text, object_pairs_hook=lambda pairs: ("object", pairs))
-        return found[1] if isinstance(found, tuple) else None
+        value = json.loads(text, object_pairs_hook=lambda pairs: ("object", pairs))
+        return value[1] if isinstance(value, tuple) else None
     except (ValueError, RecursionError):
         pass
     try:
         node = ast.parse(text, mode="eval").body
-        if not isinstance(node, ast.Dict) or not all(isinstance(key, ast.Constant) for key in node.keys):
+        if not isinstance(node, ast.Dict):
             return None
-        return [(key.value, ast.literal_eval(value)) for key, value in zip(node.keys, node.values, strict=True)]
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+        return list(zip(keys, map(ast.literal_eval, node.values), strict=True))
     except _UNREADABLE:
         return None
 
@@ -162,7 +161,7 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
             raise MemoryError("too complex")
         value = ast.literal_eval(reply)
     except _UNREADABLE as error:
-        return OriginalReading(error=_shown(error), effect=ASKED_AGAIN)
+        return OriginalReading(error=_words(error), effect=ASKED_AGAIN)
     score, verdict = None, None
     try:
         saved = json.loads(json.dumps(value))
@@ -173,7 +172,7 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
         if yes_no:
             verdict = _original_verdict(saved)
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError, _InvalidPredictionError) as error:
-        return OriginalReading(value, score, None, _shown(error), CRASHES)
+        return OriginalReading(value, score, None, _words(error), CRASHES)
     return OriginalReading(value, score, verdict)
 
 
@@ -182,14 +181,14 @@ class _InvalidPredictionError(Exception):
 
 
 def _original_verdict(saved: dict[str, Any]) -> str:
-    said = saved["pred"] if "pred" in saved else saved["predicted"]
+    word = saved["pred"] if "pred" in saved else saved["predicted"]
     for verdict in ("yes", "no"):
-        if verdict in said.lower():
+        if verdict in word.lower():
             return verdict
     raise _InvalidPredictionError("Invalid prediction")
 
 
-def _shown(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     name = "Exception" if isinstance(error, _InvalidPredictionError) else type(error).__name__
     return _ADDRESS.sub(" object", f"{name}: {error}")
 
@@ -224,7 +223,7 @@ class JudgeTable:
         return self.n - self.n_verdicts
 
 
-def table(verdicts: Sequence[Verdict], *, videos: Sequence[str] | None = None, seed: int = 0) -> JudgeTable:
+def verdict_table(verdicts: Sequence[Verdict], *, videos: Sequence[str] | None = None, seed: int = 0) -> JudgeTable:
     """Counts, accuracy and mean score of `verdicts`; `videos[i]` is the video of `verdicts[i]`.
 
     Raises ValueError for no verdicts, an item judged twice, and lists of unequal length.
@@ -234,26 +233,23 @@ def table(verdicts: Sequence[Verdict], *, videos: Sequence[str] | None = None, s
     if not verdicts or (videos is not None and len(videos) != len(verdicts)):
         n_videos = "no list" if videos is None else len(videos)
         raise ValueError(f"{len(verdicts)} verdicts, {n_videos} of videos: expected at least one, and as many")
-    given = [v for v in verdicts if not v.problem]
-    yes, no = sum(v.correct is True for v in given), sum(v.correct is False for v in given)
-    missing = len(verdicts) - len(given)
-    asked = yes + no > 0
-    totals: dict[str, list[int]] = {}
+    scores: dict[str, list[int]] = {}
     for v, video in zip(verdicts, videos or [v.item for v in verdicts], strict=True):
-        if not v.problem:
-            total = totals.setdefault(video, [0, 0])
-            total[0] += v.score
-            total[1] += 1
-    parts, wholes = zip(*totals.values(), strict=True) if totals else ((), ())
+        if v.score is not None:
+            scores.setdefault(video, []).append(v.score)
+    parts, wholes = [sum(of_video) for of_video in scores.values()], [len(of_video) for of_video in scores.values()]
+    n, n_verdicts = len(verdicts), sum(wholes)
+    yes, no = (sum(v.correct is word for v in verdicts) for word in (True, False))
+    yes_or_no = yes + no > 0
     return JudgeTable(
-        n=len(verdicts),
-        n_verdicts=len(given),
+        n=n,
+        n_verdicts=n_verdicts,
         yes=yes,
         no=no,
-        accuracy=yes / (yes + no) if asked else None,
-        wilson95=wilson(yes, yes + no) if asked else None,
-        accuracy_between=(yes / len(verdicts), (yes + missing) / len(verdicts)) if asked else None,
-        score=sum(parts) / sum(wholes) if given else None,
-        score95=bootstrap_ratio(parts, wholes, bounds=(0, TOP_SCORE), seed=seed) if given else None,
+        accuracy=yes / (yes + no) if yes_or_no else None,
+        wilson95=wilson(yes, yes + no) if yes_or_no else None,
+        accuracy_between=(yes / n, (yes + n - n_verdicts) / n) if yes_or_no else None,
+        score=sum(parts) / n_verdicts if n_verdicts else None,
+        score95=bootstrap_ratio(parts, wholes, bounds=(0, TOP_SCORE), seed=seed) if n_verdicts else None,
         problems=dict(Counter(v.problem for v in verdicts if v.problem).most_common()),
     )

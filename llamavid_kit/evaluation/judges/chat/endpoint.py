@@ -1,7 +1,7 @@
 """Any chat model, and a log of its replies: messages in, one text out.
 
 Knows OpenAI-compatible endpoints (`Endpoint`) and `ReplyLog`, which asks nothing twice. A model in this process is
-`local_chat`; what is asked, and what a good reply is, is left to the caller.
+`chat.local`; what is asked, and what a good reply is, is left to the caller.
 """
 
 import email.utils
@@ -46,7 +46,7 @@ class _TransientError(Exception):
 class Reply:
     """What the model said. finish: why it stopped, "stop" or "length" (cut off at max_tokens) or what a server says.
 
-    usage: tokens of (prompt, reply) that it counted, None where it did not say; no part of what was said
+    usage: tokens of (prompt, reply) that it counted, None where it did not say; replies are equal without it
     """
 
     text: str
@@ -118,8 +118,8 @@ class Endpoint:
                 return self._post(messages)
             except _TransientError as error:
                 if retry == self.retries or error.retry_after_s > self.max_wait_s:
-                    asked = f", wait of {error.retry_after_s:g} s asked" if error.retry_after_s else ""
-                    raise UnreachableError(f"{error} ({retry + 1} tries{asked})") from None
+                    wait = f", wait of {error.retry_after_s:g} s asked" if error.retry_after_s else ""
+                    raise UnreachableError(f"{error} ({retry + 1} tries{wait})") from None
                 backoff_s = self.backoff_s * 2**retry * random.uniform(0.5, 1.0)  # apart, where several wait
                 wait_s = min(max(backoff_s, error.retry_after_s), self.max_wait_s)
                 log.warning("%s; try %d of %d in %.1f s", error, retry + 2, self.retries + 1, wait_s)
@@ -142,14 +142,14 @@ class Endpoint:
         except urllib.error.HTTPError as error:
             raise self._meaning(error) from None
         except (OSError, http.client.HTTPException) as error:  # time-outs, resets, refusals, half a reply
-            raise _TransientError(f"no reply: {self._shown(error)}") from None
+            raise _TransientError(f"no reply: {self._excerpt(error)}") from None
 
     def _meaning(self, error: urllib.error.HTTPError) -> Exception:
         try:
-            said = error.read(2000).decode("utf-8", "replace")
+            text = error.read(2000).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException):
-            said = ""
-        what = f"HTTP {error.code} {self._shown(said)}".strip()
+            text = ""
+        what = f"HTTP {error.code} {self._excerpt(text)}".strip()
         if error.code in _RETRIED or error.code >= 500:
             return _TransientError(what, _retry_after(error.headers.get("Retry-After")))
         if error.code in _THIS_REQUEST:
@@ -164,22 +164,23 @@ class Endpoint:
             choice = whole["choices"][0]
             text = choice["message"].get("content")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise _TransientError(f"not a chat completion: {self._shown(body.decode('utf-8', 'replace'))}") from None
+            raise _TransientError(f"not a chat completion: {self._excerpt(body.decode('utf-8', 'replace'))}") from None
         if not isinstance(text, str | None):
             raise _TransientError(f"content is {type(text).__name__}, expected text")
         return Reply(text or "", str(choice.get("finish_reason") or "stop"), _usage(whole.get("usage")))
 
-    def _shown(self, said: object) -> str:
-        """At most 300 characters of what a server said, without the key, which some of them repeat."""
-        text = " ".join(str(said).split())
+    def _excerpt(self, message: object) -> str:
+        """At most 300 characters of a server's message, without the key, which some of them repeat."""
+        text = " ".join(str(message).split())
         return (text.replace(self.key, "***") if self.key else text)[:300]
 
 
-def _usage(said: Any) -> tuple[int, int] | None:
-    if not isinstance(said, dict):
+def _usage(usage: Any) -> tuple[int, int] | None:
+    try:
+        n_prompt, n_reply = usage["prompt_tokens"], usage["completion_tokens"]
+    except (TypeError, LookupError):
         return None
-    counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
-    return counts if all(type(n) is int and n >= 0 for n in counts) else None
+    return (n_prompt, n_reply) if all(type(n) is int and n >= 0 for n in (n_prompt, n_reply)) else None
 
 
 def _body(response, deadline: float) -> bytes:
@@ -241,12 +242,16 @@ class ReplyLog:
             except (ValueError, TypeError, KeyError):
                 raise ValueError(f"{self.path}, line {number}: not a logged reply; delete that line") from None
 
-    def reply(self, chat: Chat, messages: Messages, *, attempt: int = 1, about: str = "") -> Reply:
+    def reply(
+        self, chat: Chat, messages: Messages, *, identity: Any = None, attempt: int = 1, about: str = ""
+    ) -> Reply:
         """The reply of the log, else of `chat`, which is written down before it is returned. RefusedError as `chat`.
 
-        attempt: tells the same messages apart when they are sent again; about: a name for readers of the log.
+        identity: JSON values in the place of the chat's own, where its replies are kept for more than it knows
+        attempt: tells the same messages apart when they are sent again; about: a name for readers of the log
         """
-        key = self.key(chat, messages, attempt)
+        request = {"messages": messages, "identity": identity or chat.identity, "attempt": attempt}
+        key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         if key in self._refused:
             raise RefusedError(self._refused[key])
         if key not in self._replies:
@@ -264,8 +269,3 @@ class ReplyLog:
                     file.write(json.dumps(line) + "\n")
                 self._replies[key] = reply
         return self._replies[key]
-
-    @staticmethod
-    def key(chat: Chat, messages: Messages, attempt: int) -> str:
-        asked = {"messages": messages, "identity": chat.identity, "attempt": attempt}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

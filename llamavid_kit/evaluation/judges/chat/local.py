@@ -1,4 +1,4 @@
-"""A chat model in this process, for films that may not leave the machine: the same protocol as `chat.Endpoint`.
+"""A chat model in this process, for films that may not leave the machine, by the protocol of `chat.endpoint.Chat`.
 
 Knows transformers' causal language models and their chat templates; only safetensors are read, and no code of a model.
 """

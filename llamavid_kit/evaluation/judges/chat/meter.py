@@ -65,7 +65,7 @@ class Meter:
         return reply
 
     def __str__(self) -> str:
-        cost = "" if self.cost is None else f", {self.cost:.4f} at {self.price[0]:g} and {self.price[1]:g} a million"
+        cost = "" if self.price is None else f", {self.cost:.4f} at {self.price[0]:g} and {self.price[1]:g} a million"
         more = f" ({self.n_uncounted} replies did not say)" if self.n_uncounted else ""
         tokens = f"{self.n_prompt_tokens} tokens sent, {self.n_reply_tokens} received"
         return f"{self.n_requests} requests, {tokens}{more}{cost}"

@@ -18,7 +18,7 @@ def named_chat(
     prefix: str = "--",
     **limits,
 ) -> Chat:
-    """`Endpoint` where an address is given, else `local_chat.LocalModel`.
+    """`Endpoint` where an address is given, else `chat.local.LocalModel`.
 
     changed: NAME=JSON, in the place of `settings` or beside them; limits: of the endpoint (`timeout_s`, `retries`)
     prefix: of the options, which errors name: "--" for `--set`, "--judge-" for `--judge-set`

@@ -9,49 +9,24 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judge_readings import ALONE, EMPTY, KEYS, RANGE, STRICT_READINGS, WHOLE, WORD
 
-from llamavid_kit.evaluation.judges import verdict_parser as verdicts
-from llamavid_kit.evaluation.judges.verdict_parser import ASKED_AGAIN, CRASHES, Verdict, read, read_original, table
-
-ALONE, KEYS, WORD = "not one dictionary alone", "other keys than asked for", "neither yes nor no"
-WHOLE, RANGE, EMPTY = "score is not a whole number", "score is not from 0 to 5", "empty reply"
-
-STRICT = [
-    # reply, (yes, score) or the problem, why
-    ("{'pred': 'yes', 'score': 4}", (True, 4), "what was asked for"),
-    ("{'pred': 'no', 'score': 0}", (False, 0), "what was asked for; 0 is on the scale"),
-    ("{'pred': 'yes', 'score': 4.8}", WHOLE, "whole numbers were asked for; 4 and 5 are both guesses"),
-    ('{"pred": "yes", "score": 5}', (True, 5), "JSON and Python write the same dictionary"),
-    ("{'pred': 'Yes', 'score': 5}", (True, 5), "letter case means nothing"),
-    ("{'pred': 'yes', 'score': '4'}", (True, 4), "quotes around a whole number leave one reading"),
-    ("{'pred': 'yes', 'score': '4.8'}", WHOLE, "as 4.8 without quotes"),
-    ("```python\n{'pred': 'yes', 'score': 4}\n```", (True, 4), "a code fence is a frame, no words"),
-    ("Here is my evaluation: {'pred': 'no', 'score': 1}", ALONE, "words: a dictionary in a sentence may be an example"),
-    ("{'pred': 'yes', 'score': 4}.", (True, 4), "a full stop says nothing"),
-    ("{'pred': yes, 'score': 4}", ALONE, "a dictionary in no language"),
-    ("{'pred': 'yes', 'score': 4", ALONE, "cut off: what would have followed is not known"),
-    ("{'predicted': 'yes', 'score': 4}", KEYS, '"predicted" may repeat the predicted answer, which may be a yes'),
-    ("yes, 4", ALONE, "no dictionary; 4 of what?"),
-    ("{'pred': 'no', 'score': 2}\n{'pred': 'yes', 'score': 3}", ALONE, "two, and they contradict each other"),
-    ("{'pred': 'not sure', 'score': 2}", WORD, "the judge declines; it does not say no"),
-    ("{'pred': 'maybe', 'score': 2}", WORD, "the judge declines"),
-    ("", EMPTY, "nothing was said"),
-    ("{'pred': 'yes'}", KEYS, "half a verdict: the score is missing, and accuracy and score speak of the same items"),
-    ("{'score': 4}", KEYS, "half a verdict: no yes or no, and 4 does not stand for one"),
-    ("{'pred': True, 'score': 4}", WORD, "neither word; True may say that the answer, or the statement, is true"),
-    ('{"pred": true, "score": 4}', WORD, "as True in Python: how it is written decides nothing"),
-    ("{'pred': 'yes', 'score': -1}", RANGE, "not on the scale: the judge did not use the one it was given"),
-    ("{'pred': 'yes', 'score': 7}", RANGE, "not on the scale; perhaps out of 10"),
-    ("[{'pred': 'yes', 'score': 4}]", ALONE, "a list is for several verdicts; one was asked for"),
-    ("'yes'", ALONE, "no dictionary, no score"),
-    ("{'pred': 'unknown', 'score': 0}", WORD, 'the judge declines; the "no" in "unknown" is none'),
-]
+from llamavid_kit.evaluation.judges import verdict_parser
+from llamavid_kit.evaluation.judges.verdict_parser import (
+    ASKED_AGAIN,
+    CRASHES,
+    Verdict,
+    read_original,
+    read_verdict,
+    verdict_table,
+)
 
 
-@pytest.mark.parametrize(("reply", "expected", "why"), STRICT, ids=[why for *_, why in STRICT])
+@pytest.mark.parametrize(("reply", "expected", "why"), STRICT_READINGS, ids=[why for *_, why in STRICT_READINGS])
 def test_strict(reply, expected, why):
-    given = Verdict("i", *expected, reply) if isinstance(expected, tuple) else Verdict("i", None, None, reply, expected)
-    assert read("i", reply) == given
+    is_verdict = isinstance(expected, tuple)
+    verdict = Verdict("i", *expected, reply) if is_verdict else Verdict("i", None, None, reply, expected)
+    assert read_verdict("i", reply) == verdict
 
 
 @pytest.mark.parametrize(
@@ -89,7 +64,7 @@ def test_strict(reply, expected, why):
     ],
 )
 def test_strict_without_yes_or_no(reply, expected):
-    verdict = read("i", reply, yes_no=False)
+    verdict = read_verdict("i", reply, yes_no=False)
     assert (verdict.score if isinstance(expected, int) else verdict.problem) == expected
     assert verdict.correct is None and bool(verdict.problem) != isinstance(expected, int)
 
@@ -109,28 +84,40 @@ def test_strict_without_yes_or_no(reply, expected):
         ("yes, 4", None, None, "ValueError: malformed node", ASKED_AGAIN),
         ("", None, None, "SyntaxError", ASKED_AGAIN),
         ("\0", None, None, "", ASKED_AGAIN),
-        ("{'score': 4}" + " " * verdicts.MAX_CHARS, None, None, "MemoryError: too complex", ASKED_AGAIN),
+        ("{'score': 4}" + " " * verdict_parser.MAX_CHARS, None, None, "MemoryError: too complex", ASKED_AGAIN),
     ],
 )
 def test_the_original_reading(reply, verdict, score, error, effect):
-    found = read_original(reply)
-    assert (found.verdict, found.int_score, found.effect) == (verdict, score, effect)
-    assert found.error.startswith(error) and bool(found.error) == bool(effect)
+    reading = read_original(reply)
+    assert (reading.verdict, reading.int_score, reading.effect) == (verdict, score, effect)
+    assert reading.error.startswith(error) and bool(reading.error) == bool(effect)
+
+
+def test_what_json_cannot_hold_is_a_crash():
+    """The original writes each verdict as JSON: a set beside a good score leaves half a file."""
+    reading = read_original("{'pred': 'yes', 'score': 4, 'why': {1, 2}}")
+    assert reading.effect == CRASHES and reading.error.startswith("TypeError") and reading.verdict is None
+
+
+def test_a_reply_on_an_indented_second_line_is_not_read_by_the_original():
+    """`ast.literal_eval` takes blanks before a dictionary away, but no line break."""
+    assert read_original("  {'pred': 'yes', 'score': 4}").verdict == "yes"
+    assert read_original("\n  {'pred': 'yes', 'score': 4}").effect == ASKED_AGAIN
 
 
 def test_the_original_reading_as_a_verdict():
-    assert read("i", "{'pred': 'unknown', 'score': 4.8}", mode="original").correct is False
-    assert read("i", "{'score': 4.8}", mode="original", yes_no=False).score == 4
-    assert read("i", "", mode="original").problem == "asked again in the original (SyntaxError)"
-    assert read("i", "{'pred': 'yes'}", mode="original").problem == "crash in the original (KeyError)"
+    assert read_verdict("i", "{'pred': 'unknown', 'score': 4.8}", mode="original").correct is False
+    assert read_verdict("i", "{'score': 4.8}", mode="original", yes_no=False).score == 4
+    assert read_verdict("i", "", mode="original").problem == "asked again in the original (SyntaxError)"
+    assert read_verdict("i", "{'pred': 'yes'}", mode="original").problem == "crash in the original (KeyError)"
     with pytest.raises(ValueError, match=r"mode='lenient' is not known; choose strict or original"):
-        read("i", "", mode="lenient")
+        read_verdict("i", "", mode="lenient")
 
 
 @given(st.text() | st.text(alphabet="{}[]()'\":,.-+`~* \n0123459predscoyns\\#"), st.booleans())
 def test_no_reply_breaks_a_reader(reply, yes_no):
     for mode in ("strict", "original"):
-        verdict = read("i", reply, mode=mode, yes_no=yes_no)
+        verdict = read_verdict("i", reply, mode=mode, yes_no=yes_no)
         assert bool(verdict.problem) == (verdict.score is None) and verdict.reply == reply
 
 
@@ -142,23 +129,23 @@ SCORE = st.integers(-3, 9) | st.floats() | st.sampled_from(["3", "4.8", "", "x"]
 def test_what_strict_takes_is_on_the_scale_and_original_agrees(pred, score):
     """Where strict sees a verdict, the two readers see the same one."""
     reply = repr({"pred": pred, "score": score})
-    verdict = read("i", reply)
+    verdict = read_verdict("i", reply)
     if not verdict.problem:
         assert verdict.score in range(6) and verdict.correct is (str(pred).lower() == "yes")
         if not isinstance(score, str):
             assert float(score) == verdict.score
-        assert read("i", reply, mode="original") == verdict
+        assert read_verdict("i", reply, mode="original") == verdict
 
 
 def test_long_and_nested_replies_do_not_break_the_interpreter():
     """In a process of its own, which a stack overflow would kill."""
     code = """
-from llamavid_kit.evaluation.judges.verdict_parser import read
+from llamavid_kit.evaluation.judges.verdict_parser import read_verdict
 for piece in ("-", "[", "(", "{'a':", "~", "not ", "1+", "a.", "f(", "'", "{'score':", "`", "\\\\", "1if 1else "):
     for n in (50, 3_000, 9_990 // len(piece), 1_000_000):
         for mode in ("strict", "original"):
             for end in ("1", "", "'pred'"):
-                assert read("i", piece * n + end, mode=mode).problem
+                assert read_verdict("i", piece * n + end, mode=mode).problem
 print("read")
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -167,7 +154,7 @@ print("read")
 
 def test_nothing_is_evaluated():
     """No file of the library or of its data preparation calls eval, exec or compile."""
-    root = Path(verdicts.__file__).parents[3]
+    root = Path(verdict_parser.__file__).parents[3]
     files = [*(root / "llamavid_kit").rglob("*.py"), *(root / "data_prep").rglob("*.py")]
     assert len(files) > 50
     for path in files:
@@ -179,61 +166,58 @@ def test_nothing_is_evaluated():
 # --- sums
 
 
-def given_verdicts():
-    said = [(True, 5), (True, 4), (False, 1), (False, 0), (True, 3)]
-    found = [Verdict(f"q{k}", yes, score) for k, (yes, score) in enumerate(said)]
-    return [
-        *found,
-        Verdict("q5", None, None, "?", WORD),
-        Verdict("q6", None, None, "", EMPTY),
-        Verdict("q7", None, None, "!", WORD),
-    ]
+def verdicts_and_none():
+    """Five verdicts, and three replies without one."""
+    pairs = [(True, 5), (True, 4), (False, 1), (False, 0), (True, 3)]
+    verdicts = [Verdict(f"q{k}", yes, score) for k, (yes, score) in enumerate(pairs)]
+    problems = (("?", WORD), ("", EMPTY), ("!", WORD))
+    return verdicts + [Verdict(f"q{k}", None, None, reply, why) for k, (reply, why) in enumerate(problems, 5)]
 
 
-def test_a_table_counts_what_was_said_and_what_was_not():
-    found = table(given_verdicts())
-    assert (found.n, found.n_verdicts, found.no_verdict, found.yes, found.no) == (8, 5, 3, 3, 2)
-    assert found.accuracy == 3 / 5 and found.score == 13 / 5
-    assert found.accuracy_between == (3 / 8, 6 / 8)
-    assert found.problems == {WORD: 2, EMPTY: 1}
-    assert found.wilson95[0] < 0.6 < found.wilson95[1] and found.score95[0] < 2.6 < found.score95[1]
+def test_a_table_counts_verdicts_and_what_is_none():
+    table = verdict_table(verdicts_and_none())
+    assert (table.n, table.n_verdicts, table.no_verdict, table.yes, table.no) == (8, 5, 3, 3, 2)
+    assert table.accuracy == 3 / 5 and table.score == 13 / 5
+    assert table.accuracy_between == (3 / 8, 6 / 8)
+    assert table.problems == {WORD: 2, EMPTY: 1}
+    assert table.wilson95[0] < 0.6 < table.wilson95[1] and table.score95[0] < 2.6 < table.score95[1]
 
 
 def test_scores_alone_have_no_accuracy():
-    found = table([Verdict("a", None, 4), Verdict("b", None, 1), Verdict("c", None, None, "", EMPTY)])
-    assert (found.accuracy, found.wilson95, found.accuracy_between, found.yes, found.no) == (None, None, None, 0, 0)
-    assert found.score == 2.5 and found.no_verdict == 1
+    table = verdict_table([Verdict("a", None, 4), Verdict("b", None, 1), Verdict("c", None, None, "", EMPTY)])
+    assert (table.accuracy, table.wilson95, table.accuracy_between, table.yes, table.no) == (None, None, None, 0, 0)
+    assert table.score == 2.5 and table.no_verdict == 1
 
 
 def test_no_verdict_at_all():
-    found = table([Verdict("a", None, None, "", EMPTY)])
-    assert (found.accuracy, found.score, found.score95, found.n_verdicts) == (None, None, None, 0)
+    table = verdict_table([Verdict("a", None, None, "", EMPTY)])
+    assert (table.accuracy, table.score, table.score95, table.n_verdicts) == (None, None, None, 0)
 
 
 def test_questions_about_one_video_are_one_draw():
     """Ten alike answers a video say no more than one: the interval over videos is the wider one."""
     many = [Verdict(f"{v}-{k}", v % 2 == 0, 5 * (v % 2)) for v in range(8) for k in range(10)]
     videos = [v.item.split("-")[0] for v in many]
-    alone, grouped = table(many).score95, table(many, videos=videos).score95
+    alone, grouped = verdict_table(many).score95, verdict_table(many, videos=videos).score95
     assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
-    one_each = table([Verdict(str(v), None, 5 * (v % 2)) for v in range(8)]).score95
+    one_each = verdict_table([Verdict(str(v), None, 5 * (v % 2)) for v in range(8)]).score95
     assert all(math.isclose(a, b, abs_tol=0.01) for a, b in zip(grouped, one_each, strict=True))
 
 
 def test_the_largest_scores_that_the_original_reads_have_a_mean():
-    found = [
-        read(f"q{k}", "{'pred': 'yes', 'score': %s}" % digits, mode="original")  # noqa: UP031
+    verdicts = [
+        read_verdict(f"q{k}", "{'pred': 'yes', 'score': %s}" % digits, mode="original")  # noqa: UP031
         for k, digits in enumerate(("1e99", "9" * 100, "-" + "9" * 100, "9" * 400, "1e308"))
     ]
-    whole = table(found)
-    assert (whole.n_verdicts, whole.problems) == (3, {"crash in the original (OverflowError)": 2})
-    assert whole.score == pytest.approx(1e99 / 3)
+    table = verdict_table(verdicts)
+    assert (table.n_verdicts, table.problems) == (3, {"crash in the original (OverflowError)": 2})
+    assert table.score == pytest.approx(1e99 / 3)
 
 
 def test_what_a_table_refuses():
     with pytest.raises(ValueError, match=r"item 'a' is judged twice \(1 such items\)"):
-        table([Verdict("a", True, 5), Verdict("a", True, 5)])
+        verdict_table([Verdict("a", True, 5), Verdict("a", True, 5)])
     with pytest.raises(ValueError, match="0 verdicts, no list of videos"):
-        table([])
+        verdict_table([])
     with pytest.raises(ValueError, match="1 verdicts, 2 of videos"):
-        table([Verdict("a", True, 5)], videos=["v", "w"])
+        verdict_table([Verdict("a", True, 5)], videos=["v", "w"])

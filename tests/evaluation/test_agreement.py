@@ -8,8 +8,8 @@ import pytest
 from fake_endpoint import Fault, completion, serve
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import NO, YES, endpoint
 from sklearn.metrics import cohen_kappa_score
-from test_judge import NO, YES, endpoint
 
 from llamavid_kit.evaluation.judges.agreement import agreement, kappa_of, repeatability
 from llamavid_kit.evaluation.judges.chat.endpoint import Endpoint
@@ -29,26 +29,28 @@ def test_agreement_by_hand():
     """20 both yes, 5 and 10 apart, 15 both no: kappa 0.4 (the textbook's example)."""
     one = [(True, 5)] * 20 + [(True, 4)] * 5 + [(False, 1)] * 10 + [(False, 0)] * 15
     two = [(True, 5)] * 20 + [(False, 1)] * 5 + [(True, 4)] * 10 + [(False, 0)] * 15
-    found = agreement(verdicts_of(one), verdicts_of(two))
-    assert (found.n, found.n_both, found.n_groups, found.no_verdict) == (50, 50, 50, (0, 0))
-    assert found.same == 0.7 and found.kappa.value == pytest.approx(0.4)
-    assert found.kappa.interval95[0] < 0.4 < found.kappa.interval95[1] and found.kappa.n_undefined == 0
-    assert 0.1 < found.kappa.interval95[0] < 0.2 and 0.6 < found.kappa.interval95[1] < 0.7
-    scores = [[s for _, s in said] for said in (one, two)]
-    assert found.score_kappa.value == pytest.approx(cohen_kappa_score(*scores, labels=range(6), weights="quadratic"))
-    assert found.score_change == pytest.approx((10 * 3 - 5 * 3) / 50)
-    assert found.score_change95[0] < found.score_change < found.score_change95[1]
-    assert agreement(verdicts_of(one), list(reversed(verdicts_of(two)))) == found  # joined by item, not by place
+    comparison = agreement(verdicts_of(one), verdicts_of(two))
+    assert (comparison.n, comparison.n_both, comparison.n_groups, comparison.no_verdict) == (50, 50, 50, (0, 0))
+    assert comparison.same == 0.7 and comparison.kappa.value == pytest.approx(0.4)
+    assert comparison.kappa.interval95[0] < 0.4 < comparison.kappa.interval95[1] and comparison.kappa.n_undefined == 0
+    assert 0.1 < comparison.kappa.interval95[0] < 0.2 and 0.6 < comparison.kappa.interval95[1] < 0.7
+    scores = [[s for _, s in pairs] for pairs in (one, two)]
+    assert comparison.score_kappa.value == pytest.approx(
+        cohen_kappa_score(*scores, labels=range(6), weights="quadratic")
+    )
+    assert comparison.score_change == pytest.approx((10 * 3 - 5 * 3) / 50)
+    assert comparison.score_change95[0] < comparison.score_change < comparison.score_change95[1]
+    assert agreement(verdicts_of(one), list(reversed(verdicts_of(two)))) == comparison  # joined by item, not by place
 
 
 def test_the_interval_of_kappa_is_that_of_scikit_learns_on_resamples():
     rng = np.random.default_rng(3)
     a = rng.integers(0, 2, 60)
     b = np.where(rng.random(60) < 0.8, a, 1 - a)
-    found = agreement(verdicts_of([(bool(x), 5 * x) for x in a]), verdicts_of([(bool(x), 5 * x) for x in b])).kappa
+    comparison = agreement(verdicts_of([(bool(x), 5 * x) for x in a]), verdicts_of([(bool(x), 5 * x) for x in b])).kappa
     drawn = (rng.integers(0, 60, 60) for _ in range(1500))
     low, high = np.quantile([cohen_kappa_score(a[at], b[at]) for at in drawn], (0.025, 0.975))
-    assert found.interval95 == pytest.approx((low, high), abs=0.03)
+    assert comparison.interval95 == pytest.approx((low, high), abs=0.03)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=40))
@@ -70,19 +72,19 @@ def test_videos_and_missing_verdicts_in_an_agreement():
     two = verdicts_of(
         [((k % 2 == 0) ^ (k < 10), 5 * ((k % 2 == 0) ^ (k < 10))) for k in range(40)] + [(True, 5), (1, None)]
     )
-    found = agreement(one, two, videos=[str(k // 10) for k in range(42)])
-    assert (found.n, found.n_both, found.n_groups, found.no_verdict) == (42, 40, 4, (1, 1))
-    assert found.same == 0.75
+    comparison = agreement(one, two, videos=[str(k // 10) for k in range(42)])
+    assert (comparison.n, comparison.n_both, comparison.n_groups, comparison.no_verdict) == (42, 40, 4, (1, 1))
+    assert comparison.same == 0.75
     alone = agreement(one, two)
-    assert found.kappa.interval95[1] - found.kappa.interval95[0] > 1.3 * (
+    assert comparison.kappa.interval95[1] - comparison.kappa.interval95[0] > 1.3 * (
         alone.kappa.interval95[1] - alone.kappa.interval95[0]
     )
 
 
 def test_one_value_always_has_no_kappa():
-    found = agreement(verdicts_of([(True, 5)] * 6), verdicts_of([(True, 5)] * 6))
-    assert found.kappa.value is None and found.kappa.interval95 is None and found.kappa.n_undefined > 0
-    assert found.same == found.same_score == 1
+    comparison = agreement(verdicts_of([(True, 5)] * 6), verdicts_of([(True, 5)] * 6))
+    assert comparison.kappa.value is None and comparison.kappa.interval95 is None and comparison.kappa.n_undefined > 0
+    assert comparison.same == comparison.same_score == 1
     single = agreement(verdicts_of([(True, 5)]), verdicts_of([(False, 0)]))
     assert single.kappa.interval95 is None and single.same95 == (0, 1)
 
@@ -107,22 +109,22 @@ def askings_of(*columns) -> list[list[Verdict]]:
 
 def test_repeatability_by_hand():
     """Five items, three askings; the fourth has once no verdict, the fifth never one."""
-    said = [
+    askings = [
         [(True, 5), (False, 1), (True, 4), (True, 3), (1, None)],
         [(True, 5), (False, 0), (False, 2), (1, None), (1, None)],
         [(True, 5), (False, 1), (True, 4), (True, 3), (1, None)],
     ]
-    found = repeatability(askings_of(*said))
-    assert (found.n, found.n_askings, found.n_always, found.n_sometimes, found.n_groups) == (5, 3, 3, 1, 3)
-    assert found.no_verdict == (1, 2, 1)
-    assert found.same == pytest.approx(2 / 3) and found.same_score == pytest.approx(1 / 3)
-    assert found.score_range == pytest.approx((0 + 1 + 2) / 3)
-    assert found.accuracies == pytest.approx((3 / 4, 1 / 3, 3 / 4))  # of the asking's own verdicts, as a row says it
-    assert found.scores == pytest.approx((13 / 4, 7 / 3, 13 / 4))
+    repeats = repeatability(askings_of(*askings))
+    assert (repeats.n, repeats.n_askings, repeats.n_always, repeats.n_sometimes, repeats.n_groups) == (5, 3, 3, 1, 3)
+    assert repeats.no_verdict == (1, 2, 1)
+    assert repeats.same == pytest.approx(2 / 3) and repeats.same_score == pytest.approx(1 / 3)
+    assert repeats.score_range == pytest.approx((0 + 1 + 2) / 3)
+    assert repeats.accuracies == pytest.approx((3 / 4, 1 / 3, 3 / 4))  # of the asking's own verdicts, as a row says it
+    assert repeats.scores == pytest.approx((13 / 4, 7 / 3, 13 / 4))
     one, two = [1, 0, 1], [1, 0, 0]  # the third asking is as the first
-    assert found.kappa.value == pytest.approx((2 * cohen_kappa_score(one, two) + 1) / 3)
+    assert repeats.kappa.value == pytest.approx((2 * cohen_kappa_score(one, two) + 1) / 3)
     weighted = cohen_kappa_score([5, 1, 4], [5, 0, 2], labels=range(6), weights="quadratic")
-    assert found.score_kappa.value == pytest.approx((2 * weighted + 1) / 3)
+    assert repeats.score_kappa.value == pytest.approx((2 * weighted + 1) / 3)
 
 
 def test_two_askings_are_an_agreement_and_more_have_an_interval_of_their_own():
@@ -173,14 +175,14 @@ def test_each_asking_is_kept_apart(tmp_path):
 
     with serve(moody) as fake:
         judge = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm")
-        said = [judge.at_asking(k).verdicts(items) for k in (1, 2, 3)]
+        askings = [judge.at_asking(k).verdicts(items) for k in (1, 2, 3)]
         assert len(fake.bodies) == 24
         again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm")
-        assert [again.at_asking(k).verdicts(items) for k in (3, 1, 2)] == [said[2], said[0], said[1]]
-        assert again.verdicts(items) == said[0] and len(fake.bodies) == 24
-    found = repeatability(said[:2], videos=[item.video for item in items])
-    assert found.same == 0 and found.n_groups == 4  # the second time it says the opposite of the first
-    assert repeatability([said[0], said[2]]).same == 1
+        assert [again.at_asking(k).verdicts(items) for k in (3, 1, 2)] == [askings[2], askings[0], askings[1]]
+        assert again.verdicts(items) == askings[0] and len(fake.bodies) == 24
+    repeats = repeatability(askings[:2], videos=[item.video for item in items])
+    assert repeats.same == 0 and repeats.n_groups == 4  # the second time it says the opposite of the first
+    assert repeatability([askings[0], askings[2]]).same == 1
     with pytest.raises(ValueError, match="asking=0"):
         judge.at_asking(0)
 
@@ -189,10 +191,10 @@ def test_the_same_asked_twice_at_a_time_has_one_reply(tmp_path):
     """Both threads would ask before either is written down; a sampled judge would answer them differently."""
     items = [JudgeItem(f"q{k}", "What?", "a dog", "the same") for k in range(2)]
     with serve(lambda body, n: Fault(wait_s=0.3, body=completion(YES if n else NO))) as fake:
-        found = ChatJudge(endpoint(fake), workers=2).for_arm(tmp_path, "arm").verdicts(items)
-        assert len(fake.bodies) == 2 and found[0].reply == found[1].reply
+        first = ChatJudge(endpoint(fake), workers=2).for_arm(tmp_path, "arm").verdicts(items)
+        assert len(fake.bodies) == 2 and first[0].reply == first[1].reply
         again = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm").verdicts(items)
-    assert again == found and len(fake.bodies) == 2
+    assert again == first and len(fake.bodies) == 2
 
 
 def test_who_must_repeat_itself():
@@ -209,9 +211,9 @@ def test_who_must_repeat_itself():
 def test_an_axis_is_compared_by_its_scores_alone():
     one = [Verdict("a", None, 5), Verdict("b", None, 1), Verdict("c", None, 3)]
     two = [Verdict("a", None, 4), Verdict("b", None, 1), Verdict("c", None, 3)]
-    found = agreement(one, two)
-    assert found.same is None and found.kappa is None and found.same_score == pytest.approx(2 / 3)
-    assert found.score_change == pytest.approx(-1 / 3) and 0.9 < found.score_kappa.value < 1
+    comparison = agreement(one, two)
+    assert comparison.same is None and comparison.kappa is None and comparison.same_score == pytest.approx(2 / 3)
+    assert comparison.score_change == pytest.approx(-1 / 3) and 0.9 < comparison.score_kappa.value < 1
 
 
 def test_time_is_not_wasted_on_many_items():

@@ -3,7 +3,6 @@
 import email.utils
 import json
 import logging
-import shutil
 import time
 
 import pytest
@@ -61,6 +60,26 @@ def test_what_passes_is_tried_again(fault):
     with serve(lambda *_: fault) as fake, pytest.raises(UnreachableError, match="3 tries"):
         endpoint(fake).reply(MESSAGES)
     assert len(fake.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        [],
+        {"prompt_tokens": 1},
+        {"prompt_tokens": True, "completion_tokens": 1},
+        {"prompt_tokens": -1, "completion_tokens": 1},
+    ],
+)
+def test_usage_that_makes_no_sense_is_none(usage):
+    body = json.dumps(json.loads(completion("Hi")) | {"usage": usage})
+    with serve(lambda *_: Fault(body=body)) as fake:
+        assert endpoint(fake).reply([{"role": "user", "content": "?"}]).usage is None
+
+
+def test_what_usage_is_no_part_of():
+    assert Reply("a", "stop", (1, 2)) == Reply("a")
 
 
 def test_a_slow_reply_times_out_and_is_tried_again():
@@ -205,64 +224,3 @@ def test_a_foreign_line_is_named(line, tmp_path):
     (tmp_path / "replies.jsonl").write_text(f'{{"key": "k", "text": "t", "finish": "stop"}}\n{line}\n')
     with pytest.raises(ValueError, match=r"replies.jsonl, line 2: not a logged reply"):
         ReplyLog(tmp_path / "replies.jsonl")
-
-
-def test_a_local_model_speaks_by_its_template(chat_model):
-    from llamavid_kit.evaluation.judges.chat.local import LocalModel
-
-    chat = LocalModel(str(chat_model), settings={"temperature": 0, "max_tokens": 6}, device="cpu")
-    reply = chat.reply(MESSAGES)
-    prompt = chat.tokenizer(
-        "system: Be brief.\nuser: Grüße?\nassistant:", return_tensors="pt", add_special_tokens=False
-    )
-    whole = chat.model.generate(**prompt, max_new_tokens=6, do_sample=False)[0]
-    n = prompt["input_ids"].shape[1]
-    assert reply.text == chat.tokenizer.decode(whole[n:], skip_special_tokens=True)
-    assert reply.finish == ("length" if len(whole) - n == 6 else "stop")
-    assert reply.usage == (n, len(whole) - n)
-    settings = {"temperature": 0, "max_tokens": 6}
-    assert chat.identity == {"local_model": str(chat_model), "weights": chat.weights, "settings": settings}
-
-
-def test_other_weights_under_the_same_name_are_another_model(chat_model):
-    import torch
-
-    from llamavid_kit.evaluation.judges.chat.local import LocalModel
-
-    one, two = (LocalModel(str(chat_model), settings={"max_tokens": 6}, device="cpu") for _ in range(2))
-    with torch.no_grad():
-        two.model.lm_head.weight[3, 5] += 0.5
-    assert one.identity["local_model"] == two.identity["local_model"] and one.identity != two.identity
-    assert LocalModel(str(chat_model), settings={"max_tokens": 6}, device="cpu").identity == one.identity
-
-
-def test_a_local_model_samples_by_its_seed(chat_model):
-    from llamavid_kit.evaluation.judges.chat.local import LocalModel
-
-    texts = [
-        LocalModel(str(chat_model), settings={"temperature": 1.5, "max_tokens": 12, "seed": seed}).reply(MESSAGES).text
-        for seed in (1, 1, 2)
-    ]
-    assert texts[0] == texts[1] != texts[2]
-
-
-def test_what_a_local_model_refuses(chat_model, tmp_path):
-    import torch
-    from safetensors.torch import load_file
-
-    from llamavid_kit.evaluation.judges.chat.local import LocalModel
-
-    with pytest.raises(RefusedError, match=r"max_tokens=4096 do not fit the model's 120"):
-        LocalModel(str(chat_model)).reply(MESSAGES)
-    with pytest.raises(ValueError, match=r"\['response_format'\] are unknown"):
-        LocalModel(str(chat_model), settings={"response_format": {}})
-    shutil.copytree(chat_model, tmp_path / "pickled")
-    weights = tmp_path / "pickled" / "model.safetensors"
-    torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
-    weights.unlink()
-    with pytest.raises(ValueError, match="could not be loaded: expected a chat model in safetensors"):
-        LocalModel(str(tmp_path / "pickled"))
-    shutil.copytree(chat_model, tmp_path / "base")
-    (tmp_path / "base" / "chat_template.jinja").unlink()
-    with pytest.raises(ValueError, match="no chat template"):
-        LocalModel(str(tmp_path / "base"))

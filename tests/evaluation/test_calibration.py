@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from llamavid_kit.evaluation.calibration import calibration_error, choice_scores, choose, order_changes, position_bias
+from llamavid_kit.evaluation.calibration import (
+    calibration,
+    calibration_error,
+    choice_scores,
+    choose,
+    order_changes,
+    position_bias,
+)
 from llamavid_kit.evaluation.statistics import RESAMPLES
 
 ABC = ["a", "b", "c"]
@@ -51,8 +58,8 @@ def test_scores_that_cannot_be_made(logs, lengths, rule, message):
 
 def world(n, over=0.0, seed=0):
     rng = np.random.default_rng(seed)
-    said = rng.beta(2, 1.2, n)
-    return said, rng.random(n) < np.clip(said - over, 0, 1)
+    confidence = rng.beta(2, 1.2, n)
+    return confidence, rng.random(n) < np.clip(confidence - over, 0, 1)
 
 
 def test_a_calibrated_model_is_told_apart_from_an_overconfident_one():
@@ -60,29 +67,44 @@ def test_a_calibrated_model_is_told_apart_from_an_overconfident_one():
     calm, sure = calibration_error(*world(300, seed=1)), calibration_error(*world(300, over=0.2))
     assert calm.error <= calm.if_calibrated and calm.interval95[0] == 0
     assert sure.error > sure.if_calibrated and sure.interval95[0] > 0.1
-    assert sure.interval95[0] < 0.2 < sure.interval95[1] and sure.said > sure.right
+    assert sure.interval95[0] < 0.2 < sure.interval95[1] and sure.confidence > sure.accuracy
 
 
 def test_the_error_is_that_of_the_bins():
-    said, right = world(200, over=0.1)
-    found = calibration_error(said, right)
-    by_bin = [(said >= k / 10) & (said < (k + 1) / 10) for k in range(10)]
-    expected = sum(abs(right[b].mean() - said[b].mean()) * b.mean() for b in by_bin if b.any())
-    assert found.error == pytest.approx(expected) and sum(n for _, _, n, _, _ in found.bins) == found.n == 200
+    confidence, right = world(200, over=0.1)
+    calibrated = calibration_error(confidence, right)
+    by_bin = [(confidence >= k / 10) & (confidence < (k + 1) / 10) for k in range(10)]
+    expected = sum(abs(right[b].mean() - confidence[b].mean()) * b.mean() for b in by_bin if b.any())
+    assert (
+        calibrated.error == pytest.approx(expected)
+        and sum(n for _, _, n, _, _ in calibrated.bins) == calibrated.n == 200
+    )
+
+
+def test_calibration_by_hand():
+    error, rows = calibration([0.95, 0.91, 0.55, 0.15, 1.0], [True, False, True, False, True])
+    assert rows == [(0.1, 0.2, 1, 0.15, 0.0), (0.5, 0.6, 1, 0.55, 1.0), (0.9, 1.0, 3, pytest.approx(2.86 / 3), 2 / 3)]
+    assert error == pytest.approx((0.15 + 0.45 + (2.86 - 2)) / 5)
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(size=20_000)
+    assert calibration(confidence, rng.uniform(size=20_000) < confidence)[0] < 0.02  # a model that knows what it knows
+    for bad in (([], []), ([0.5], [True, False]), ([1.5], [True])):
+        with pytest.raises(ValueError, match="0 to 1"):
+            calibration(*bad)
 
 
 def test_what_luck_gives_is_simulated_rightly():
     """Worlds in which the same probabilities are true: the error stays below it in 95% of them."""
-    said, _ = world(150)
-    by_luck = calibration_error(said, said > 0.5).if_calibrated
+    confidence, _ = world(150)
+    by_luck = calibration_error(confidence, confidence > 0.5).if_calibrated
     rng = np.random.default_rng(9)
-    below = [calibration_errors_of(said, rng.random(150) < said) <= by_luck for _ in range(2000)]
+    below = [calibration_errors_of(confidence, rng.random(150) < confidence) <= by_luck for _ in range(2000)]
     assert np.mean(below) == pytest.approx(0.95, abs=0.015)
 
 
-def calibration_errors_of(said, right):
-    bins = np.minimum((said * 10).astype(int), 9)
-    return sum(abs(sum(right[bins == k] - said[bins == k])) for k in range(10)) / len(said)
+def calibration_errors_of(confidence, right):
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    return sum(abs(sum(right[bins == k] - confidence[bins == k])) for k in range(10)) / len(confidence)
 
 
 def test_a_calibrated_model_is_not_accused_too_often():
@@ -100,11 +122,11 @@ def test_one_clip_says_nothing():
 
 def test_places_by_hand():
     orders = [ABC, ["c", "a", "b"], ["b", "c", "a"], ABC]
-    found = position_bias(orders, ["a", "c", None, "c"], ["a", "a", "b", "b"])
-    assert (found.n, found.chosen, found.true) == (3, (2, 0, 1), (1, 2, 0))
-    assert (found.first.chosen, found.first.true, found.first.difference) == (2, 1, pytest.approx(1 / 3))
-    assert (found.last.chosen, found.last.true, found.last.difference) == (1, 0, pytest.approx(1 / 3))
-    low, high = found.first.interval95
+    bias = position_bias(orders, ["a", "c", None, "c"], ["a", "a", "b", "b"])
+    assert (bias.n, bias.chosen, bias.true) == (3, (2, 0, 1), (1, 2, 0))
+    assert (bias.first.chosen, bias.first.true, bias.first.difference) == (2, 1, pytest.approx(1 / 3))
+    assert (bias.last.chosen, bias.last.true, bias.last.difference) == (1, 0, pytest.approx(1 / 3))
+    low, high = bias.first.interval95
     assert low < 1 / 3 < high
 
 
@@ -122,8 +144,8 @@ def test_a_favourite_label_is_no_favourite_place():
 
 
 def test_a_favourite_place_is_found():
-    found = position_bias(*shuffled_world(np.random.default_rng(0), 200, 0.3))
-    assert found.p < 0.001 and found.first.interval95[0] > 0.1 and found.last.interval95[0] < 0
+    bias = position_bias(*shuffled_world(np.random.default_rng(0), 200, 0.3))
+    assert bias.p < 0.001 and bias.first.interval95[0] > 0.1 and bias.last.interval95[0] < 0
 
 
 @pytest.mark.parametrize(
@@ -148,9 +170,9 @@ def test_changes_with_the_order_by_hand():
     """Right to wrong, wrong to right, wrong to wrong, no label to a label, no change, and a shuffle that is none."""
     first, second = [ABC] * 7, [["c", "b", "a"]] * 6 + [ABC]
     a, b = ["a", "a", "b", "b", None, "a", "a"], ["b", "c", "a", "c", "b", "a", "b"]
-    found = order_changes((first, second), (a, b), ["a"] * 7)
-    assert (found.n, found.changed, found.to_right, found.to_wrong, found.same_order) == (6, 5, 1, 2, 1)
-    low, high = found.wilson95
+    changes = order_changes((first, second), (a, b), ["a"] * 7)
+    assert (changes.n, changes.changed, changes.to_right, changes.to_wrong, changes.same_order) == (6, 5, 1, 2, 1)
+    low, high = changes.wilson95
     assert low < 5 / 6 < high
     same = order_changes((first, second), (a, a), ["a"] * 7)
     assert (same.changed, same.wilson95[0]) == (0, 0.0)
