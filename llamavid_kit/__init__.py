@@ -10,7 +10,7 @@ Names are imported when they are first used, so that data preparation does not w
 import importlib
 
 _HOME = {
-    "AblationConfig": "experiments.ablation",
+    "AblationConfig": "experiments.arms",
     "AttentionExplorer": "viz.explorers.attention",
     "FrameSampler": "viz.explorers.sampler",
     "InstructionPair": "data.pairs",

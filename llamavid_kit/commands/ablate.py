@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
 from llamavid_kit.commands.options import MODEL_HELP, present, refuse
 
 
@@ -15,9 +16,13 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="folder of the clips (default: the CSV's or JSONL's)")
     tiers = ["all", "under_1800", "under_120"]
     parser.add_argument("--tier", choices=tiers, help="training tier of --crime (default: all)")
-    parser.add_argument("--model", default="tiny", help=MODEL_HELP)
-    parser.add_argument("--fps", type=float, nargs="+", default=[1, 6])
+    parser.add_argument("--model", action="append", help=f"{MODEL_HELP}; several give each its own arms")
+    parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
+    text = 'content tokens a frame: "mean" (1), "grid:2" (4), …, "all"; for example mean grid:2 (default: the model\'s)'
+    parser.add_argument("--content", nargs="+", help=text)
     parser.add_argument("--seeds", type=int, nargs="+", help="training seeds of the fine-tuned arms (default: 0)")
+    text = "train adapters at these rates, each to answer at every rate of --fps (default: each rate has its own)"
+    parser.add_argument("--train-fps", type=float, nargs="+", help=text)
     parser.add_argument("--no-finetune", dest="finetune", action="store_false", help="zero-shot arms only")
     parser.add_argument("--rule", default="normalised", help="how a reply becomes a label, see scoring.RULES")
     text = (
@@ -30,37 +35,43 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=int, help="of a reply (default: 24; 128 for an open question)")
     parser.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
     parser.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+    add_judge_options(parser, of="of an open question that is not about animals: one rule or chat model", first="")
 
 
 def ablate(args: argparse.Namespace) -> None:
-    from llamavid_kit.experiments.ablation import AblationConfig, ablate
+    from llamavid_kit.experiments.ablation import ablate
+    from llamavid_kit.experiments.arms import AblationConfig
+    from llamavid_kit.experiments.report.answer import result_lines
     from llamavid_kit.experiments.report.page import write_report
+    from llamavid_kit.experiments.run import Run
 
     if not args.finetune:
-        refuse(args, ("seeds", "shuffle_labels"), "for fine-tuned arms, and --no-finetune leaves them out")
+        refuse(args, ("seeds", "shuffle_labels", "train_fps"), "for fine-tuned arms, and --no-finetune leaves them out")
+    judges = judges_of(args)
+    if len(judges) > 1 or args.judge_again:
+        raise ValueError("one judge decides what is right; have others judge the finished run: `judge RUN`")
     pairs, root = _pairs(args)
     config = AblationConfig.for_pairs(
         pairs,
-        model=args.model,
+        model=tuple(args.model or ["tiny"]),
         source=str(args.clips or args.crime or args.pairs[0]),
         fps=tuple(args.fps),
+        content=tuple(args.content or [None]),
         finetune=args.finetune,
         seeds=tuple(args.seeds or (0,)),
+        train_fps=tuple(args.train_fps or ()),
         rule=args.rule,
         shuffle_labels=args.shuffle_labels,
         prompts=tuple(args.prompts.split(",")),
         shuffle_choices=args.shuffle_choices,
         **present(args, "max_new_tokens"),
     )
-    summary = ablate(pairs, root=root, out=args.out, config=config)
-    for arm in summary["arms"]:
-        low, high = arm["wilson95"]
-        score = f" score {arm['score']:.2f}" if "score" in arm else ""
-        share = f"{arm['accuracy']:6.1%} [{low:.1%}, {high:.1%}]"
-        print(f"{arm['name']:34s} {arm['correct']:4d}/{arm['n']:<4d} {share}{score}  by {arm['rule']}")
-    for row in summary["excluded"]:
-        print(f"left out: {row['clip']} ({row['split']}): {row['reason']}")
-    print(f"report: {write_report(args.out)}")
+    ablate(pairs, root=root, out=args.out, config=config, judge=judges[0] if judges else None)
+    report = write_report(args.out)
+    print("\n".join(result_lines(Run(args.out))))
+    for line in spent(judges):
+        print(line)
+    print(f"report: {report}")
 
 
 def _pairs(args: argparse.Namespace):

@@ -14,8 +14,11 @@ from data_prep.toy_world import SEEN_KINDS, UNSEEN_KINDS
 from data_prep.toy_world.street.render import render_set
 from data_prep.toy_world.wildlife.render import render_wild_set
 from llamavid_kit.data.video import Video
-from llamavid_kit.experiments.ablation import AblationConfig, ablate
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig
+from llamavid_kit.experiments.report.answer import result_lines
 from llamavid_kit.experiments.report.page import write_report
+from llamavid_kit.experiments.run import Run
 from llamavid_kit.model.checkpoints import load
 from llamavid_kit.study.setup import CRIME
 from llamavid_kit.training.finetune import TrainSettings
@@ -84,7 +87,7 @@ def run(out: Path | str, *, demo: Demo | None = None, workers: int = 2) -> Path:
     summary = ablate([*crime.test, *crime.train["all"]], root=clips, out=out, config=config)
     ablated = time.perf_counter()
     answer(clips / crime.test[0].video, out)
-    return _finish(out, summary, began, rendered, ablated)
+    return _finish(out, summary["seconds"], began, rendered, ablated)
 
 
 def run_animals(out: Path | str, *, demo: AnimalDemo | None = None, workers: int = 2) -> Path:
@@ -105,18 +108,19 @@ def run_animals(out: Path | str, *, demo: AnimalDemo | None = None, workers: int
     pairs = animal_kingdom.build(clips).pairs["grounding"]
     config = AblationConfig.for_pairs(pairs, source=f"toy wildlife {demo.world_seed}", train=demo.train)
     summary = ablate(pairs, root=clips, out=out, config=config)
-    return _finish(out, summary, began, rendered, time.perf_counter())
+    return _finish(out, summary["seconds"], began, rendered, time.perf_counter())
 
 
-def _finish(out: Path, summary: dict, began: float, rendered: float, ablated: float) -> Path:
-    """Write the report, print seconds per stage."""
+def _finish(out: Path, seconds: dict[str, float], began: float, rendered: float, ablated: float) -> Path:
+    """Write the report; print seconds per stage, then the result itself, then where the report lies."""
     report = write_report(out)
     ended = time.perf_counter()
-    stages = {"render clips": rendered - began, **summary["seconds"], "question and report": ended - ablated}
+    stages = {"render clips": rendered - began, **seconds, "question and report": ended - ablated}
     print("\nseconds per stage")
-    for stage, seconds in stages.items():
-        print(f"  {stage:26s} {seconds:7.1f}")
-    print(f"  {'in all':26s} {ended - began:7.1f}")
+    for stage, spent in stages.items():
+        print(f"  {stage:26s} {spent:7.1f}")
+    print(f"  {'in all':26s} {ended - began:7.1f}\n")
+    print("\n".join(result_lines(Run(out))))
     print(f"\nreport: {report}")
     return report
 

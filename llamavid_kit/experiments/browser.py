@@ -1,6 +1,6 @@
 """PredictionBrowser: from a cell of an arm's confusion matrix to its clips, every arm's reply, and the frames.
 
-The explorer carries clicks and selections to the tables and figures of `prediction_figures`.
+The explorer carries clicks and selections to the tables and figures of `browser_figures`.
 """
 
 import html
@@ -26,7 +26,7 @@ from llamavid_kit.experiments.browser_figures import (
     replies,
     right_or_wrong,
 )
-from llamavid_kit.experiments.report import tables as report_tables
+from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.live_figure import Click, LiveFigure, widgets
@@ -83,7 +83,7 @@ class PredictionBrowser(Explorer):
         run = folder if isinstance(folder, Run) else Run(folder)
         if run.open:
             raise ValueError(f"{run.folder} asked an open question: its replies have no classes to confuse")
-        self.arm.options = [(f"{run.shown(a)}, {a['answering']}", a["name"]) for a in run.summary["arms"]]
+        self.arm.options = [(f"{run.name_in_tables(arm)}, {arm.answering}", arm.name) for arm in run.arms]
         self.truth.options = run.labels
         self.answered.options = [ALL, *run.labels, NO_LABEL]
         for control in (self.arm, self.truth, self.answered):
@@ -111,8 +111,8 @@ class PredictionBrowser(Explorer):
 
     def _mark(self) -> list[dict]:
         """A frame around the chosen cell or row."""
-        arm = self.run.arm(self.arm.value)
-        columns, y = list(arm["columns"]), list(arm["labels"]).index(self.truth.value)
+        table = self.run.scores[self.arm.value]
+        columns, y = list(table["columns"]), list(table["labels"]).index(self.truth.value)
         if self.answered.value not in columns:
             x0, x1 = -0.5, len(columns) - 0.5
         else:
@@ -129,23 +129,23 @@ class PredictionBrowser(Explorer):
         self.chances.show(None)
         if self.clip.value is None:
             return
-        said, table = replies(self.run, self.clip.value), probabilities(self.run, self.clip.value)
+        answers, table = replies(self.run, self.clip.value), probabilities(self.run, self.clip.value)
         truth = self.rows.loc[self.rows["clip"] == self.clip.value, "truth"].iloc[0]
-        body = html_line(f"true class: {truth}", size=16, strong=self.clip.value) + _table(said)
+        body = html_line(f"true class: {truth}", size=16, strong=self.clip.value) + _table(answers)
         body += html_line(receipt(self.run, self.arm.value, self.clip.value)[2])
         self._clip_view.value = body
         if len(table.columns):
-            self.chances.show(chances(table, truth, plots.arm_colours(self.run.arms)))
+            self.chances.show(chances(table, truth, plots.arm_colours(self.run.replies)))
         if self.root is not None:
             self.frames = self._read_frames()
-            pictures = "".join(thumbnail(*shown) for shown in self.frames)
+            pictures = "".join(thumbnail(*frame) for frame in self.frames)
             self._clip_view.value = f'{body}<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
 
     def _read_frames(self) -> Frames:
         """At most N_SHOWN of the frames that this arm saw, one of the event among them if it saw one."""
         _, inside, _ = receipt(self.run, self.arm.value, self.clip.value)
         video = Video(self.root / self.run.test.set_index("clip").loc[self.clip.value, "video"])
-        sample, at = video.sample(self.run.arm(self.arm.value)["fps"]), chosen_frames(inside)
+        sample, at = video.sample(self.run.arm(self.arm.value).fps), chosen_frames(inside)
         if len(sample) != len(inside):
             raise ValueError(f"{video.path} gives {len(sample)} frames, the arm saw {len(inside)}: it is another clip")
         return list(zip(sample.timestamps_s[at], inside[at], video.frames(sample.indices[at]), strict=True))
@@ -153,7 +153,7 @@ class PredictionBrowser(Explorer):
     @property
     def title(self) -> str:
         self._need(self.run)
-        return report_tables.where(self.run, self.run.shown(self.run.arm(self.arm.value)))
+        return where(self.run, self.run.name_in_tables(self.arm.value))
 
     def figure(self) -> plt.Figure:
         self._need(self.run)
@@ -162,16 +162,16 @@ class PredictionBrowser(Explorer):
     def page(self) -> list[go.Figure | str]:
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
         self._need(self.run)
-        shown = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
-        return [shown[0].update_layout(title="", margin_t=20), self._clip_view.value, *shown[1:]]
+        charts = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
+        return [charts[0].update_layout(title="", margin_t=20), self._clip_view.value, *charts[1:]]
 
 
-def _table(said: pd.DataFrame) -> str:
+def _table(answers: pd.DataFrame) -> str:
     """Rows of `replies` as an HTML table; replies are text, never markup."""
-    head = "".join(f'<th style="text-align:left;padding:3px 12px">{HEADS.get(x, x)}</th>' for x in said)
+    head = "".join(f'<th style="text-align:left;padding:3px 12px">{HEADS.get(x, x)}</th>' for x in answers)
     body = "".join(
         "<tr>" + "".join(f'<td style="padding:3px 12px">{html.escape(_text(x))}</td>' for x in row) + "</tr>"
-        for row in said.itertuples(index=False)
+        for row in answers.itertuples(index=False)
     )
     return f'<table style="font-size:14px;margin:4px 0">{head}{body}</table>'
 

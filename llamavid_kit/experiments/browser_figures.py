@@ -1,6 +1,6 @@
 """What the PredictionBrowser shows, as tables and figures: a cell's clips, every arm's reply, what the arm saw.
 
-Input: a `run_folder.Run`. `cell_clips`, `replies`, `probabilities` and `receipt` read it; `matrix` and `chances` are
+Input: a `run.Run`. `cell_clips`, `replies`, `probabilities` and `receipt` read it; `matrix` and `chances` are
 for the screen, `picture` for print.
 """
 
@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.evaluation.scoring import NO_LABEL
-from llamavid_kit.experiments.report import tables as report_tables
+from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.shell import LAYOUT, colour_scale
@@ -29,7 +29,8 @@ ALL = "any answer"
 
 def cell_clips(run: Run, key: str, truth: str, answered: str) -> pd.DataFrame:
     """The arm's rows whose true label is `truth` and whose answer is `answered` (NO_LABEL and ALL too)."""
-    rows = run.arms[(run.arms["key"] == key) & (run.arms["truth"] == truth)]
+    rows = run.of(key)
+    rows = rows[rows["truth"] == truth]
     if answered == ALL:
         return rows
     return rows[rows["label"].isna() if answered == NO_LABEL else rows["label"] == answered]
@@ -37,7 +38,7 @@ def cell_clips(run: Run, key: str, truth: str, answered: str) -> pd.DataFrame:
 
 def replies(run: Run, clip: str) -> pd.DataFrame:
     """What each arm said of one clip: arm, answering, reply, label, right, n_frames."""
-    rows = run.arms[run.arms["clip"] == clip]
+    rows = run.replies[run.replies["clip"] == clip]
     return pd.DataFrame(
         {
             "arm": rows["arm"],
@@ -52,9 +53,10 @@ def replies(run: Run, clip: str) -> pd.DataFrame:
 
 def probabilities(run: Run, clip: str) -> pd.DataFrame:
     """label × arm: the likelihoods of the choices made to sum to 1 over the closed set, of arms that have them."""
-    if "log_likelihood" not in run.arms:
+    if "log_likelihood" not in run.replies:
         return pd.DataFrame(index=run.labels)
-    rows = run.arms[(run.arms["clip"] == clip) & run.arms["log_likelihood"].map(lambda x: isinstance(x, dict))]
+    rows = run.replies[run.replies["clip"] == clip]
+    rows = rows[rows["log_likelihood"].map(lambda x: isinstance(x, dict))]
     table = {}
     for row in rows.itertuples():
         values = np.array([row.log_likelihood[label] for label in run.labels])
@@ -65,7 +67,7 @@ def probabilities(run: Run, clip: str) -> pd.DataFrame:
 
 def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Of the frames that the arm saw of a clip: their seconds, whether each is in an event, and both in a sentence."""
-    row = run.arms[(run.arms["key"] == key) & (run.arms["clip"] == clip)].iloc[0]
+    row = _row(run, key, clip)
     times, events = np.array(row["timestamps_s"], float), run.test.set_index("clip").loc[clip, "events"]
     inside = np.zeros(len(times), bool)
     for start_s, end_s in events:
@@ -73,8 +75,13 @@ def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]
     if not events:
         return times, inside, f"{row['arm']} saw {len(times)} frames; no event is marked in this clip."
     spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
-    said = f"{row['arm']} saw {len(times)} frames, {inside.sum()} of them in the event ({spans})"
-    return times, inside, said + ("." if inside.any() else ": it lies between two frames.")
+    sentence = f"{row['arm']} saw {len(times)} frames, {inside.sum()} of them in the event ({spans})"
+    return times, inside, sentence + ("." if inside.any() else ": it lies between two frames.")
+
+
+def _row(run: Run, key: str, clip: str) -> pd.Series:
+    rows = run.of(key)
+    return rows[rows["clip"] == clip].iloc[0]
 
 
 def chosen_frames(inside: np.ndarray, n: int = N_SHOWN) -> list[int]:
@@ -89,15 +96,15 @@ def chosen_frames(inside: np.ndarray, n: int = N_SHOWN) -> list[int]:
 
 def matrix(run: Run, key: str) -> go.Figure:
     """The arm's confusion matrix: colour is the share of the row, the number counts clips, as `plots.confusion`."""
-    arm = run.arm(key)
-    counts = np.asarray(arm["confusion"], dtype=int)
+    table = run.scores[key]
+    counts = np.asarray(table["confusion"], dtype=int)
     totals = counts.sum(1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     fig = go.Figure(
         go.Heatmap(
             z=share,
-            x=list(arm["columns"]),
-            y=list(arm["labels"]),
+            x=list(table["columns"]),
+            y=list(table["labels"]),
             zmin=0,
             zmax=1,
             colorscale=colour_scale("Blues"),
@@ -114,7 +121,7 @@ def matrix(run: Run, key: str) -> go.Figure:
     fig.update_xaxes(title="answered", tickangle=-40)
     fig.update_layout(
         LAYOUT,
-        title=report_tables.where(run, run.shown(arm)),
+        title=where(run, run.name_in_tables(key)),
         height=190 + 34 * len(counts),
         margin={"l": 160, "r": 20, "t": 60, "b": 130},
     )
@@ -152,17 +159,21 @@ def _marked(label: str, truth: str) -> str:
 def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
     """The confusion matrix, the clip's cell framed; below it what each arm said of the clip and how likely it found
     each choice, with the clip's frames where they were found."""
-    arm = run.arm(key)
+    table = run.scores[key]
     heights = [
-        2.6 + 0.5 * len(arm["labels"]),
+        2.6 + 0.5 * len(table["labels"]),
         *([1.7] if frames else []),
-        *([0.6 + max(2.6, 0.27 * len(run.summary["arms"]))] if clip else []),
+        *([0.6 + max(2.6, 0.27 * len(run.arms))] if clip else []),
     ]
     fig = plt.figure(figsize=(11, sum(heights)))
     parts = np.atleast_1d(fig.subfigures(len(heights), 1, height_ratios=heights))
     ax = parts[0].subplots()
     plots.confusion.__wrapped__(
-        arm["confusion"], arm["labels"], arm["columns"], ax=ax, title=report_tables.where(run, run.shown(arm))
+        table["confusion"],
+        table["labels"],
+        table["columns"],
+        ax=ax,
+        title=where(run, run.name_in_tables(key)),
     )
     if clip:
         ax.add_patch(Rectangle(_cell(run, key, clip), 1, 1, fill=False, ec=VERMILION, lw=3.5, clip_on=False))
@@ -175,25 +186,25 @@ def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
             ax.grid(False)
             ax.set_title(f"{time_s:.1f} s", fontsize=11, loc="center", color=VERMILION if inside else GREY)
     if clip:
-        _said(parts[-1], run, key, clip)
+        _draw_replies(parts[-1], run, key, clip)
     return fig
 
 
 def _cell(run: Run, key: str, clip: str) -> tuple[int, int]:
     """(column, row) of the clip in the arm's confusion matrix."""
-    arm, row = run.arm(key), run.arms[(run.arms["key"] == key) & (run.arms["clip"] == clip)].iloc[0]
+    table, row = run.scores[key], _row(run, key, clip)
     label = NO_LABEL if pd.isna(row["label"]) else row["label"]
-    return list(arm["columns"]).index(label), list(arm["labels"]).index(row["truth"])
+    return list(table["columns"]).index(label), list(table["labels"]).index(row["truth"])
 
 
-def _said(part, run: Run, key: str, clip: str) -> None:
+def _draw_replies(part, run: Run, key: str, clip: str) -> None:
     """Draws the replies of all arms as lines, and beside them the probabilities of the choices as bars."""
-    table, truth = probabilities(run, clip), run.arms.loc[run.arms["clip"] == clip, "truth"].iloc[0]
+    chances, truth = probabilities(run, clip), run.replies.loc[run.replies["clip"] == clip, "truth"].iloc[0]
     replied = [
         f"{'right' if x.right else 'wrong'}  {x.arm}, {x.answering}: {x.reply}" for x in replies(run, clip).itertuples()
     ]
     lines = [f"{clip}, true: {truth}", receipt(run, key, clip)[2], "", *replied]
-    left, right = part.subfigures(1, 2, width_ratios=(1.15, 1)) if len(table.columns) else (part, None)
+    left, right = part.subfigures(1, 2, width_ratios=(1.15, 1)) if len(chances.columns) else (part, None)
     wide = LONGEST_LINE * (1 if right else 2)
     left.text(
         0.02,
@@ -203,10 +214,10 @@ def _said(part, run: Run, key: str, clip: str) -> None:
         fontsize=10.5,
     )
     if right:
-        colours = plots.arm_colours(run.arms)
+        colours = plots.arm_colours(run.replies)
         ax = right.subplots()
-        table.plot.bar(ax=ax, color=[colours[arm] for arm in table], width=0.82, ylim=(0, 1))
-        ax.set_xticklabels([_marked(x, truth) for x in table.index], rotation=35, ha="right", fontsize=10)
+        chances.plot.bar(ax=ax, color=[colours[arm] for arm in chances], width=0.82, ylim=(0, 1))
+        ax.set_xticklabels([_marked(x, truth) for x in chances.index], rotation=35, ha="right", fontsize=10)
         ax.set_ylabel("probability of the choice", fontsize=11)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.grid(axis="x", visible=False)

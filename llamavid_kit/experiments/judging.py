@@ -1,4 +1,4 @@
-"""The replies of an open ablation, judged by others beside the run's own rule: every arm's rows, and who agrees.
+"""The replies of an open ablation, judged by others beside the run's own judge: every arm's rows, and who agrees.
 
 Takes a finished run's folder and judges; gives a `Judging` for each arm and writes `judging.json` and
 `judging_verdicts.csv` into the folder. Neither model nor clips are touched, and the run's own numbers stay as they are.
@@ -7,7 +7,9 @@ Takes a finished run's folder and judges; gives a `Judging` for each arm and wri
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,55 +18,87 @@ from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_j
 from llamavid_kit.evaluation.benchmarks.panel_table import judging_lines, who
 from llamavid_kit.evaluation.benchmarks.video_qa import score_qa
 from llamavid_kit.evaluation.judges.judge import Judge, RuleJudge
+from llamavid_kit.evaluation.judges.prompts import JudgeItem
+from llamavid_kit.evaluation.judges.verdict_parser import Mode, Verdict
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import write_whole
 
-JUDGING, VERDICTS, KEPT = "judging.json", "judging_verdicts.csv", "verdicts"
+JUDGING, VERDICTS, FOLDER = "judging.json", "judging_verdicts.csv", "verdicts"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run's own judge, as its arm files have it: what a chat model said once is not asked again."""
+
+    identity: dict[str, Any]
+    by_item: dict[str, Verdict]
+    steady: str = "its verdicts are read from the run"
+
+    def for_arm(self, folder: Path | str, arm: str) -> "Recorded":
+        return self
+
+    def at_asking(self, number: int) -> "Recorded":
+        return self
+
+    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
+        return [self.by_item[item.id] for item in items]
 
 
 def judge_open_run(folder: Path, judges: Sequence[Judge], *, again: int = 0) -> dict[str, Judging]:
-    """Arm, as the report calls it → what each judge says. Judge A is the run's own rule, with its own lexicon.
+    """Arm in words → what each judge says. Judge A is the run's own, with its own lexicon.
 
-    judges, again: see `judges.judge_run`. What they say is kept in `folder/verdicts`, each arm for itself, so that a
-    run that was cut off goes on. Raises FileNotFoundError where there is no finished run; ValueError for a closed one,
-    for a run whose summary and replies disagree, and as `judges.check_judges`.
+    judges, again: see `panel.judge_run`. What they say is kept in `folder/verdicts`, each arm for itself, so that a run
+    that was cut off goes on. Raises FileNotFoundError where there is no finished run; ValueError for a closed one, for
+    a run whose summary and replies disagree, and as `panel.check_judges`.
     """
     run = Run(folder)
     if not run.open:
         raise ValueError(f"{folder} asked a closed question: its replies name a label, by a rule that needs no judge")
     run.check()
-    everyone = [RuleJudge("animals", animals=run.animals), *judges]
-    check_judges(everyone, again)
+    check_judges([_own(run, run.of(run.arms[0].name)), *judges], again)
     videos = dict(zip(run.clips["clip"], run.clips["video"], strict=True))
-    found, verdicts = {}, []
-    for arm in run.summary["arms"]:
-        key, shown = arm["name"], run.shown(arm)
-        rows = run.arms[run.arms["key"] == key]
+    by_arm, verdicts = {}, []
+    for arm in run.arms:
+        rows, words = run.of(arm.name), run.words(arm)
         items = [
             Item(clip, Path(videos[clip]), run.question, run.question, (truth,), cluster=videos[clip])
             for clip, truth in zip(rows["clip"], rows["truth"], strict=True)
         ]
-        head = hashlib.sha256(json.dumps(run.head(key), sort_keys=True).encode()).hexdigest()[:16]
-        asked = [judge.for_arm(run.folder / KEPT, f"{key} {head}") for judge in everyone]
+        head = hashlib.sha256(json.dumps(run.head(arm.name), sort_keys=True).encode()).hexdigest()[:16]
+        panel = [judge.for_arm(run.folder / FOLDER, f"{arm.name} {head}") for judge in (_own(run, rows), *judges)]
         replies = dict(zip(rows["clip"], rows["reply"], strict=True))
-        judging = judge_run(score_qa, ("strict",), items, replies, asked, between=_intervals, again=again)
-        _check_own(run.folder, arm, rows, judging)
-        found[shown] = judging
-        verdicts.append(judging.verdicts.assign(arm=shown))
+        judging = judge_run(score_qa, ("strict",), items, replies, panel, between=_intervals, again=again)
+        _check_own(run.folder, arm.name, rows, judging)
+        by_arm[words] = judging
+        verdicts.append(judging.verdicts.assign(arm=words))
     pd.concat(verdicts, ignore_index=True).to_csv(run.folder / VERDICTS, index=False)
-    record = {shown: judging.record() for shown, judging in found.items()}
+    record = {words: judging.record() for words, judging in by_arm.items()}
     write_whole(run.folder / JUDGING, json.dumps(record, indent=1, ensure_ascii=False))
-    return found
+    return by_arm
 
 
-def _check_own(folder: Path, arm: dict, rows: pd.DataFrame, judging: Judging) -> None:
+def _own(run: Run, rows: pd.DataFrame) -> Judge:
+    """The judge by which the run was judged: a rule judges again, a chat model's verdicts are read back."""
+    identity = run.judge
+    if identity["judge"] == "rule":
+        return RuleJudge(identity["rule"], animals=tuple(identity.get("animals", ())))
+    verdicts = {
+        row.clip: Verdict(row.clip, None, None, problem=row.problem)
+        if row.problem
+        else Verdict(row.clip, row.correct, row.score)
+        for row in rows.itertuples()
+    }
+    return Recorded(identity, verdicts)
+
+
+def _check_own(folder: Path, arm: str, rows: pd.DataFrame, judging: Judging) -> None:
     """Judge A must say clip by clip what the run's lines say, or it is not the rule by which the run was judged."""
-    said = judging.verdicts[(judging.verdicts["judge"] == "A") & (judging.verdicts["asking"] == 1)]
-    scores = dict(zip(said["item"], said["score"], strict=True))
+    own = judging.verdicts[(judging.verdicts["judge"] == "A") & (judging.verdicts["asking"] == 1)]
+    scores = dict(zip(own["item"], own["score"].fillna(0), strict=True))
     for clip, score in zip(rows["clip"], rows["score"], strict=True):
         if scores[clip] != score:
             raise ValueError(
-                f"{folder}: {clip} has score {score} in {arm['name']} and the rule now gives {scores[clip]}; the run "
+                f"{folder}: {clip} has score {score} in {arm} and the rule now gives {scores[clip]}; the run "
                 "was judged by another version of the rule: run ablate again"
             )
 
@@ -75,11 +109,11 @@ def _intervals(score: Score) -> Intervals:
     return {"": None if wilson95 is None else tuple(100 * x for x in wilson95)}
 
 
-def open_lines(found: dict[str, Judging]) -> str:
+def open_lines(by_arm: dict[str, Judging]) -> str:
     """The text that the command prints: who judges, then arm by arm every judge's row and what they share."""
-    first = next(iter(found.values()))
+    first = next(iter(by_arm.values()))
     lines = [f"judge {one.name}: {who(one.identity, settings=True)}" for one in first.judges]
-    for arm, judging in found.items():
+    for arm, judging in by_arm.items():
         lines.append(arm)
         for one in judging.judges:
             lines.append(f"  by {one.name}: {_row(one.scores['strict'], one.intervals['strict'][''])}")

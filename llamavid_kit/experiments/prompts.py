@@ -1,8 +1,7 @@
 """Other words for one closed question, and its options in another order: what an ablation varies about the prompt.
 
 Takes the study's form of a multiple-choice question (`pairs.multiple_choice_question`) and gives the same question in
-one of `PROMPTS`, with the options as listed or shuffled clip by clip. Which arms ask what is `ablation.py`'s, what
-difference it makes `choices.py`'s.
+one of `PROMPTS`, with the options as listed or shuffled clip by clip. Which arms ask what is decided in `arms`.
 """
 
 import hashlib
@@ -35,14 +34,29 @@ PROMPTS: dict[str, TaskPrompt] = {
 """The study's wording; the same task without its capitals and "mentioned categories"; and the options with no task."""
 
 
-def check_wording(question: str, labels: Sequence[str], prompts: Sequence[str], shuffle: int | None) -> None:
+def check_wording(question: str, labels: Sequence[str], prompts: Sequence[str], order: int | None) -> None:
     """ValueError where `question` would have to be put in other words and does not have the study's form."""
-    if (tuple(prompts) != (STUDY.name,) or shuffle is not None) and read_choices(question) != tuple(labels):
+    if (tuple(prompts) != (STUDY.name,) or order is not None) and (
+        not labels or read_choices(question) != tuple(labels)
+    ):
         raise ValueError(
             f"{question!r} does not end in the study's list of options, so it cannot be asked in other words or "
             f'another order: make it with pairs.multiple_choice_question, or leave prompts=("{STUDY.name}",) and '
             "shuffle_choices=None (no --prompts, no --shuffle-choices)"
         )
+
+
+def wording(
+    question: str, labels: Sequence[str], *, prompt: str, order: int | None, clip: str | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """The question in the words of PROMPTS[prompt], and its options in the order asked of `clip`.
+
+    order: a seed; without one, or without a clip, the options stand as they are listed.
+    """
+    options = tuple(labels) if order is None or clip is None else shuffled(labels, seed=order, clip=clip)
+    if prompt == STUDY.name and options == tuple(labels):
+        return question, options
+    return worded(question, prompt, options), options
 
 
 def shuffled(labels: Sequence[str], *, seed: int, clip: str) -> tuple[str, ...]:

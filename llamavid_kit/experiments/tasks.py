@@ -1,29 +1,29 @@
-"""What an ablation asks: a closed question with labels, or an open one about animals whose replies a rule judges.
+"""What an ablation asks: a closed question with labels, or an open one whose replies are judged.
 
-A question knows how long an answer may be, how a reply becomes a line of an arm file, and what an arm's lines are
-worth. Who is asked about which clips is `ablation.py`'s; how a label is found is `scoring.py`'s, how sentences are
-judged `animal_judge.py`'s, intervals and tests are `statistics.py`'s.
+A question knows how a reply becomes a line of an arm file, and what an arm's lines are worth. Who is asked about which
+clips is `ablation`'s; how a label is found is `evaluation.scoring`'s, who judges `evaluation.judges`', intervals and
+tests are `evaluation.statistics`'.
 """
 
-import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from llamavid_kit.data.pairs import InstructionPair, check_disjoint, check_unique
 from llamavid_kit.evaluation.judges.animal_judge import RULE, AnimalAction, animals_of, judge, parse
+from llamavid_kit.evaluation.judges.judge import Judge, RuleJudge
+from llamavid_kit.evaluation.judges.prompts import JudgeItem
 from llamavid_kit.evaluation.scoring import label_of, score
 from llamavid_kit.evaluation.statistics import bootstrap_ratio, compare_arms, compare_scores, wilson
-from llamavid_kit.model.answering import answer_ids
 from llamavid_kit.model.ask import Reply
-from llamavid_kit.model.llama_vid import LlamaVid
 
-log = logging.getLogger(__name__)
-
-Lines = Sequence[dict[str, Any]]  # of one arm, in the order of the clips
+Line = dict[str, Any]
+Lines = Sequence[Line]  # of one arm, in the order of the clips
 TOP_SCORE = 5
+BASELINE = "baseline"  # the arm under which a chat model's verdicts on the baseline are kept
 
 
 class Question(Protocol):
@@ -35,23 +35,23 @@ class Question(Protocol):
     def rule_of(self, answering: str) -> str:
         """How replies are judged, in the words that head an arm file."""
 
-    def n_reply(self, model: LlamaVid, pairs: Sequence[InstructionPair], max_new_tokens: int) -> int:
-        """Tokens of context that every clip leaves free for its answer."""
+    def record(self) -> dict[str, Any]:
+        """What `clips.json` says of the question."""
 
-    def listed(self) -> dict[str, Any]:
-        """What `clips.json` says of the question: enough to judge the replies again."""
+    def lines(self, arm: str, pairs: Sequence[InstructionPair], replies: Sequence[Reply], verdicts: Path) -> list[Line]:
+        """What an arm file says of each clip: "clip", "truth", "reply", "correct", "timestamps_s", "n_visual", more.
 
-    def line(self, pair: InstructionPair, reply: Reply) -> dict[str, Any]:
-        """What an arm file says of one clip: "clip", "truth", "reply", "correct", "timestamps_s" and more."""
+        arm, verdicts: for judges that keep what they said, an arm for itself, in this folder.
+        """
 
     def score(self, lines: Lines) -> dict[str, Any]:
         """An arm's numbers: "n", "correct", "accuracy", "wilson95" and more."""
 
-    def baseline(self, clips: dict, lines: Lines) -> dict[str, Any]:
+    def baseline(self, clips: dict, lines: Lines, verdicts: Path) -> dict[str, Any]:
         """What giving all clips one answer would get: "label" (the answer), "correct", "n" and more."""
 
     def compare(self, a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
-        """Two arms on the same clips. Each key "p" or "…_p" is a p-value, to be adjusted with all others."""
+        """Two arms on the same clips. Each key "p" or "…_p" is a p-value, to be adjusted within its family."""
 
 
 @dataclass(frozen=True)
@@ -65,33 +65,25 @@ class ClosedQuestion:
     def rule_of(self, answering: str) -> str:
         return self.rule if answering == "generation" else "likeliest choice"
 
-    def n_reply(self, model: LlamaVid, pairs: Sequence[InstructionPair], max_new_tokens: int) -> int:
-        """A choice may be longer than the longest reply."""
-        return max(max_new_tokens, *(len(answer_ids(model, self.text, label)) for label in self.labels))
-
-    def listed(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         return {"question": self.text, "labels": list(self.labels)}
 
-    def line(self, pair: InstructionPair, reply: Reply) -> dict[str, Any]:
+    def lines(self, arm: str, pairs: Sequence[InstructionPair], replies: Sequence[Reply], verdicts: Path) -> list[Line]:
+        return [self._line(pair, reply) for pair, reply in zip(pairs, replies, strict=True)]
+
+    def _line(self, pair: InstructionPair, reply: Reply) -> Line:
         label = reply.text if reply.log_likelihood else label_of(reply.text, self.labels, rule=self.rule)
-        row = {
-            "clip": pair.id,
-            "truth": pair.answer,
-            "reply": reply.text,
-            "label": label,
-            "correct": label == pair.answer,
-            "timestamps_s": list(reply.timestamps_s),
-        }
+        line = _line(pair, reply, label=label, correct=label == pair.answer)
         if reply.log_likelihood:
-            row["log_likelihood"] = {choice: round(value, 4) for choice, value in reply.log_likelihood.items()}
+            line["log_likelihood"] = {choice: round(value, 4) for choice, value in reply.log_likelihood.items()}
         if reply.n_tokens:
-            row["n_tokens"] = dict(reply.n_tokens)
-        return row
+            line["n_tokens"] = dict(reply.n_tokens)
+        return line
 
     def score(self, lines: Lines) -> dict[str, Any]:
         return score([x["truth"] for x in lines], [x["label"] for x in lines], labels=self.labels).to_dict()
 
-    def baseline(self, clips: dict, lines: Lines) -> dict[str, Any]:
+    def baseline(self, clips: dict, lines: Lines, verdicts: Path) -> dict[str, Any]:
         """Always answering the most frequent class of these clips."""
         truths = [x["truth"] for x in lines]
         return asdict(score(truths, truths, labels=self.labels).baseline)
@@ -102,64 +94,37 @@ class ClosedQuestion:
 
 @dataclass(frozen=True)
 class OpenQuestion:
-    """Sentences about animals are right; the judge's lexicon is `animals`, those of the data set's own answers."""
+    """A reply in free words is right where `judge` says so: any judge of `evaluation.judges`, a rule or a chat model.
+
+    A reply that gets no verdict counts as wrong, with score 0 and its reason, and is counted as such.
+    """
 
     text: str
-    animals: tuple[str, ...]
+    judge: Judge
     labels: tuple[str, ...] = ()
 
     def rule_of(self, answering: str) -> str:
-        return RULE
+        return judge_words(self.judge.identity)
 
-    def n_reply(self, model: LlamaVid, pairs: Sequence[InstructionPair], max_new_tokens: int) -> int:
-        """Raises ValueError where a true answer is longer than any reply may be: no model could give it."""
-        lengths = {p.id: len(model.tokenizer(p.answer, add_special_tokens=False).input_ids) + 1 for p in pairs}
-        longer = [clip for clip, n in lengths.items() if n > max_new_tokens]
-        if longer:
-            longest = max(lengths, key=lengths.get)
-            raise ValueError(
-                f"max_new_tokens={max_new_tokens}: {len(longer)} of {len(pairs)} true answers are longer, that of "
-                f"{longest!r} has {lengths[longest]} tokens; give max_new_tokens={lengths[longest]} or more"
-            )
-        return max_new_tokens
+    def record(self) -> dict[str, Any]:
+        return {"question": self.text, "labels": [], "judge": self.judge.identity}
 
-    def listed(self) -> dict[str, Any]:
-        return {"question": self.text, "labels": [], "animals": list(self.animals)}
+    def lines(self, arm: str, pairs: Sequence[InstructionPair], replies: Sequence[Reply], verdicts: Path) -> list[Line]:
+        texts = {pair.id: reply.text for pair, reply in zip(pairs, replies, strict=True)}
+        judged = self._judged(arm, [(pair.id, texts[pair.id], pair.answer) for pair in pairs], verdicts)
+        return [_line(pair, reply, **more) for pair, reply, more in zip(pairs, replies, judged, strict=True)]
 
-    def line(self, pair: InstructionPair, reply: Reply) -> dict[str, Any]:
-        """Claims are [animal, action], with null for the animal of a sentence that could not be parsed."""
-        return {
-            "clip": pair.id,
-            "truth": pair.answer,
-            "reply": reply.text,
-            **self._judged(reply.text, pair.answer),
-            "timestamps_s": list(reply.timestamps_s),
-        }
-
-    def _judged(self, reply: str, truth: str) -> dict[str, Any]:
-        verdict = judge(reply, truth, self.animals)
-        return {
-            "score": verdict.score,
-            "correct": verdict.correct,
-            "f1": verdict.f1,
-            "animals_f1": verdict.animals_f1,
-            "actions_f1": verdict.actions_f1,
-            "matched": _claims(verdict.matched),
-            "missing": _claims(verdict.missing),
-            "invented": _claims(verdict.invented),
-        }
+    def _judged(self, arm: str, answers: Sequence[tuple[str, str, str]], verdicts: Path) -> list[Line]:
+        """(id, reply, truth) → "score", "correct" and "problem", why there is no verdict."""
+        items = [JudgeItem(name, self.text, truth, reply) for name, reply, truth in answers]
+        return [
+            {"score": verdict.score or 0, "correct": bool(verdict.correct), "problem": verdict.problem}
+            for verdict in self.judge.for_arm(verdicts, arm).verdicts(items)
+        ]
 
     def score(self, lines: Lines) -> dict[str, Any]:
-        """Accuracy, mean score, precision, recall and F1 over all claims of all clips, each with a 95% interval.
-
-        animals_f1, actions_f1: means over the clips. unparsed: sentences of the replies that could not be parsed;
-        nothing_parsed: replies with no other. scores: how many clips got 0, 1, … 5.
-        """
+        """Accuracy and mean score with 95% intervals; scores: how many clips got 0, 1, … 5; no_verdict: how many."""
         n, correct = len(lines), sum(x["correct"] for x in lines)
-        matched, missing, invented = ([len(x[part]) for x in lines] for part in ("matched", "missing", "invented"))
-        said = [m + i for m, i in zip(matched, invented, strict=True)]
-        true = [m + i for m, i in zip(matched, missing, strict=True)]
-        unparsed = [sum(animal is None for animal, _ in (*x["matched"], *x["invented"])) for x in lines]
         counts = Counter(x["score"] for x in lines)
         return {
             "n": n,
@@ -167,45 +132,144 @@ class OpenQuestion:
             "accuracy": correct / n,
             "wilson95": list(wilson(correct, n)),
             **_with_interval("score", [x["score"] for x in lines], top=TOP_SCORE),
-            **_with_interval("precision", matched, said),
+            "scores": [counts[k] for k in range(TOP_SCORE + 1)],
+            "no_verdict": sum(bool(x.get("problem")) for x in lines),
+        }
+
+    def baseline(self, clips: dict, lines: Lines, verdicts: Path) -> dict[str, Any]:
+        """Always answering what most training answers are, the first met among equals.
+
+        Without training clips it is taken of the test clips themselves ("from"), and knows more than any model may.
+        """
+        split = "train" if clips["train"] else "test"
+        answer, n_answers = self._commonest([pair["answer"] for pair in clips[split]])
+        judged = self._judged(BASELINE, [(x["clip"], answer, x["truth"]) for x in lines], verdicts)
+        return {"label": answer, "from": split, "n_answers": n_answers, **self.score(judged)}
+
+    def _commonest(self, answers: Sequence[str]) -> tuple[str, int]:
+        return Counter(answers).most_common(1)[0]
+
+    def compare(self, a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
+        """McNemar's test of who was right, and beside it the difference of mean scores."""
+        first, second = ({x["clip"]: x["score"] for x in lines} for lines in (a, b))
+        scores = compare_scores(first, second, top=TOP_SCORE, names=names)
+        return _compare_right(a, b, names) | {
+            "score_difference": scores.difference,
+            "score_interval95": list(scores.interval95),
+            "score_p": scores.p,
+        }
+
+
+@dataclass(frozen=True)
+class AnimalQuestion(OpenQuestion):
+    """An open question about animals, judged by the kit's own rule, which also says what was missed and invented.
+
+    The rule's lexicon is `animals`, those of the data set's own answers.
+    """
+
+    animals: tuple[str, ...] = ()
+
+    @classmethod
+    def about(cls, text: str, animals: Sequence[str]) -> "AnimalQuestion":
+        return cls(text, RuleJudge("animals", animals=tuple(animals)), animals=tuple(animals))
+
+    def record(self) -> dict[str, Any]:
+        return super().record() | {"animals": list(self.animals)}
+
+    def _judged(self, arm: str, answers: Sequence[tuple[str, str, str]], verdicts: Path) -> list[Line]:
+        """Claims are [animal, action], with null for the animal of a sentence that could not be parsed."""
+        return [self._verdict(reply, truth) for _, reply, truth in answers]
+
+    def _verdict(self, reply: str, truth: str) -> Line:
+        verdict = judge(reply, truth, self.animals)
+        numbers = {name: getattr(verdict, name) for name in ("score", "correct", "f1", "animals_f1", "actions_f1")}
+        return numbers | {name: _claims(getattr(verdict, name)) for name in ("matched", "missing", "invented")}
+
+    def score(self, lines: Lines) -> dict[str, Any]:
+        """Also precision, recall and F1 over all claims of all clips, each with a 95% interval.
+
+        animals_f1, actions_f1: means over the clips. unparsed: sentences of the replies that could not be parsed;
+        nothing_parsed: replies with no other.
+        """
+        matched, missing, invented = ([len(x[part]) for x in lines] for part in ("matched", "missing", "invented"))
+        claimed = [m + i for m, i in zip(matched, invented, strict=True)]
+        true = [m + i for m, i in zip(matched, missing, strict=True)]
+        unparsed = [sum(animal is None for animal, _ in (*x["matched"], *x["invented"])) for x in lines]
+        return super().score(lines) | {
+            **_with_interval("precision", matched, claimed),
             **_with_interval("recall", matched, true),
-            **_with_interval("f1", [2 * m for m in matched], [a + b for a, b in zip(said, true, strict=True)]),
+            **_with_interval("f1", [2 * m for m in matched], [a + b for a, b in zip(claimed, true, strict=True)]),
             **_with_interval("animals_f1", [x["animals_f1"] for x in lines]),
             **_with_interval("actions_f1", [x["actions_f1"] for x in lines]),
             "matched": sum(matched),
             "missing": sum(missing),
             "invented": sum(invented),
             "unparsed": sum(unparsed),
-            "nothing_parsed": sum(u == s for u, s in zip(unparsed, said, strict=True)),
-            "scores": [counts[k] for k in range(TOP_SCORE + 1)],
+            "nothing_parsed": sum(u == c for u, c in zip(unparsed, claimed, strict=True)),
         }
 
-    def baseline(self, clips: dict, lines: Lines) -> dict[str, Any]:
-        """Always answering the sentence that most training answers hold, the first met among equals.
-
-        Without training clips it is taken of the test clips themselves ("from"), and knows more than any model may.
-        """
-        split = "train" if clips["train"] else "test"
+    def _commonest(self, answers: Sequence[str]) -> tuple[str, int]:
+        """The sentence that most answers hold, by its claims."""
         sentences: dict[tuple, str] = {}
         counts: Counter = Counter()
-        for pair in clips[split]:
-            found = {tuple(parse(x, animals=self.animals)): x for x in re.split(r"(?<=[.!?])\s+", pair["answer"])}
-            found.pop((), None)
-            sentences = found | sentences
-            counts.update(list(found))
+        for answer in answers:
+            parsed = {tuple(parse(x, animals=self.animals)): x for x in re.split(r"(?<=[.!?])\s+", answer)}
+            parsed.pop((), None)
+            sentences = parsed | sentences
+            counts.update(list(parsed))
         claims, n_answers = counts.most_common(1)[0]
-        judged = [self._judged(sentences[claims], x["truth"]) for x in lines]
-        return {"label": sentences[claims], "from": split, "n_answers": n_answers, **self.score(judged)}
+        return sentences[claims], n_answers
 
-    def compare(self, a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
-        """McNemar's test of who was right, and beside it the difference of mean scores."""
-        first, second = ({x["clip"]: x["score"] for x in lines} for lines in (a, b))
-        found = compare_scores(first, second, top=TOP_SCORE, names=names)
-        return _compare_right(a, b, names) | {
-            "score_difference": found.difference,
-            "score_interval95": list(found.interval95),
-            "score_p": found.p,
-        }
+
+def judge_words(identity: Mapping[str, Any]) -> str:
+    """A judge in the words that head an arm file."""
+    if identity.get("rule") == "animals":
+        return RULE
+    if identity.get("judge") == "rule":
+        return f"rule {identity['rule']}"
+    model = identity.get("endpoint_model") or identity.get("local_model") or "chat model"
+    return f"judged by {model}, {identity.get('prompt', 'corrected')} prompt"
+
+
+def question_of(
+    pairs: Sequence[InstructionPair], *, rule: str = "normalised", judge: Judge | None = None
+) -> "ClosedQuestion | OpenQuestion":
+    """The one question of all pairs: closed where they have choices, else open.
+
+    judge: of an open question; None is the rule about animals. Raises ValueError for no test pairs, ids used twice, a
+    clip in both splits, more than one question or label set, a judge of a closed question, and an open question with an
+    answer without a word, or without a judge where no answer says which animal does what.
+    """
+    if not any(p.split == "test" for p in pairs):
+        raise ValueError("no test pairs: an ablation needs clips to answer")
+    check_unique(pairs)
+    check_disjoint(pairs)
+    questions = {(p.question, p.choices) for p in pairs}
+    if len(questions) != 1:
+        raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one question")
+    text, labels = questions.pop()
+    if labels:
+        if judge is not None:
+            raise ValueError("a judge for a closed question: its replies name a label by a rule; leave the judge out")
+        return ClosedQuestion(text, labels, rule)
+    if wordless := [p.id for p in pairs if not parse(p.answer)]:
+        raise ValueError(f"pair {wordless[0]!r}: its answer holds no word, nothing can be right about it; leave it out")
+    if judge is not None:
+        return OpenQuestion(text, judge)
+    animals = animals_of(p.answer for p in pairs)
+    if not animals:
+        raise ValueError(
+            f"{text!r} has no choices, and no answer says which animal does what (the first: {pairs[0].answer!r}), so "
+            "the rule about animals cannot judge it: name a judge (--judge-rule mention, or a chat model by "
+            "--judge-model; in Python judge=RuleJudge(…) or ChatJudge(…)), or give the pairs choices"
+        )
+    return AnimalQuestion.about(text, animals)
+
+
+def _line(pair: InstructionPair, reply: Reply, **more: Any) -> Line:
+    """What every arm file says of a clip, with what the question adds."""
+    receipt = {"timestamps_s": list(reply.timestamps_s), "n_visual": reply.n_visual}
+    return {"clip": pair.id, "truth": pair.answer, "reply": reply.text, **more, **receipt}
 
 
 def _compare_right(a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
@@ -221,37 +285,3 @@ def _with_interval(name: str, parts: Sequence[float], wholes: Sequence[float] | 
     whole = len(parts) if wholes is None else sum(wholes)
     interval = bootstrap_ratio(parts, wholes, bounds=(0, top))
     return {name: sum(parts) / whole if whole else 0.0, f"{name}_interval95": list(interval)}
-
-
-def question_of(pairs: Sequence[InstructionPair], *, rule: str = "normalised") -> Question:
-    """The one question of all pairs: closed where they have choices, else open.
-
-    Raises ValueError for no test pairs, ids used twice, a clip in both splits, more than one question or label set, and
-    an open question with an answer without a word, or with no answer that says which animal does what.
-    """
-    if not any(p.split == "test" for p in pairs):
-        raise ValueError("no test pairs: an ablation needs clips to answer")
-    check_unique(pairs)
-    check_disjoint(pairs)
-    questions = {(p.question, p.choices) for p in pairs}
-    if len(questions) != 1:
-        raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one question")
-    text, labels = questions.pop()
-    if labels:
-        return ClosedQuestion(text, labels, rule)
-    if wordless := [p.id for p in pairs if not parse(p.answer)]:
-        raise ValueError(f"pair {wordless[0]!r}: its answer holds no word, nothing can be right about it; leave it out")
-    animals = animals_of(p.answer for p in pairs)
-    if not animals:
-        raise ValueError(
-            f"{text!r} has no choices, and no answer says which animal does what (the first: {pairs[0].answer!r}): an "
-            'ablation asks one closed question (give choices), or an open one with answers like "The lion is walking."'
-        )
-    return OpenQuestion(text, animals)
-
-
-def question_listed(clips: dict, *, rule: str = "normalised") -> Question:
-    """The question of a run, from its `clips.json`."""
-    if clips["labels"]:
-        return ClosedQuestion(clips.get("question", ""), tuple(clips["labels"]), rule)
-    return OpenQuestion(clips["question"], tuple(clips["animals"]))

@@ -5,8 +5,9 @@ that another video LLM can take an arm. `LlamaVidAnswerer` is ours, on cached fr
 decided in `evaluation.scoring`.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -18,10 +19,10 @@ from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
+from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.frame_cache import FrameCache, weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.planner import check_fits
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class VideoModel(Protocol):
     name: how arms, tables and files call it. identity: another text whenever its answers could be others.
     A model may also have `prepare(clip, questions, views)`, called once for each clip before any arm is asked: what it
     keeps then need not be computed for every arm. For a model without it each clip's frames are decoded instead, so
-    that a clip that cannot be read is known before the first arm.
+    that a clip that cannot be read is known before the first arm. And it may have `n_tokens(text)`, the tokens of a
+    reply: then an open question whose true answers are longer than any reply may be is refused.
     """
 
     name: str
@@ -62,12 +64,13 @@ class VideoModel(Protocol):
 
 @runtime_checkable
 class ClipModel(Protocol):
-    """What a video benchmark asks of a model that can look once for several questions; any `VideoModel` will do."""
+    """What a video benchmark asks of a model: several questions about one clip, which it may look at once."""
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
         """A free reply to each question about one clip, greedily decoded: what `generate` says to it alone."""
 
 
+@runtime_checkable
 class ImageModel(Protocol):
     """What an image benchmark asks of a model: each picture has a question of its own."""
 
@@ -88,16 +91,23 @@ class LlamaVidAnswerer:
     cache: FrameCache
     max_new_tokens: int = 24
     name: str = "LLaMA-VID"
+    _counted: dict[tuple, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def identity(self) -> str:
-        """Hash of every weight and setting of the model, taken once."""
-        return weights_key(self.model, vision=self.cache.vision_key)
+        """Hash of every weight and setting that answers depend on, taken once."""
+        config = self.model.config
+        parts = (weights_key(self.model, vision=self.cache.vision_key), config.content, config.template)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def n_tokens(self, text: str) -> int:
+        """Tokens of a reply of these words, its end included."""
+        return len(self.model.tokenizer(text, add_special_tokens=False).input_ids) + 1
 
     def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
         """As `planner.check_fits`; a choice may be longer than the longest reply."""
         prompt = open_prompt(self.model.tokenizer, self.model.config.template, question)
-        longest = max(max_new_tokens, *(len(answer_ids(self.model, question, choice)) for choice in choices))
+        longest = max([max_new_tokens, *self._lengths(question, tuple(choices)).values()])
         frames = clip.sample(view.fps, rule=view.frames)
         check_fits(
             self.model.config,
@@ -141,7 +151,7 @@ class LlamaVidAnswerer:
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
         tokens, times = self._look(clips, question, view)
         table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
-        lengths = {choice: len(answer_ids(self.model, question, choice)) for choice in choices}
+        lengths = self._lengths(question, tuple(choices))
         return [
             Reply(
                 choices[int(row.argmax())],
@@ -160,6 +170,13 @@ class LlamaVidAnswerer:
         tokens = picture_tokens(self.model, pictures, queries, pad=pad)
         texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
         return [Reply(text, (0.0,), n_visual=n_visual(seen)) for text, seen in zip(texts, tokens, strict=True)]
+
+    def _lengths(self, question: str, choices: tuple[str, ...]) -> dict[str, int]:
+        """Choice → its tokens as the whole answer; counted once for a question."""
+        if (question, choices) not in self._counted:
+            lengths = {choice: len(answer_ids(self.model, question, choice)) for choice in choices}
+            self._counted[question, choices] = lengths
+        return self._counted[question, choices]
 
     def _look(self, clips: Sequence[Video], question: str, view: View) -> tuple[list[VisualTokens], list[tuple]]:
         """Each clip's frame tokens, and the seconds of its frames."""

@@ -97,7 +97,7 @@ def of_the_cell(run: Run, arm: str, truth: str, answered: str) -> tuple[list, li
 
 def test_notebook_09_in_jupyterlab(page, run_whole, tmp_path):
     """Trainings and all; the notebook's last words on the browser choose the fullest wrong cell of this arm."""
-    run, arm = Run(run_whole(ABLATION) / "runs" / "fps-lesson" / "run-tiny"), "lora-1fps-seed0-generation"
+    run, arm = Run(run_whole(ABLATION) / "runs" / "fps-lesson" / "run-tiny"), "lora-seed0-1fps-generation"
     browser = page.locator(".jp-OutputArea-output", has=page.locator(HEAT))
     bars, heat = browser.locator(CHART).nth(1), browser.locator(HEAT)
     for diagonal in (True, False):

@@ -14,7 +14,8 @@ import pytest
 from small import LABELS, pair, small_model, write_clip
 
 from llamavid_kit.experiments import ablation, clip_list
-from llamavid_kit.experiments.ablation import AblationConfig, ablate
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.summary import read_arm, write_summary
 from llamavid_kit.experiments.tasks import ClosedQuestion
 from llamavid_kit.model.answering import LlamaVidAnswerer
@@ -124,7 +125,7 @@ def test_room_is_kept_for_the_longest_choice(clips, tokenizers, tmp_path, monkey
 
 def test_receipts(run):
     """1.5, 1.75 and 2 s long: the moments at 1 and at 4 fps, by hand."""
-    for name, fps in (("zero-shot-1fps-generation", 1), ("lora-4fps-seed0-likelihood", 4)):
+    for name, fps in (("zero-shot-1fps-generation", 1), ("lora-seed0-4fps-likelihood", 4)):
         head, lines = read_arm(run[0] / "arms" / f"{name}.jsonl")
         assert head["fps"] == fps
         for k, line in enumerate(lines):
@@ -150,7 +151,7 @@ def test_adapters_change_answers_and_zero_shot_has_none(run):
     out, summary = run
     files = arms(out)
     bodies = {name: content.split(b"\n", 1)[1] for name, content in files.items()}
-    assert bodies["zero-shot-4fps-likelihood.jsonl"] != bodies["lora-4fps-seed0-likelihood.jsonl"]
+    assert bodies["zero-shot-4fps-likelihood.jsonl"] != bodies["lora-seed0-4fps-likelihood.jsonl"]
     assert bodies["zero-shot-1fps-likelihood.jsonl"] != bodies["zero-shot-4fps-likelihood.jsonl"]
     assert [arm["finetune"] is None for arm in summary["arms"]] == [True] * 4 + [False] * 4
     assert summary["arms"][-1]["finetune"] == {"method": "lora", "seed": 0, "adapter": "finetune/fps4-seed0"}
@@ -261,7 +262,7 @@ def test_cut_anywhere_and_started_again(clips, tokenizers, own_run, monkeypatch)
             (own_run / "arms" / name).write_bytes(content[: [*places, ends[5] - 1][(k + 8 * turn) % 11]])
         start_again(clips, tokenizers, own_run)
         assert arms(own_run) == whole, turn
-    (own_run / "arms" / "lora-4fps-seed0-generation.jsonl").unlink()
+    (own_run / "arms" / "lora-seed0-4fps-generation.jsonl").unlink()
     (own_run / "arms" / "zero-shot-1fps-generation.jsonl.partial").write_bytes(b"{")
     summary = (own_run / "summary.json").read_text()
     start_again(clips, tokenizers, own_run)
@@ -461,7 +462,7 @@ def test_shuffled_labels_permute_the_training_answers_only(clips, tokenizers, tm
 def test_several_seeds(clips, tokenizers, tmp_path):
     config = replace(CONFIG, fps=(1,), seeds=(0, 1), answering=("likelihood",))
     summary = start_again(clips, tokenizers, tmp_path, config)
-    names = ["zero-shot-1fps-likelihood", "lora-1fps-seed0-likelihood", "lora-1fps-seed1-likelihood"]
+    names = ["zero-shot-1fps-likelihood", "lora-seed0-1fps-likelihood", "lora-seed1-1fps-likelihood"]
     assert [arm["name"] for arm in summary["arms"]] == names
     assert [(row["a"], row["b"]) for row in summary["paired"]] == [(names[0], names[1]), (names[0], names[2])]
     bodies = [content.split(b"\n", 1)[1] for content in arms(tmp_path).values()]

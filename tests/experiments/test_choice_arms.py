@@ -12,7 +12,8 @@ from small import LABELS, QUESTION, pair, small_model, write_clip
 from llamavid_kit.__main__ import parser
 from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.statistics import holm
-from llamavid_kit.experiments.ablation import AblationConfig, Arm, ablate
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.prompts import PROMPTS, shuffled, worded
 from llamavid_kit.experiments.report import tables as report_tables
 from llamavid_kit.experiments.report import tables_choices as choice_tables

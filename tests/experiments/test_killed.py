@@ -18,7 +18,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from llamavid_kit.experiments.ablation import AblationConfig, ablate
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings
 from llamavid_kit.data.pairs import read_jsonl
 torch.set_num_threads(1)
@@ -37,13 +38,13 @@ MOMENTS = {
     "once the clip list is fixed": lambda out: (out / "clips.json").is_file(),
     "in the middle of a zero-shot arm": lambda out: _lines(out / "arms" / "zero-shot-1fps-likelihood.jsonl") >= 3,
     "while the first adapter trains": lambda out: any(out.glob("finetune/fps1-seed0/checkpoints/checkpoint-*")),
-    "in the middle of a fine-tuned arm": lambda out: _lines(out / "arms" / "lora-1fps-seed0-generation.jsonl") >= 3,
+    "in the middle of a fine-tuned arm": lambda out: _lines(out / "arms" / "lora-seed0-1fps-generation.jsonl") >= 3,
     "while the second adapter trains": lambda out: any(out.glob("finetune/fps4-seed0/checkpoints/checkpoint-*")),
 }
 
 OPEN_MOMENTS = {
     "in the middle of a zero-shot arm": lambda out: _lines(out / "arms" / "zero-shot-1fps-generation.jsonl") >= 3,
-    "in the middle of a fine-tuned arm": lambda out: _lines(out / "arms" / "lora-1fps-seed0-generation.jsonl") >= 3,
+    "in the middle of a fine-tuned arm": lambda out: _lines(out / "arms" / "lora-seed0-1fps-generation.jsonl") >= 3,
 }
 SENTENCES = ("The lion is walking.", "The frog is jumping.", "The lion is eating.")
 

@@ -16,7 +16,8 @@ from llamavid_kit.__main__ import main
 from llamavid_kit.data.pairs import InstructionPair, write_jsonl
 from llamavid_kit.evaluation.judges.animal_judge import judge, parse
 from llamavid_kit.experiments import ablation, clip_list
-from llamavid_kit.experiments.ablation import AblationConfig, ablate
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.report import page as report
 from llamavid_kit.experiments.summary import read_arm
 from llamavid_kit.experiments.tasks import ClosedQuestion, OpenQuestion, question_of

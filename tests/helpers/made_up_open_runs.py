@@ -1,15 +1,14 @@
 """An open question about five clips, replies to it written by hand, and the run folder that they make."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from llamavid_kit.data.pairs import InstructionPair
-from llamavid_kit.experiments.ablation import AblationConfig
+from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.summary import write_summary
-from llamavid_kit.experiments.tasks import question_listed, question_of
+from llamavid_kit.experiments.tasks import question_of
 from llamavid_kit.model.ask import Reply
 
 ASKED = "Which animal does what?"
@@ -24,8 +23,8 @@ TRAIN = ("The frog is jumping.", "The frog is jumping. The lion roars.", "The li
 ARMS = [
     "zero-shot-1fps-generation",
     "zero-shot-4fps-generation",
-    "lora-1fps-seed0-generation",
-    "lora-4fps-seed0-generation",
+    "lora-seed0-1fps-generation",
+    "lora-seed0-4fps-generation",
 ]
 TEST = ["t0", "t1", "t2", "t3", "t4"]
 
@@ -52,8 +51,8 @@ REPLIES = {  # by hand: every score from 0 to 5 occurs
         "eating. The cat is sitting. The dog is lying. The cow is standing.",
         "The lion is walking.",
     ),
-    "lora-1fps-seed0-generation": (TRUTHS[0], TRUTHS[1], "The lion is walking.", TRUTHS[3], TRUTHS[3]),
-    "lora-4fps-seed0-generation": (
+    "lora-seed0-1fps-generation": (TRUTHS[0], TRUTHS[1], "The lion is walking.", TRUTHS[3], TRUTHS[3]),
+    "lora-seed0-4fps-generation": (
         TRUTHS[0] + " The frog is jumping.",
         TRUTHS[1],
         TRUTHS[2] + " The lion is walking.",
@@ -72,16 +71,16 @@ def by_hand(folder: Path, *, train: bool = True, replies=REPLIES) -> tuple[dict,
     (folder / "arms").mkdir(parents=True)
     frames = {}
     for arm in config.arms():
-        head = {"name": arm.name, "fps": arm.fps, "answering": "generation"}
-        head["finetune"] = None if arm.seed is None else {"method": "lora", "seed": 0, "adapter": arm.adapter}
-        lines = [asked.line(p, Reply(x, (0.0,))) for p, x in zip(asked_pairs(), replies[arm.name], strict=True)]
+        head = {"name": arm.name, **arm.factors()}
+        answers = [Reply(text, (0.0,), n_visual=2) for text in replies[arm.name]]
+        lines = asked.lines(arm.name, asked_pairs(), answers, folder / "verdicts")
         text = "".join(json.dumps(line) + "\n" for line in [{"arm": head}, *lines])
         (folder / "arms" / f"{arm.name}.jsonl").write_text(text)
         frames[arm.name] = pd.DataFrame(lines)
     left_out = [{"clip": "torn", "split": "test", "reason": "torn.mp4 cannot be read"}]
-    listed = {**asked.listed(), "test": [p.to_dict() for p in asked_pairs()], "excluded": left_out}
-    listed["train"] = [p.to_dict() for p in train_pairs()] if train else []
-    for name, content in (("clips", listed), ("config", asdict(config))):
+    clips = {**asked.record(), "source": "colours", "test": [p.to_dict() for p in asked_pairs()], "excluded": left_out}
+    clips["train"] = [p.to_dict() for p in train_pairs()] if train else []
+    for name, content in (("clips", clips), ("config", config.record())):
         (folder / f"{name}.json").write_text(json.dumps(content))
-    assert question_listed(listed) == asked
-    return write_summary(folder, config, listed, {"answer": 1.26}), frames
+    rest = {"worlds": {}, "verdicts": folder / "verdicts"}
+    return write_summary(folder, config, config.arms(), asked, clips, {"answer": 1.26}, **rest), frames

@@ -1,48 +1,34 @@
-"""A run's folder becomes a report: the notebook is executed on it and exported as one HTML page that fetches nothing.
+"""A run's folder becomes a report: a notebook is executed on it and exported as one HTML page that fetches nothing.
 
-`Run` (from `run_folder`) reads the folder, `report_tables` makes tables, `findings` sentences, `plots` figures; the
-notebook puts them in order. A run of an open question has its own tables, sentences and notebook (`animal_tables`,
-`animal_findings`). Here are only the notebook's place, its execution, and the page around its outputs.
+The notebook puts in order what `tables`, `figures` and the sentences of `answer`, `text`, `choices` and `errors` make
+of a `Run`. Here are the notebook's place, its execution, the parts of a section that belong together, and the page.
 """
 
 import html
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 from nbformat import NotebookNode
 
-from llamavid_kit.experiments.report import tables as report_tables
-from llamavid_kit.experiments.report import tables_choices as choice_tables
-from llamavid_kit.experiments.report import tables_open as animal_tables
+from llamavid_kit.experiments.arms import title
+from llamavid_kit.experiments.report import choices, errors, tables, text
+from llamavid_kit.experiments.report.figures import figure, figures
 from llamavid_kit.experiments.run import Run
 
 NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
-STYLE = """
-body{font:17px/1.6 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:#1b1b1b;background:#fff;margin:0}
-main{max-width:1040px;margin:0 auto;padding:24px 28px 80px} h1{line-height:1.2;font-size:2.1em;margin:.6em 0 .3em}
-h2{margin:2.2em 0 .4em;padding-top:.5em;border-top:2px solid #0072B2;font-size:1.45em} h3{margin:1.6em 0 .3em}
-p,li,blockquote{max-width:50em} img{max-width:100%;height:auto;display:block;margin:1em 0}
-blockquote{margin:.8em 0;padding:.4em 1em;border-left:4px solid #0072B2;background:#f2f7fb}
-table{border-collapse:collapse;margin:.8em 0;font-size:.88em} th,td{padding:.32em .8em;border-bottom:1px solid #d5d5d5}
-th{background:#f0f0f0;text-align:left;vertical-align:bottom}
-td{text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums}
-details{margin:.8em 0;max-width:100%;overflow-x:auto} summary{cursor:pointer;color:#005a8f}
-.wrap td{white-space:normal;min-width:8em;vertical-align:top}
-code{background:#f1f1f1;padding:.1em .3em;border-radius:3px;font-size:.9em} .scroll{overflow-x:auto}
-@media print{main{max-width:none} td{white-space:normal} .scroll{overflow:visible}}
-@media print{details{display:block} h2{break-after:avoid} img,table{break-inside:avoid}}
-"""
+STYLE = Path(__file__).with_name("page.css")
 
 
 def notebook_path(name: str = NOTEBOOK) -> Path:
-    """A report's notebook: beside this package in a checkout, among its assets in an installed wheel."""
-    here = Path(__file__).resolve().parents[2]
-    places = (here.parent / "notebooks" / name, here / "assets" / name)
+    """A report's notebook: beside the package in a checkout, among its assets in an installed wheel."""
+    package = Path(__file__).resolve().parents[2]
+    places = (package.parent / "notebooks" / name, package / "assets" / name)
     for place in places:
         if place.is_file():
             return place
@@ -63,53 +49,66 @@ def write_report(run_folder: str | Path) -> Path:
     notebook.cells = [cell for cell in notebook.cells if not absent & set(cell.metadata.get("tags", ()))]
     notebook = _execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
     path = run.folder / "report.html"
-    path.write_text(_page(notebook, title=f"FPS ablation: {run.name}"), encoding="utf-8")
+    path.write_text(_page(notebook, title=f"Ablation: {run.name}"), encoding="utf-8")
     return path
 
 
 def absent_tags(run: Run) -> set[str]:
     """Tags of the notebook's cells that this run has nothing for; its report goes without them."""
-    if run.open:
-        present = {"events": len(report_tables.visibility(run)) > 0, "training": bool(run.training)}
-        return {tag for tag, there in present.items() if not there}
     present = {
         "generation": "generation" in run.answering,
         "likelihood": "likelihood" in run.answering,
-        "study": report_tables.has_study_labels(run),
-        "events": len(report_tables.by_receipt(run, run.answering[0])) > 0,
-        "groups": bool(run.summary.get("groups")),
-        "binary": report_tables.normal_label(run) is not None,
+        "study": bool(run.animals) or tables.has_study_labels(run),
+        "events": any(run.test["events"]),
+        "groups": bool(run.summary["groups"]),
+        "binary": tables.normal_label(run) is not None,
         "training": bool(run.training),
-        "varied": run.varied,
+        "animals": bool(run.animals),
+        "order": "order" in run.families,
+        "prompts": "prompt" in run.families,
     }
     return {tag for tag, there in present.items() if not there}
 
 
-def shown_table(table: pd.DataFrame, *, wrap: bool = False) -> HTML:
-    """A DataFrame as an HTML table without its index; texts are escaped, and an empty one says so.
+def family_section(run: Run, family: str) -> Iterator[Any]:
+    """What the report says of one factor: heading, sentences, differences as figure and table, and the single clips.
 
-    wrap: long cells, such as replies of several sentences, are broken into lines.
+    Of a factor that the main tables leave out, also every arm's numbers.
     """
+    yield Markdown(f"### {title(family)}\n\n{text.family(run, family)}")
+    yield figure(run, f"paired_{family}")
+    yield shown_table(tables.paired_table(run, family))
+    if family in run.varied:
+        for way in run.answering:
+            yield folded(f"Every arm, {way}", tables.arm_table(run, way, every=True))
+    for row in tables.paired(run, family).itertuples():
+        table = tables.discordant(run, row.key_a, row.key_b)
+        n_clips = text.plural(len(table), "clip")
+        yield folded(f"{n_clips} right in only one: {row.a} (first) against {row.b} (second)", table)
+
+
+def shown_table(table: pd.DataFrame) -> HTML:
+    """A DataFrame as an HTML table without its index; texts are escaped, and an empty one says so."""
     if table.empty:
         return HTML("<p><em>Nothing to list.</em></p>")
-    kind = "scroll wrap" if wrap else "scroll"
-    return HTML(f'<div class="{kind}">{table.to_html(index=False, border=0, na_rep="")}</div>')
+    return HTML(table.to_html(index=False, border=0, na_rep=""))
 
 
-def folded(summary: str, table: pd.DataFrame, *, wrap: bool = False) -> HTML:
+def folded(summary: str, table: pd.DataFrame) -> HTML:
     """The table behind a line that opens on a click."""
-    return HTML(f"<details><summary>{html.escape(summary)}</summary>{shown_table(table, wrap=wrap).data}</details>")
+    return HTML(f"<details><summary>{html.escape(summary)}</summary>{shown_table(table).data}</details>")
 
 
 def write_figures(run: Run) -> list[Path]:
     """Saves the run's figures as `figures/*.png` and its tables as `tables/*.csv`; returns the paths."""
-    written, shown = [], [animal_tables] if run.open else [report_tables, choice_tables]
+    written = []
     for folder in ("figures", "tables"):
         (run.folder / folder).mkdir(exist_ok=True)
-    for name, table in (found for module in shown for found in module.all_tables(run).items()):
+    all_tables = tables.all_tables(run) | (errors.all_tables(run) if run.open else choices.all_tables(run))
+    for name, table in all_tables.items():
         written.append(run.folder / "tables" / f"{name}.csv")
         table.to_csv(written[-1], index=False)
-    for name, draw in (found for module in shown for found in module.figures(run).items()):
+    for name, draw in figures(run).items():
         written.append(run.folder / "figures" / f"{name}.png")
         draw().savefig(written[-1], bbox_inches="tight")
     return written
@@ -153,8 +152,8 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
 
     heading = "figure"
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (found := re.findall(r"^#+ (.+)$", cell.source, flags=re.MULTILINE)):
-            heading = found[-1]
+        if cell.cell_type == "markdown" and (headings := re.findall(r"^#+ (.+)$", cell.source, flags=re.MULTILINE)):
+            heading = headings[-1]
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
                 output.setdefault("metadata", {})["image/png"] = {"alt": f"Figure: {heading}"}
@@ -174,6 +173,6 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
     body, _ = exporter.from_notebook_node(notebook)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head>'
-        f"<body><main>\n{body}\n</main></body></html>\n"
+        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )

@@ -1,25 +1,40 @@
-"""Tables and figures of a run: what the report shows, each from the run's own files, as DataFrames and Figures.
+"""One table feeds all others: `measures`, a row an arm and measure, counted from the run's own files.
 
-Counts stay counts (k of n) and shares are 0 to 1 in the columns that `plots` draws; tables made for reading hold texts.
-The study's published numbers stand here as data, beside the counts that its own logs give.
+From it come the tables of a report, with texts for reading, and what its figures draw (shares 0 to 1). Comparisons of
+two arms are `paired`. The study's published numbers stand here as data, beside the counts that its own logs give.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from llamavid_kit.evaluation.scoring import NO_LABEL, collapse, score
+from llamavid_kit.data.sampling import EPSILON_S
+from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.evaluation.statistics import wilson
+from llamavid_kit.experiments.arms import Arm
+from llamavid_kit.experiments.prompts import PROMPTS
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.experiments.summary import FAMILIES
 from llamavid_kit.study.results import SETTINGS, TABLE_3_CLASSES
 from llamavid_kit.study.setup import CRIME, NORMAL
-from llamavid_kit.viz import plots
+from llamavid_kit.viz.plots import p_text
 
-PUBLISHED = {(s.fine_tuned, s.fps): s.published for s in SETTINGS}
-"""The study's Table 2 in percent: (fine-tuned, fps) → accuracy on UCF-Crime."""
+NAMES = {  # a number of summary.json → its name in tables, and how it is written
+    "accuracy": ("accuracy", "%"),
+    "balanced_accuracy": ("balanced accuracy", "%"),
+    "macro_f1": ("macro-F1", ".3f"),
+    "no_label": (NO_LABEL, "n"),
+    "score": ("score, 0 to 5", ".2f"),
+    "precision": ("precision", "%"),
+    "recall": ("recall", "%"),
+    "f1": ("F1", "%"),
+    "animals_f1": ("animals alone, F1", "%"),
+    "actions_f1": ("actions alone, F1", "%"),
+    "no_verdict": ("no verdict", "n"),
+}
+PUBLISHED = {(s.fine_tuned, s.fps): f"{s.published}%" for s in SETTINGS}
+"""The study's Table 2: (fine-tuned, fps) → accuracy on UCF-Crime."""
 FROM_LOGS = {
     (False, 1): "105/257 = 40.9%",
     (False, 6): "103/242 = 42.6%",
@@ -27,8 +42,18 @@ FROM_LOGS = {
     (True, 6): "158/242 = 65.3%",
 }
 """What the study's prediction logs give by exact match: the zero-shot numbers of Table 2 do not follow from them."""
-PUBLISHED_CLASSES = {name: tuple(s.classes[i] for s in SETTINGS) for i, name in enumerate(TABLE_3_CLASSES)}
-"""The study's Table 3 in percent: class → zero-shot 1, zero-shot 6, fine-tuned 1, fine-tuned 6 fps."""
+PUBLISHED_OPEN = {
+    (False, 1): ("18.04%", "1.32"),
+    (False, 6): ("19.5%", "1.34"),
+    (True, 1): ("34.06%", "2.65"),
+    (True, 6): ("34.89%", "2.66"),
+}
+"""The study's Table 4: (fine-tuned, fps) → accuracy and mean score of its language-model judge, 812 clips.
+
+No log supports it: neither the replies nor the judge's verdicts were kept, so it can be quoted but not checked.
+"""
+ALL = "all clips"
+EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between frames", "no event"
 
 
 def percent(k: float, n: float) -> str:
@@ -39,64 +64,153 @@ def interval(low: float, high: float) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}%"
 
 
-def has_study_labels(run: Run) -> bool:
-    return set(run.labels) == set(CRIME.labels)
+def written(value: float | None, low: float | None, high: float | None, form: str) -> str:
+    """A number and its interval, as tables write them. form: "%", "n" for a count, or a format."""
+    if value is None or pd.isna(value):
+        return "–"
+    if form == "n":
+        return f"{value:.0f}"
+    text = f"{value:.1%}" if form == "%" else f"{value:{form}}"
+    if low is None or pd.isna(low):
+        return text
+    return f"{text} ({interval(low, high) if form == '%' else f'{low:{form}} to {high:{form}}'})"
 
 
-def rule_of(run: Run, answering: str) -> str:
-    """The rule that made labels (or scores) of an arm's replies, as tables name it; `scoring.RULE_TEXT` explains it."""
-    if answering == "likelihood":
-        return "likeliest choice, raw"
-    return f"rule {run.summary.get('rule') or run.config.get('rule') or 'not recorded'}"
+@lru_cache(maxsize=4)  # every table and figure begins with it
+def measures(run: Run) -> pd.DataFrame:
+    """key, arm, fps, fine_tuned, seed, answering, main, measure, of, k, n, value, low, high: a row an arm and measure.
 
-
-def arm_counts(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
-    """One row an arm: arm, key, rule, fps, fine_tuned, seed, n, correct, low, high; zero-shot first, then by fps.
-
-    every: also the arms in other words or with shuffled options, after the run's main arms.
+    measure: of NAMES, or "accuracy" by part: of a class, of a group of classes, of clips by what the arm's frames held;
+    of: which part, or ALL. k of n is counted where there is a count. low, high: 95% interval where there is one.
     """
-    rows = [
-        {
-            "arm": run.shown(a),
-            "key": a["name"],
-            "rule": rule_of(run, answering),
-            "fps": float(a["fps"]),
-            "fine_tuned": bool(a["finetune"]),
-            "seed": (a["finetune"] or {}).get("seed"),
-            "n": a["n"],
-            "correct": a["correct"],
-            "low": a["wilson95"][0],
-            "high": a["wilson95"][1],
-            "varied": not run.is_main(a),
-        }
-        for a in run.summary["arms"]
-        if a["answering"] == answering and (every or run.is_main(a))
-    ]
-    table = pd.DataFrame(rows).sort_values(["varied", "fine_tuned", "fps", "seed"], ignore_index=True, kind="stable")
-    return table.drop(columns="varied")
-
-
-def accuracy_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
-    """Like the study's Table 2, for reading; the published number beside ours where the labels are the study's."""
     rows = []
-    for row in arm_counts(run, answering, every=every).itertuples():
-        arm = run.arm(row.key)
-        shown = {
-            "arm": row.arm,
-            "rule": row.rule,
-            "right": f"{row.correct}/{row.n}",
-            "accuracy": percent(row.correct, row.n),
-            "95% interval": interval(row.low, row.high),
-            "balanced accuracy": f"{arm['balanced_accuracy']:.1%}",
-            "macro-F1": f"{arm['macro_f1']:.3f}",
-            NO_LABEL: arm["no_label"],
+    for arm in run.arms:
+        score = run.scores[arm.name]
+        head = {
+            "key": arm.name,
+            "arm": run.name_in_tables(arm),
+            "fps": float(arm.fps),
+            "fine_tuned": arm.adapter is not None,
+            "seed": arm.adapter and arm.adapter.seed,
+            "answering": arm.answering,
+            "main": run.is_main(arm),
         }
-        if has_study_labels(run) and answering == "generation" and not every:  # the study let its model write
-            at = (row.fine_tuned, row.fps)
-            shown["study: published"] = f"{PUBLISHED[at]}%" if at in PUBLISHED else "–"
-            shown["study: its logs give"] = FROM_LOGS.get(at, "–")
-        rows.append(shown)
+        for name in (name for name in NAMES if name in score):
+            low, high = score.get("wilson95" if name == "accuracy" else f"{name}_interval95") or (None, None)
+            k = score["correct"] if name == "accuracy" else None
+            rows.append(head | _row(name, ALL, score["n"], k, score[name], low, high))
+        replies = run.of(arm.name)
+        for measure, part, picked in _parts(run, replies):
+            right = replies.loc[picked, "correct"]
+            k, n = int(right.sum()), len(right)
+            rows.append(head | _row(measure, part, n, k, k / n if n else None, *wilson(k, n)))
     return pd.DataFrame(rows)
+
+
+def _row(measure: str, of: str, n: int, k: int | None, value: float | None, low: Any, high: Any) -> dict[str, Any]:
+    return {"measure": measure, "of": of, "k": k, "n": n, "value": value, "low": low, "high": high}
+
+
+def _parts(run: Run, replies: pd.DataFrame) -> list[tuple[str, str, pd.Series]]:
+    """(by what, which part, its clips): classes, groups of classes, and clips by what the arm's own frames held."""
+    truth, groups = replies["truth"], {name: list(labels) for name, labels in run.summary["groups"].items()}
+    if groups:
+        rest = [label for label in run.labels if not any(label in labels for labels in groups.values())]
+        groups |= {", ".join(rest): rest} if rest else {}
+    parts = [("class", label, truth == label) for label in run.labels]
+    parts += [("group", name, truth.isin(labels)) for name, labels in groups.items()]
+    events = run.test.set_index("clip")["events"].to_dict()
+    if any(events.values()):
+        held = pd.Series(
+            [
+                NO_EVENT if not events[clip] else EVENT_IN_FRAME if _shows(times, events[clip]) else EVENT_BETWEEN
+                for clip, times in zip(replies["clip"], replies["timestamps_s"], strict=True)
+            ],
+            index=replies.index,
+        )
+        parts += [("event", part, held == part) for part in (EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT)]
+    return parts
+
+
+def _shows(times: Sequence[float], events: Sequence[tuple[float, float]]) -> bool:
+    return any(start - EPSILON_S <= t < end - EPSILON_S for t in times for start, end in events)
+
+
+def of_arms(run: Run, answering: str, measure: str = "accuracy", *, every: bool = False) -> pd.DataFrame:
+    """The rows of `measures` for one measure of one way of answering; zero-shot first, then by fps.
+
+    every: also the arms with another prompt, order, content, …, after the run's main arms. correct: another name of k.
+    """
+    table = measures(run)
+    table = table[(table["answering"] == answering) & (table["measure"] == measure) & (table["main"] | every)]
+    order = table.assign(varied=~table["main"]).sort_values(["varied", "fine_tuned", "fps", "seed"], kind="stable")
+    return order.drop(columns="varied").assign(correct=order["k"].astype("Int64")).reset_index(drop=True)
+
+
+def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
+    """For reading: a row an arm with every measure of the run and its receipt, the study's numbers beside ours.
+
+    Of an open run the baseline has a row too. The study let its model write, so nothing stands beside likelihoods.
+    """
+    rows = []
+    for row in of_arms(run, answering, every=every).itertuples():
+        arm = run.arm(row.key)
+        cells = {"arm": row.arm, **_scored(run.scores[row.key]), **_receipt(run, arm)}
+        at = (row.fine_tuned, row.fps)
+        if run.animals:
+            cells |= dict(zip(("study: accuracy", "study: score"), PUBLISHED_OPEN.get(at, ("–", "–")), strict=True))
+        elif has_study_labels(run) and answering == "generation" and not every:
+            cells |= {"study: published": PUBLISHED.get(at, "–"), "study: its logs give": FROM_LOGS.get(at, "–")}
+        rows.append(cells)
+    if run.open:
+        rows.append({"arm": f'always "{run.summary["baseline"]["label"]}"', **_scored(run.summary["baseline"])})
+    return pd.DataFrame(rows).fillna("–")
+
+
+def _scored(score: dict[str, Any]) -> dict[str, str]:
+    cells = {"right": f"{score['correct']}/{score['n']}"}
+    for name, (title, form) in NAMES.items():
+        if name in score:
+            bounds = score.get("wilson95" if name == "accuracy" else f"{name}_interval95") or (None, None)
+            cells[title] = written(score[name], *bounds, form)
+    return cells
+
+
+def _receipt(run: Run, arm: Arm) -> dict[str, str]:
+    """What the arm's model got to see, on average."""
+    receipt, n = run.scores[arm.name]["receipt"], run.scores[arm.name]["n"]
+    cells = {"frames a clip": f"{receipt['frames'] / n:.1f}"}
+    if receipt["visual_tokens"] is not None:
+        cells |= {
+            "tokens a frame": f"{receipt['tokens_a_frame']:.3g}",
+            "tokens in all": f"{receipt['visual_tokens']:,}",
+        }
+    return cells
+
+
+def by_part(run: Run, answering: str, measure: str) -> pd.DataFrame:
+    """For reading: a row an arm, a column a part: "class", "group" or "event"; k/n, percent and Wilson's interval."""
+    table = of_arms(run, answering, measure)
+    table["cell"] = [
+        f"{r.k}/{r.n} = {percent(r.k, r.n)} ({interval(r.low, r.high)})" if r.n else "–" for r in table.itertuples()
+    ]
+    return _wide(table, "arm", "of")
+
+
+def class_table(run: Run, answering: str) -> pd.DataFrame:
+    """Like the study's Table 3, for reading: a row a class, k/n and percent an arm."""
+    table = of_arms(run, answering, "class")
+    table["cell"] = [f"{r.k}/{r.n} ({r.k / r.n:.0%})" if r.n else "–" for r in table.itertuples()]
+    return _wide(table.rename(columns={"of": "class"}), "class", "arm")
+
+
+def _wide(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
+    """`cell` by two columns, both in the order in which they stand."""
+    if table.empty:
+        return pd.DataFrame()
+    wide = table.pivot(index=rows, columns=columns, values="cell")
+    wide = wide.reindex(index=table[rows].unique(), columns=table[columns].unique())
+    return wide.rename_axis(None, axis=1).reset_index()
 
 
 def class_sizes(run: Run) -> pd.DataFrame:
@@ -115,122 +229,47 @@ def exclusions(run: Run) -> pd.DataFrame:
 def visibility(run: Run) -> pd.DataFrame:
     """set, fps, n, seen, low, high: events with at least one sampled frame, of this set and of UCF-Crime."""
     rows = [
-        {**{k: row[k] for k in ("set", "fps", "n", "seen")}, "low": row["wilson95"][0], "high": row["wilson95"][1]}
-        for row in run.summary.get("visibility") or []
+        {key: row[key] for key in ("set", "fps", "n", "seen")}
+        | dict(zip(("low", "high"), row["wilson95"], strict=True))
+        for row in run.summary["visibility"]
     ]
     return pd.DataFrame(rows, columns=["set", "fps", "n", "seen", "low", "high"])
 
 
-def per_class(run: Run, answering: str = "generation") -> pd.DataFrame:
-    """class, arm, rule, fps, fine_tuned, n, correct, low, high for every class and arm."""
-    rows = []
-    for row in arm_counts(run, answering).itertuples():
-        counts = run.arm(row.key)["per_class"]
-        for label in run.labels:
-            n, correct = counts[label]["n"], counts[label]["correct"]
-            low, high = wilson(correct, n)
-            rows.append(
-                {
-                    "class": label,
-                    "arm": row.arm,
-                    "rule": row.rule,
-                    "fps": row.fps,
-                    "fine_tuned": row.fine_tuned,
-                    "n": n,
-                    "correct": correct,
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def per_class_table(run: Run, answering: str = "generation") -> pd.DataFrame:
-    """Like the study's Table 3, for reading: a row a class, k/n and percent an arm."""
-    table = per_class(run, answering)
-    table["shown"] = [f"{k}/{n} ({k / n:.0%})" if n else "–" for k, n in zip(table["correct"], table["n"], strict=True)]
-    wide = table.pivot(index="class", columns="arm", values="shown").reindex(run.labels)
-    wide = wide[list(dict.fromkeys(table["arm"]))].rename_axis(None, axis=1).reset_index()
-    return wide.assign(rule=rule_of(run, answering))
-
-
 def published_classes() -> pd.DataFrame:
+    """The study's Table 3."""
     columns = ["zero-shot, 1 fps", "zero-shot, 6 fps", "fine-tuned, 1 fps", "fine-tuned, 6 fps"]
-    rows = [[label, *(f"{share}%" for share in row)] for label, row in PUBLISHED_CLASSES.items()]
+    rows = [[label, *(f"{s.classes[i]}%" for s in SETTINGS)] for i, label in enumerate(TABLE_3_CLASSES)]
     return pd.DataFrame(rows, columns=["class", *columns])
 
 
-def by_rows(run: Run, answering: str, groups: dict[str, Callable[[pd.DataFrame], pd.Series]]) -> pd.DataFrame:
-    """arm × group, for reading: k/n, percent and Wilson interval of the replies that each group's test picks."""
-    rows = []
-    for arm in arm_counts(run, answering)["key"]:
-        replies = run.arms[run.arms["key"] == arm]
-        shown = {"arm": replies["arm"].iloc[0], "rule": rule_of(run, answering)}
-        for name, picks in groups.items():
-            right = replies.loc[picks(replies), "correct"]
-            k, n = int(right.sum()), len(right)
-            shown[name] = f"{k}/{n} = {percent(k, n)} ({interval(*wilson(k, n))})" if n else "–"
-        rows.append(shown)
-    return pd.DataFrame(rows)
+def paired(run: Run, family: str | None = None, *, answering: str | None = None) -> pd.DataFrame:
+    """Two arms that differ in one factor, on the same clips: the summary's rows, with the arms in words and as keys.
 
-
-def by_type(run: Run, answering: str = "generation") -> pd.DataFrame:
-    """Accuracy on the summary's groups of labels (event types seen and unseen before fine-tuning), and on the rest."""
-    groups = dict(run.summary.get("groups") or {})
-    if not groups:
-        return pd.DataFrame()
-    rest = [label for label in run.labels if not any(label in labels for labels in groups.values())]
-    groups |= {", ".join(rest): rest} if rest else {}
-    return by_rows(run, answering, {k: lambda r, v=tuple(v): r["truth"].isin(v) for k, v in groups.items()})
-
-
-def by_receipt(run: Run, answering: str = "generation") -> pd.DataFrame:
-    """Accuracy on clips by what the arm's own frames held: a frame of the event, none of it, or no event marked."""
-    events = run.test.set_index("clip")["events"].to_dict()
-    if not any(events.values()):
-        return pd.DataFrame()
-
-    def holds(rows: pd.DataFrame) -> pd.Series:
-        """1: a frame of an event, 0: none, -1: no event."""
-        found = [
-            -1 if not events[clip] else int(any(a - 1e-3 <= t < b for t in times for a, b in events[clip]))
-            for clip, times in zip(rows["clip"], rows["timestamps_s"], strict=True)
-        ]
-        return pd.Series(found, index=rows.index)
-
-    groups = {"event in a frame": 1, "event between frames": 0, "no event": -1}
-    return by_rows(run, answering, {k: lambda r, v=v: holds(r) == v for k, v in groups.items()})
-
-
-def paired(run: Run, answering: str | None = None, *, family: str | None = FAMILIES[0]) -> pd.DataFrame:
-    """The summary's comparisons: family, rule, a, b (as shown), key_a, key_b, n, only_a, only_b, difference, low, high,
-    p, p_holm (Holm within the family).
-
-    `answering` keeps those within one mode, `family` those of one of `summary.FAMILIES`; None keeps all.
+    family: of one factor (`arms.pairs_of`), None for all; answering: within one way, None for all. Columns: family, a,
+    b, key_a, key_b, n, only_a, only_b, difference, low, high, p, p_holm (Holm within the family); of an open run also
+    score_difference, score_low, score_high, score_p_holm.
     """
     rows = []
-    for row in run.summary.get("paired") or []:
+    for row in run.summary["paired"]:
         a, b = run.arm(row["a"]), run.arm(row["b"])
-        about = row.get("family", FAMILIES[0])
-        if family in (None, about) and answering in (None, a["answering"]):
-            low, high = row["interval95"]
-            kept = {k: row[k] for k in ("n", "only_a", "only_b", "difference", "p", "p_holm")}
-            rows.append(
-                {
-                    "family": about,
-                    "rule": rule_of(run, a["answering"]),
-                    "a": run.shown(a),
-                    "b": run.shown(b),
-                    "key_a": row["a"],
-                    "key_b": row["b"],
-                    **kept,
-                    "low": low,
-                    "high": high,
-                }
-            )
+        if family not in (None, row["family"]) or answering not in (None, a.answering):
+            continue
+        without = ("answering",) if len(run.answering) == 1 else ()
+        numbers = {name: row[name] for name in ("n", "only_a", "only_b", "difference", "p", "p_holm")}
+        numbers |= dict(zip(("low", "high"), row["interval95"], strict=True))
+        if run.open:
+            numbers |= {name: row[name] for name in ("score_difference", "score_p_holm")}
+            numbers |= dict(zip(("score_low", "score_high"), row["score_interval95"], strict=True))
+        names = {
+            "a": run.words(a, without=without),
+            "b": run.words(b, without=without),
+            "key_a": a.name,
+            "key_b": b.name,
+        }
+        rows.append({"family": row["family"], **names, **numbers})
     columns = [
         "family",
-        "rule",
         "a",
         "b",
         "key_a",
@@ -239,30 +278,64 @@ def paired(run: Run, answering: str | None = None, *, family: str | None = FAMIL
         "only_a",
         "only_b",
         "difference",
-        "low",
-        "high",
         "p",
         "p_holm",
+        "low",
+        "high",
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def paired_table(run: Run, family: str | None = None) -> pd.DataFrame:
+    """`paired` for reading."""
+    rows = []
+    for row in paired(run, family).itertuples():
+        points = f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        cells = {
+            "first": row.a,
+            "second": row.b,
+            "clips": row.n,
+            "only first right": row.only_a,
+            "only second right": row.only_b,
+            "accuracy, points": points,
+            "p": p_text(row.p),
+            "p (Holm)": p_text(row.p_holm),
+        }
+        if run.open:
+            cells["score"] = f"{row.score_difference:+.2f} ({row.score_low:+.2f} to {row.score_high:+.2f})"
+            cells["p of the score (Holm)"] = p_text(row.score_p_holm)
+        rows.append(cells)
+    return pd.DataFrame(rows)
 
 
 def discordant(run: Run, key_a: str, key_b: str) -> pd.DataFrame:
-    """Clips that exactly one of two arms got right: clip, truth, right in, reply of a, reply of b, rule; by clip."""
-    a, b = (run.arms[run.arms["key"] == key].set_index("clip") for key in (key_a, key_b))
+    """Clips that exactly one of two arms got right: clip, truth, right in, reply of a, reply of b; by clip."""
+    a, b = (run.of(key).set_index("clip") for key in (key_a, key_b))
     both = pd.DataFrame(
         {
             "truth": a["truth"],
-            "first": a["correct"],
+            "right in": a["correct"].map({True: "first", False: "second"}),
             "reply of the first": a["reply"],
-            "second": b["correct"],
             "reply of the second": b["reply"],
         }
     )
-    both = both[both["first"] != both["second"]].sort_index().reset_index()
-    both["right in"] = both["first"].map({True: "first", False: "second"})
-    both["rule"] = rule_of(run, run.arm(key_a)["answering"])
-    return both[["clip", "truth", "right in", "reply of the first", "reply of the second", "rule"]]
+    return both[a["correct"] != b["correct"]].sort_index().reset_index()
+
+
+def prompts(run: Run) -> pd.DataFrame:
+    """prompt, worded by, question: the run's prompts in full, with the options as listed."""
+    heads = {arm.prompt: run.head(arm.name)["question"] for arm in reversed(run.arms) if arm.order is None}
+    rows = [(name, PROMPTS[name].source, heads[name]) for name in run.config["prompts"]]
+    return pd.DataFrame(rows, columns=["prompt", "worded by", "question"])
+
+
+def seconds(run: Run) -> pd.DataFrame:
+    stages = pd.Series(run.summary["seconds"], dtype=float)
+    return pd.DataFrame({"stage": stages.index, "seconds": stages.round(1).to_numpy()})
+
+
+def has_study_labels(run: Run) -> bool:
+    return set(run.labels) == set(CRIME.labels)
 
 
 def normal_label(run: Run) -> str | None:
@@ -273,76 +346,22 @@ def normal_label(run: Run) -> str | None:
     return quiet.pop() if len(quiet) == 1 and len(run.labels) > 2 else None
 
 
-def binary(run: Run, key: str) -> tuple[tuple, tuple, tuple]:
-    """(matrix, labels, columns) of an arm with every label but the normal one called Anomaly, as in Figure 4."""
-    normal = normal_label(run)
-    rows = run.arms[run.arms["key"] == key]
-    given = [None if pd.isna(label) else label for label in rows["label"]]
-    table = score(collapse(list(rows["truth"]), keep=normal), collapse(given, keep=normal), labels=("Anomaly", normal))
-    return table.confusion, table.labels, table.columns
-
-
-def seconds(run: Run) -> pd.DataFrame:
-    stages = pd.Series(run.summary.get("seconds") or {}, dtype=float)
-    return pd.DataFrame({"stage": stages.index, "seconds": stages.round(1).to_numpy()})
-
-
-def where(run: Run, arm: str | None = None) -> str:
-    """Model, set and n, for titles."""
-    n = run.summary["arms"][0]["n"]
-    return f"{run.model} on {run.source}" + (f", {arm}" if arm else "") + f", n = {n} clips"
-
-
-def confusion_figure(run: Run, key: str) -> Figure:
-    arm = run.arm(key)
-    title = f"{where(run, run.shown(arm))}\n{rule_of(run, arm['answering'])}"
-    return plots.confusion(arm["confusion"], arm["labels"], arm["columns"], title)
-
-
-def binary_figure(run: Run, answering: str) -> Figure:
-    arms = arm_counts(run, answering)
-    panels = {row.arm: binary(run, row.key) for row in arms.itertuples()}
-    return plots.confusion_row(panels, title=f"Anomaly or not: {where(run)}, {rule_of(run, answering)}")
-
-
 def all_tables(run: Run) -> dict[str, pd.DataFrame]:
     """File name → table, those that the run has."""
-    tables = {
-        "class_sizes": class_sizes(run),
-        "excluded": run.excluded,
-        "visibility": visibility(run),
-        "paired": paired(run, family=None),
-        "seconds": seconds(run),
+    tables: dict[str, Callable[[], pd.DataFrame]] = {
+        "measures": lambda: measures(run),
+        "excluded": lambda: run.excluded,
+        "visibility": lambda: visibility(run),
+        "paired": lambda: paired(run),
+        "seconds": lambda: seconds(run),
     }
-    for mode in run.answering:
-        tables |= {
-            f"accuracy_{mode}": accuracy_table(run, mode),
-            f"per_class_{mode}": per_class_table(run, mode),
-            f"by_type_{mode}": by_type(run, mode),
-            f"by_receipt_{mode}": by_receipt(run, mode),
-        }
-    return {name: table for name, table in tables.items() if len(table)}
-
-
-def figures(run: Run) -> dict[str, Callable[[], Figure]]:
-    """File name → what draws it, for each figure that the run has data for, in the report's order."""
-    draw: dict[str, Callable[[], Figure]] = {}
-    if len(seen := visibility(run)):
-        draw["visibility"] = lambda: plots.visibility_curve(seen)
-    for mode in run.answering:
-        title, arms = f"{where(run)}, {rule_of(run, mode)}", arm_counts(run, mode)
-        draw[f"accuracy_{mode}"] = partial(plots.accuracy_forest, arms, baseline=run.summary["baseline"], title=title)
-        draw[f"per_class_{mode}"] = partial(plots.per_class_bars, per_class(run, mode), title=title)
-        if len(pairs := paired(run, mode)):
-            draw[f"paired_{mode}"] = partial(plots.paired_differences, pairs, title=title)
-        if normal_label(run):
-            draw[f"confusion_binary_{mode}"] = partial(binary_figure, run, mode)
-    draw |= {f"confusion_{arm['name']}": partial(confusion_figure, run, arm["name"]) for arm in run.summary["arms"]}
-    if run.training:
-        draw["training"] = lambda: plots.training_curves(run.training, title=f"Loss while fine-tuning {run.model}")
-    return draw
-
-
-def figure(run: Run, name: str) -> Figure | None:
-    """One of `figures`, drawn; None where the run has no data for it."""
-    return figures(run)[name]() if name in figures(run) else None
+    if run.labels:
+        tables["class_sizes"] = lambda: class_sizes(run)
+    if len(run.config["prompts"]) > 1:
+        tables["prompts"] = lambda: prompts(run)
+    drawn = {name: table() for name, table in tables.items()}
+    for way in run.answering:
+        drawn[f"arms_{way}"] = arm_table(run, way, every=True)
+        drawn |= {f"by_{measure}_{way}": by_part(run, way, measure) for measure in ("group", "event")}
+        drawn[f"by_class_{way}"] = class_table(run, way) if run.labels else pd.DataFrame()
+    return {name: table for name, table in drawn.items() if len(table)}

@@ -5,16 +5,17 @@ intervals and p-values, so that a run in which nothing differs says so.
 """
 
 import html
+from collections.abc import Sequence
 
-import pandas as pd
-
+from llamavid_kit.evaluation.judges.animal_judge import YES_SCORE, judge, parse
 from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT
 from llamavid_kit.evaluation.statistics import wilson
-from llamavid_kit.experiments.report import tables as tables
+from llamavid_kit.experiments.report import tables
+from llamavid_kit.experiments.report.answer import SURE, main_pair, verdict
+from llamavid_kit.experiments.report.tables import interval, percent
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz.plots import p_text
 
-SURE = 0.05  # a difference is called one where Holm's p is below this
 FEW = 100  # below so many clips the report warns
 
 
@@ -23,50 +24,77 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def _listed(words: list[str]) -> str:
+def _list(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _rates(run: Run) -> str:
-    return _listed([f"{fps:g}" for fps in run.fps]) + " fps"
+    return _list([f"{fps:g}" for fps in run.fps]) + " fps"
+
+
+# --- what was asked, of which clips
 
 
 def asked(run: Run) -> str:
-    """Model, clips, rates and the question itself."""
-    kinds = ["as it came (zero-shot)"] * any(not a["finetune"] for a in run.summary["arms"])
+    """Models, clips, rates and the question itself."""
+    kinds = ["as it came (zero-shot)"] * any(arm.adapter is None for arm in run.arms)
     if run.seeds:
         train = int((run.clips["split"] == "train").sum())
-        kinds.append(f"after fine-tuning on {plural(train, 'labelled clip')} at the same rate")
-    world = f" (what it knows: {html.escape(str(run.world))})" if run.world else ""
+        kinds.append(f"after fine-tuning on {plural(train, 'labelled clip')}")
+    worlds = [f"{name} knows {world}" for name, world in run.summary["worlds"].items() if world]
+    known = f" ({html.escape('; '.join(worlds))})" if worlds else ""
     durations = run.test["duration_s"].dropna()
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
+    model = "model is" if len(run.models) == 1 else "models are"
     return (
-        f"Here the model is **{html.escape(run.model)}**{world}. It was asked {_listed(kinds)}, about "
+        f"Here the {model} **{html.escape(_list(run.models))}**{known}, {_list(kinds)}. Asked about were "
         f"**{plural(len(run.test), 'clip')}** of **{html.escape(run.source)}**{length}, with the frames taken at "
-        f"{_rates(run)}. Every arm, that is every combination of model and frame rate, got the same clips and the same "
+        f"{_rates(run)}. Every arm, that is every combination of what was varied, got the same clips and the same "
         f"question:\n\n> {html.escape(run.question)}"
     )
 
 
 def clips(run: Run) -> str:
     """Sizes, exclusions, baseline, and a warning where n is small."""
-    base, n, out = run.summary["baseline"], len(run.test), len(run.excluded)
-    lines = [
-        f"**{plural(n, 'test clip')}** in {plural(len(run.labels), 'class', 'classes')}; the list was fixed before "
-        f"the first arm ran. {plural(out, 'clip') + ' left out, listed below.' if out else 'No clip was left out.'}",
-        f'Always answering "{base["label"]}" would be right on {base["correct"]} of {base["n"]} '
-        f"({tables.percent(base['correct'], base['n'])}): an arm has learned something about the videos only if it "
-        "does better than that.",
-    ]
+    n, out = len(run.test), len(run.excluded)
+    size = f" in {plural(len(run.labels), 'class', 'classes')}" if run.labels else _claims(run)
+    left = f"{plural(out, 'clip')} left out, listed below." if out else "No clip was left out."
+    lines = [f"**{plural(n, 'test clip')}**{size}; the list was fixed before the first arm ran. {left}", _baseline(run)]
     if n < FEW:
         least = f"{6 / n:.0%}" if n >= 6 else "more than all"
         low, high = wilson(round(n / 2), n)
         lines.append(
             f"**{plural(n, 'clip')} are too few for anything but a very large difference**: an arm that gets half of "
-            f"them right has a 95% interval of {tables.interval(low, high)}, and for p < 0.05 two arms must differ on "
+            f"them right has a 95% interval of {interval(low, high)}, and for p < 0.05 two arms must differ on "
             f"at least 6 clips, all in the same direction: {least} of this set. Read what follows as a rehearsal."
         )
     return "\n\n".join(lines)
+
+
+def _claims(run: Run) -> str:
+    """What the true answers about animals hold, and what the rule could not read of them."""
+    if not run.animals:
+        return ""
+    claims = [claim for truth in run.test["label"] for claim in parse(truth, animals=run.animals)]
+    animals, unread = {c.key[0] for c in claims if c.animal}, [c for c in claims if c.animal is None]
+    text = f" whose true answers hold {plural(len(claims), 'claim')} about {plural(len(animals), 'animal')}"
+    return text + (f" ({len(unread)} of them the rule cannot read)" if unread else "")
+
+
+def _baseline(run: Run) -> str:
+    base = run.summary["baseline"]
+    origin = {
+        None: "",
+        "train": f", what most training answers hold ({base.get('n_answers')} of them),",
+        "test": f", the most frequent answer of **these very clips** ({base.get('n_answers')}), for want of training "
+        "clips: it knows more than a model may,",
+    }[base.get("from")]
+    score = f", with a mean score of {base['score']:.2f}" if "score" in base else ""
+    return (
+        f'Always answering "{html.escape(base["label"])}"{origin} would be right on {base["correct"]} of {base["n"]} '
+        f"({percent(base['correct'], base['n'])}){score}: an arm has learned something about the videos only if it "
+        "does better than that."
+    )
 
 
 def visibility(run: Run) -> str:
@@ -77,7 +105,7 @@ def visibility(run: Run) -> str:
         text = "**Nobody has marked when this set's events happen**: how many a frame rate misses cannot be said."
     else:
         shares = [f"{r.fps:g} fps shows {r.seen} of {r.n} ({r.seen / r.n:.0%})" for r in ours.itertuples()]
-        text = f"No model can see an event between two sampled frames. Of this set's events {_listed(shares)}. "
+        text = f"No model can see an event between two sampled frames. Of this set's events {_list(shares)}. "
         first, last = ours.iloc[0], ours.iloc[-1]
         gain = (last.seen - first.seen) / first.n
         text += (
@@ -102,34 +130,53 @@ def visibility(run: Run) -> str:
     return text
 
 
+# --- how many were right
+
+
 def accuracy(run: Run, answering: str) -> str:
-    """Which arms are above the baseline, and the replies that named no label."""
-    arms, base = tables.arm_counts(run, answering), run.summary["baseline"]
+    """Which arms are above the baseline, and the replies that could not be counted as an answer."""
+    arms, base = tables.of_arms(run, answering), run.summary["baseline"]
     share = base["correct"] / base["n"]
-    above = [row.arm for row in arms.itertuples() if row.low > share]
-    below = [row.arm for row in arms.itertuples() if row.high < share]
-    within = [row.arm for row in arms.itertuples() if row.low <= share <= row.high]
+    kinds = {
+        "Above it": arms[arms["low"] > share]["arm"],
+        "Not told apart from it": arms[(arms["low"] <= share) & (arms["high"] >= share)]["arm"],
+        "Below it": arms[arms["high"] < share]["arm"],
+    }
     how = {
         "generation": "The model wrote its answer freely, always taking the likeliest next word.",
         "likelihood": "The model was not allowed free words: of the listed labels the likeliest was taken.",
     }[answering]
-    said = [f"{how} The baseline is {share:.1%}."]
-    for names, words in ((above, "Above it"), (within, "Not told apart from it"), (below, "Below it")):
-        if names:
-            said.append(f"{words} by the 95% interval: {'; '.join(names)}.")
-    silent = sum(run.arm(key)["no_label"] for key in arms["key"])
-    if answering == "generation":
-        rule = run.summary.get("rule") or run.config.get("rule", "exact")
-        asked = int(arms["n"].sum())
-        said.append(
-            f"A reply counts as a label by rule `{rule}` ({RULE_TEXT.get(rule, 'see scoring.py')}); "
-            + (f"{silent} of {asked} replies named none and count as wrong." if silent else "every reply named one.")
+    parts = [f"{how} The baseline is {share:.1%}."]
+    parts += [f"{words} by the 95% interval: {'; '.join(names)}." for words, names in kinds.items() if len(names)]
+    scores, n = [run.scores[key] for key in arms["key"]], int(arms["n"].sum())
+    if run.labels and answering == "generation":
+        silent = sum(score["no_label"] for score in scores)
+        text = f"{silent} of {n} replies named none and count as wrong." if silent else "every reply named one."
+        parts.append(f"A reply counts as a label by rule `{run.rule}` ({RULE_TEXT[run.rule]}); {text}")
+    if run.animals:
+        silent = sum(score["nothing_parsed"] for score in scores)
+        parts.append(f"In {silent} of {n} replies the rule found no animal with an action.")
+    if silent := sum(score.get("no_verdict", 0) for score in scores):
+        parts.append(f"The judge gave no verdict on {silent} of {n} replies; they count as wrong.")
+    flat = [run.words(arm["name"]) for arm in scores if run.open and max(arm["scores"]) == arm["n"]]
+    if flat:
+        parts.append(
+            f"**All clips score alike in: {'; '.join(flat)}.** A bootstrap sees no spread there, and its interval has "
+            "no width; that does not make the number certain. Wilson's interval of the accuracy has no such flaw."
         )
-    return " ".join(said)
+    return " ".join(parts)
 
 
 def published(run: Run) -> str:
-    """What stands in the study's columns, or nothing where the labels are others."""
+    """What stands in the study's columns, or nothing where the question is another."""
+    if run.animals:
+        return (
+            "The last two columns are no goal but a reminder: a study asked a 7-billion-parameter model about 812 "
+            "clips of Animal Kingdom, **not these clips**, and a language model judged its replies, **not this rule**. "
+            "**No log supports these numbers**: neither replies nor verdicts were kept, so nobody can recount them. A "
+            "language model grants synonyms and half-right answers, a rule does not: the two scales must not be "
+            "compared; at most, with care, the direction from arm to arm."
+        )
     if not tables.has_study_labels(run):
         return ""
     return (
@@ -141,54 +188,54 @@ def published(run: Run) -> str:
     )
 
 
-def main_pair(run: Run, answering: str) -> pd.Series | None:
-    """The comparison that the report is about: lowest against highest fps, fine-tuned if there is one, first seed."""
-    table, counts = tables.paired(run, answering), tables.arm_counts(run, answering).set_index("key")
-    if len(run.fps) < 2:
-        return None
-    for fine in (True, False):
-        for _, row in table.iterrows():
-            a, b = counts.loc[row["key_a"]], counts.loc[row["key_b"]]
-            same = (not fine) or a["seed"] == b["seed"]
-            if (
-                a["fine_tuned"] == b["fine_tuned"] == fine
-                and {a["fps"], b["fps"]} == {run.fps[0], run.fps[-1]}
-                and same
-            ):
-                return row
-    return None
-
-
-def verdict(row: pd.Series) -> str:
-    """One comparison in words, decided by Holm's p; says what the interval leaves open where it decides nothing."""
-    points, low, high = (100 * row[k] for k in ("difference", "low", "high"))
-    a, b, only_a, only_b = row["a"], row["b"], row["only_a"], row["only_b"]
-    p = f"exact McNemar p {p_text(row['p'])}, after Holm p {p_text(row['p_holm'])}"
-    if row["p_holm"] < SURE:
-        if points < 0:
-            a, b, only_a, only_b, points, low, high = b, a, only_b, only_a, -points, -high, -low
+def rule(run: Run) -> str:
+    """How a reply in sentences is judged; the rule about animals on an example from the run's own clips."""
+    if not run.animals:
         return (
-            f"**{b}** answered more of the same {row['n']} clips right than **{a}**: {points:.1f} points more, 95% "
-            f"interval {low:.1f} to {high:.1f}; {only_b} clips only it got right, {only_a} only the other; {p}."
+            f"Who judged: **{html.escape(run.rule)}**. A verdict is yes or no, with a score from 0 to 5; a reply "
+            "without a verdict counts as wrong, with score 0."
         )
+    truth = run.test["label"].iloc[0]
+    first = str(parse(truth, animals=run.animals)[0])
+    example = judge(truth + " The unicorn is singing.", truth, run.animals)
     return (
-        f"**{a}** and **{b}** are **not told apart** on {row['n']} clips: the second is {points:+.1f} points from the "
-        f"first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; {only_a} clips only the "
-        f"first got right, {only_b} only the second; {p}."
+        "A rule reads truth and reply as sets of claims, *animal: action* (so order and repetition do not matter), and "
+        "counts the claims that both hold; a sentence that it cannot read counts as a claim that is wrong. **F1** is "
+        "the harmonic mean of precision (which share of the reply is true) and recall (which share of the truth was "
+        "named). The **score** is 0 where nothing matches, 5 where everything does, else 1 to 4 by the quarter in "
+        f"which F1 lies; a reply counts as **right** from score {YES_SCORE}, F1 of one half. "
+        f'An example: the truth of the first clip begins with "{html.escape(first)}"; the whole truth and one invented '
+        f"sentence would get precision {example.precision:.2f}, recall {example.recall:.2f}, score {example.score}. "
+        "Only words are compared: a synonym, or a more general name of the animal, is wrong. *Animals alone* and "
+        "*actions alone* say what is right apart; they do not enter the score."
     )
 
 
-def pairs(run: Run, answering: str) -> str:
-    """The main comparison's verdict, and how many of all comparisons decide something."""
-    table, main = tables.paired(run, answering), main_pair(run, answering)
-    if table.empty:
-        return "No two arms were compared in this mode."
-    sure = int((table["p_holm"] < SURE).sum())
-    said = [verdict(main)] if main is not None else []
-    if len(run.fps) < 2:
-        said.append(f"Only {_rates(run)} was run: this run says nothing about frame rates.")
-    said.append(f"Comparisons below with p < {SURE:g} after Holm's correction: {sure} of {len(table)}.")
-    return "\n\n".join(said)
+# --- what differs
+
+
+def family(run: Run, name: str) -> str:
+    """What the comparisons over one factor say: the widest gap, and how many of all decide something."""
+    table = tables.paired(run, name)
+    main = [row for row in (main_pair(run, way) for way in run.answering) if row is not None and row["family"] == name]
+    lines = [verdict(row) for row in main] or [verdict(table.loc[table["difference"].abs().idxmax()])]
+    if run.open and main:
+        row = main[0]
+        word = "differ" if row["score_p_holm"] < SURE else "are not told apart"
+        lines.append(
+            f"By mean score they {word}: the second is {row['score_difference']:+.2f} from the first (95% interval "
+            f"{row['score_low']:+.2f} to {row['score_high']:+.2f}; permutation test after Holm p "
+            f"{p_text(row['score_p_holm'])})."
+        )
+    p_values = [*table["p_holm"], *(table["score_p_holm"] if run.open else ())]
+    sure, comparisons = sum(p < SURE for p in p_values), plural(len(table), "comparison")
+    tests = (
+        comparisons if not run.open else f"{plural(len(p_values), 'test')} ({comparisons}, by accuracy and by score)"
+    )
+    lines.append(f"Of {tests}, {sure} have p < {SURE:g} after Holm's correction over them.")
+    if name == "prompt" and run.seeds:
+        lines.append("Fine-tuned models were trained on the pairs' own wording alone.")
+    return "\n\n".join(lines)
 
 
 def seeds(run: Run) -> str:
@@ -212,19 +259,21 @@ def seeds(run: Run) -> str:
 
 
 def seed_spread(run: Run) -> str:
-    """Per answering mode and fps: lowest to highest accuracy over the training seeds."""
-    said = []
-    for mode in run.answering:
-        arms = tables.arm_counts(run, mode)
+    """Per way of answering and fps: lowest to highest accuracy over the training seeds."""
+    parts = []
+    for way in run.answering:
+        arms = tables.of_arms(run, way)
         for fps, rows in arms[arms["fine_tuned"]].groupby("fps"):
-            share = rows["correct"] / rows["n"]
-            said.append(f"{fps:g} fps, {mode}: {share.min():.1%} to {share.max():.1%}")
-    return "; ".join(said)
+            parts.append(f"{fps:g} fps, {way}: {rows['value'].min():.1%} to {rows['value'].max():.1%}")
+    return "; ".join(parts)
+
+
+# --- classes and mistakes
 
 
 def groups(run: Run) -> str:
-    found = run.summary.get("groups") or {}
-    return " ".join(f"**{html.escape(k.capitalize())}**: {', '.join(v)}." for k, v in found.items())
+    items = run.summary["groups"].items()
+    return " ".join(f"**{html.escape(name.capitalize())}**: {', '.join(labels)}." for name, labels in items)
 
 
 def classes(run: Run) -> str:
@@ -233,33 +282,33 @@ def classes(run: Run) -> str:
     small = [f"{label} {n}" for label, n in sizes.items() if 0 < n < 10]
     none = [label for label, n in sizes.items() if n == 0]
     least, most = int(sizes[sizes > 0].min()), int(sizes.max())
-    said = [
-        f"Classes have {least} to {most} clips."
-        if least < most
-        else f"Every class that occurs has {plural(most, 'clip')}."
-    ]
+    even = f"Every class that occurs has {plural(most, 'clip')}."
+    parts = [f"Classes have {least} to {most} clips." if least < most else even]
     if small:
-        said.append(f"**Fewer than ten clips: {', '.join(small)}**; a percentage of so few says almost nothing.")
+        parts.append(f"**Fewer than ten clips: {', '.join(small)}**; a percentage of so few says almost nothing.")
     if none:
-        said.append(f"No clips at all: {', '.join(none)}.")
-    return " ".join(said)
+        parts.append(f"No clips at all: {', '.join(none)}.")
+    return " ".join(parts)
 
 
 def mistakes(run: Run, key: str) -> str:
     """The commonest confusion of an arm."""
-    arm = run.arm(key)
+    table, name = run.scores[key], run.name_in_tables(key)
     wrong = [
         (n, label, column)
-        for label, row in zip(arm["labels"], arm["confusion"], strict=True)
-        for column, n in zip(arm["columns"], row, strict=True)
+        for label, row in zip(table["labels"], table["confusion"], strict=True)
+        for column, n in zip(table["columns"], row, strict=True)
         if column != label and n
     ]
     if not wrong:
-        return f"{run.shown(arm)}: no mistake."
+        return f"{name}: no mistake."
     n, label, column = max(wrong)
-    given = "no label" if column == NO_LABEL else f'"{column}"'
-    missed = plural(arm["n"] - arm["correct"], "mistake")
-    return f'{run.shown(arm).capitalize()}: {missed}, most often "{label}" answered as {given} ({n} times).'
+    reply = "no label" if column == NO_LABEL else f'"{column}"'
+    missed = plural(table["n"] - table["correct"], "mistake")
+    return f'{name.capitalize()}: {missed}, most often "{label}" answered as {reply} ({n} times).'
+
+
+# --- training, time, limits
 
 
 def training(run: Run) -> str:
@@ -274,30 +323,35 @@ def training(run: Run) -> str:
 
 
 def seconds(run: Run) -> str:
-    if not (spent := run.summary.get("seconds")):
-        return "No times were written down."
+    spent = run.summary["seconds"]
     longest = max(spent, key=spent.get)
     return f"{sum(spent.values()):.0f} s in all, most of it in *{html.escape(longest)}* ({spent[longest]:.0f} s)."
 
 
 def limits(run: Run) -> str:
     """What the run does not show, as a list."""
-    n, rule = len(run.test), run.summary.get("rule") or run.config.get("rule", "exact")
-    said = {
-        f"**What about the frame rate matters.** Between {run.fps[0]:g} and {run.fps[-1]:g} fps "
-        "three things change together: which frames there are, how many tokens the language model "
-        "reads, and at which positions they stand. The arms cannot tell these apart.": len(run.fps) > 1,
-        "**Anything about real videos.** Clips and model belong to a small "
-        "made-up world: the report shows that the way from video files to this "
-        "page works, and what sampling alone can do.": "toy" in f"{run.world} {run.source}",
+    n = len(run.test)
+    toy = any("toy" in text for text in (run.source, *run.summary["worlds"].values()))
+    asked_otherwise = {"prompt", "order"} & set(run.varied)
+    lines = {
+        f"**What about the frame rate matters.** Between {run.fps[0]:g} and {run.fps[-1]:g} fps three things change "
+        "together: which frames there are, how many tokens the language model reads, and at which positions they "
+        "stand. The arms cannot tell these apart.": len(run.fps) > 1,
+        "**Anything about frame rates.** One rate was run.": len(run.fps) == 1,
+        "**Anything about real videos.** Clips and model belong to a small made-up world: the report shows that the "
+        "way from video files to this page works, and what sampling alone can do.": toy,
         "**That one recipe beats another.** Each was trained once: two models were compared.": len(run.seeds) == 1,
         f"**Much at all.** {plural(n, 'clip')}: see section 2.": n < FEW,
-        f"**Another way of scoring.** Replies were matched by rule `{rule}`; another "
-        "rule, or a language model as judge, can give other numbers from the same "
-        "replies.": "generation" in run.answering,
-        "**Other questions.** One wording of one question was asked; other words, or the labels in another "
-        "order, may change the answers.": not run.varied,
-        "**Other questions.** The words and orders of section 8 are a few of many; others may change the "
-        "answers more.": run.varied,
+        f"**Another way of scoring.** Replies were matched by rule `{run.rule}`; another rule, or a language model as "
+        "judge, can give other numbers from the same replies.": bool(run.labels) and "generation" in run.answering,
+        "**What a kind reader would grant.** Another judge gives other numbers from the same replies, and its ranking "
+        "of the arms may differ.": run.open,
+        "**That a zero-shot model does not see the animals.** The rule knows the wording of this set's answers, which "
+        "a fine-tuned model has read and a zero-shot model has not: part of a gain from fine-tuning is learning to say "
+        "it in these words. Table 5 and *animals alone* show how much is wording.": bool(run.animals and run.seeds),
+        "**Other questions.** One wording of one question was asked; other words, or the labels in another order, may "
+        "change the answers.": not asked_otherwise,
+        "**Other questions.** The words and orders that were asked are a few of many; others may change the answers "
+        "more.": bool(asked_otherwise),
     }
-    return "\n".join(f"- {line}" for line, holds in said.items() if holds)
+    return "\n".join(f"- {line}" for line, holds in lines.items() if holds)

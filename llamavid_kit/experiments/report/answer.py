@@ -1,0 +1,88 @@
+"""A run's result in two sentences, and as lines for a terminal: what the main comparison gave, and how surely."""
+
+import html
+
+import pandas as pd
+
+from llamavid_kit.experiments.report import tables
+from llamavid_kit.experiments.report.tables import percent
+from llamavid_kit.experiments.run import Run
+from llamavid_kit.viz.plots import p_text
+
+SURE = 0.05  # a difference is called one where Holm's p is below this
+
+
+def main_pair(run: Run, answering: str) -> pd.Series | None:
+    """The comparison that the report is about: lowest against highest rate, fine-tuned where there is such a pair.
+
+    A run of one rate is about its first comparison. None where nothing is compared in this way of answering.
+    """
+    table = tables.paired(run, answering=answering)
+    table = table[[run.is_main(run.arm(key)) for key in table["key_a"]]]
+    if table.empty:
+        return None
+    rates = table[table["family"] == "fps"]
+    arms = [(run.arm(row.key_a), run.arm(row.key_b)) for row in rates.itertuples()]
+    rates = rates[[{a.fps, b.fps} == {run.fps[0], run.fps[-1]} for a, b in arms]]
+    fine = rates[[run.arm(key).adapter is not None for key in rates["key_a"]]]
+    return (fine if len(fine) else rates if len(rates) else table).iloc[0]
+
+
+def answer(run: Run) -> str:
+    """The run's result in two sentences: what the main comparison gave, and what an arm must beat."""
+    way, base = run.answering[0], run.summary["baseline"]
+    pair = main_pair(run, way)
+    if pair is None:
+        first = f"Of {len(run.test)} clips {_share(run, run.arms[0].name)} right."
+    else:
+        low, high = (f"{100 * pair[name]:+.1f}" for name in ("low", "high"))
+        told = "" if pair["p_holm"] < SURE else ", which **tells the two not apart**"
+        first = (
+            f"Of the same {pair['n']} clips {_share(run, pair['key_b'])} right and {_share(run, pair['key_a'])}, a "
+            f"difference of {100 * pair['difference']:+.1f} points (95% interval {low} to {high}; exact McNemar p "
+            f"{p_text(pair['p'])}, after Holm {p_text(pair['p_holm'])}){told}."
+        )
+    return (
+        f"{first} Always answering “{html.escape(base['label'])}” would be right on {base['correct']} of {base['n']} "
+        f"({percent(base['correct'], base['n'])})."
+    )
+
+
+def _share(run: Run, key: str) -> str:
+    score = run.scores[key]
+    name = run.name_in_tables(key)
+    return f"**{name}** answered {score['correct']} ({percent(score['correct'], score['n'])})"
+
+
+def verdict(row: pd.Series) -> str:
+    """One comparison in words, decided by Holm's p; says what the interval leaves open where it decides nothing."""
+    points, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+    a, b, only_a, only_b = row["a"], row["b"], row["only_a"], row["only_b"]
+    p = f"exact McNemar p {p_text(row['p'])}, after Holm p {p_text(row['p_holm'])}"
+    if row["p_holm"] < SURE:
+        if points < 0:
+            a, b, only_a, only_b, points, low, high = b, a, only_b, only_a, -points, -high, -low
+        return (
+            f"**{b}** answered more of the same {row['n']} clips right than **{a}**: {points:.1f} points more, 95% "
+            f"interval {low:.1f} to {high:.1f}; {only_b} clips only it got right, {only_a} only the other; {p}."
+        )
+    return (
+        f"**{a}** and **{b}** are **not told apart** on {row['n']} clips: the second is {points:+.1f} points from the "
+        f"first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; {only_a} clips only the "
+        f"first got right, {only_b} only the second; {p}."
+    )
+
+
+def result_lines(run: Run) -> list[str]:
+    """The result for a terminal: a line an arm, a line a comparison of its main arms, and the answer."""
+    lines = []
+    for way in run.answering:
+        for row in tables.of_arms(run, way, every=True).itertuples():
+            score = f", score {run.scores[row.key]['score']:.2f} of 5" if run.open else ""
+            share = f"{int(row.k):4d} of {row.n} right = {row.value:5.1%} [{row.low:.1%}, {row.high:.1%}]{score}"
+            lines.append(f"{row.arm + ', ' + way:44s} {share}")
+    main = main_pair(run, run.answering[0])
+    for row in tables.paired(run, main["family"]).itertuples() if main is not None else ():
+        lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
+    plain = answer(run).replace("**", "")
+    return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), plain]
