@@ -2,8 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from llamavid_kit.commands.options import question_options, refuse
+
+if TYPE_CHECKING:
+    from llamavid_kit.model.ask import Reply
+    from llamavid_kit.model.llama_vid import LlamaVid
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 DEFAULT_FPS = 1.0
@@ -21,12 +26,14 @@ def ask_options(parser: argparse.ArgumentParser) -> None:
 def ask(args: argparse.Namespace) -> None:
     from llamavid_kit.data.films import FEATURES
 
-    if args.video.suffix.lower() in PICTURES:
+    suffix = args.video.suffix.lower()
+    if suffix in PICTURES:
         _ask_picture(args)
-    elif args.video.suffix.lower() == FEATURES:
+    elif suffix == FEATURES:
         _ask_film(args)
     else:
-        _ask_clip(args)
+        settings = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
+        _ask_clip(args, overlay=args.attention, context=args.context, **settings)
 
 
 def attention_options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +46,7 @@ def attention_options(parser: argparse.ArgumentParser) -> None:
 def attention(args: argparse.Namespace) -> None:
     if args.video.suffix.lower() in PICTURES:
         raise ValueError(f"{args.video} is a picture: the overlay is drawn on a clip's frames; name a clip")
-    args.attention, args.max_new_tokens, args.subtitles, args.context = args.out, 64, None, None
-    _ask_clip(args, scale=args.scale)
+    _ask_clip(args, overlay=args.out, scale=args.scale)
 
 
 def _ask_picture(args: argparse.Namespace) -> None:
@@ -52,36 +58,42 @@ def _ask_picture(args: argparse.Namespace) -> None:
 def _ask_film(args: argparse.Namespace) -> None:
     from llamavid_kit.data.films import import_features
 
-    own = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
-    refuse(args, ("fps", "subtitles"), own)
+    why = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
+    refuse(args, ("fps", "subtitles"), why)
     if args.attention:
         raise ValueError(f"{args.video} holds features and no frames: there is nothing to draw an overlay on")
     film = import_features(args.video)
-    _show(_model(args).ask(film, args.question, max_new_tokens=args.max_new_tokens))
+    _print(_model(args, context=args.context).ask(film, args.question, max_new_tokens=args.max_new_tokens))
 
 
-def _ask_clip(args: argparse.Namespace, *, scale: float | None = None) -> None:
+def _ask_clip(
+    args: argparse.Namespace,
+    *,
+    overlay: Path | None,
+    context: int | None = None,
+    scale: float | None = None,
+    **settings: Any,
+) -> None:
+    """overlay: PNG to write; scale: upper end of its colours; settings: of `LlamaVid.ask`."""
     from llamavid_kit.data.video import Video
 
     video, fps = Video(args.video), DEFAULT_FPS if args.fps is None else args.fps
-    reply = _model(args).ask(
-        video, args.question, fps=fps, max_new_tokens=args.max_new_tokens, subtitles=args.subtitles
-    )
-    _show(reply)
-    if args.attention:
+    reply = _model(args, context=context).ask(video, args.question, fps=fps, **settings)
+    _print(reply)
+    if overlay:
         from llamavid_kit.viz.overlay import save_overlay
 
-        path = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=args.attention, scale=scale)
+        path = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=overlay, scale=scale)
         print(f"context attention: {path}")
 
 
-def _model(args: argparse.Namespace):
+def _model(args: argparse.Namespace, *, context: int | None = None) -> "LlamaVid":
     from llamavid_kit.model.checkpoints import default_device, load
 
-    return load(args.model, device=default_device(), context=args.context, adapter=args.adapter)
+    return load(args.model, device=default_device(), context=context, adapter=args.adapter)
 
 
-def _show(reply) -> None:
+def _print(reply: "Reply") -> None:
     print(reply)
     times = reply.timestamps_s
-    print(f"seen: {len(reply.tokens)} frames" + (f", {times[0]:.2f} to {times[-1]:.2f} s" if times else ""))
+    print(f"seen: {len(reply.tokens or ())} frames" + (f", {times[0]:.2f} to {times[-1]:.2f} s" if times else ""))

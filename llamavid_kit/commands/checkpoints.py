@@ -15,8 +15,8 @@ def convert_options(parser: argparse.ArgumentParser) -> None:
         "--text-decoder", type=Path, help="InstructBLIP's file: begins stage 1 on a bare language model"
     )
     parser.add_argument("--vision-weights", type=Path, help="EVA-ViT file (default: looked for beside the folder)")
-    help = "bert-base-uncased folder (default: looked for likewise)"
-    parser.add_argument("--bert-tokenizer", dest="bert_folder", type=Path, metavar="BERT_TOKENIZER", help=help)
+    text = "bert-base-uncased folder (default: looked for likewise)"
+    parser.add_argument("--bert-tokenizer", dest="bert_folder", type=Path, metavar="BERT_TOKENIZER", help=text)
     parser.add_argument("--vision-heads", type=int, help=HEADS_HELP)
     parser.add_argument(
         "--image-size", type=int, help="pixels a side, where no file says it (default: the tower's 224)"

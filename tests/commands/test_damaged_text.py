@@ -92,4 +92,4 @@ def test_a_run_folder_names_its_damaged_file(name, tmp_path):
     for content in (file.read_bytes() + b"\xff\n", b"{\n"):
         file.write_bytes(content)
         with pytest.raises(ValueError, match=rf"{file.name}(, line \d+)? is (not UTF-8|not JSON|damaged).*; .* again"):
-            Run(run).arms  # noqa: B018
+            Run(run).replies  # noqa: B018

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from matplotlib.text import Text
 from PIL import Image
 from small import LABELS, QUESTION, random_tokens, small_model, write_clip
 
@@ -256,31 +255,6 @@ def test_ask_about_no_video(model, tmp_path):
     for path in (tmp_path / "absent.mp4", tmp_path):
         with pytest.raises(VideoError):
             model.ask(path, QUESTION)
-
-
-@pytest.mark.parametrize("command", [["ask", "{}", "What?", "--attention", "x.png"], ["attention", "{}", "What?"]])
-def test_a_picture_has_no_overlay_of_frames(tmp_path, capsys, command):
-    """Said, not silently left out."""
-    from llamavid_kit.__main__ import main
-
-    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
-    assert main([word.format(tmp_path / "p.png") for word in command]) == 2
-    assert "p.png is a picture" in capsys.readouterr().err
-
-
-def test_the_command_draws_an_overlay_on_the_scale_that_it_is_given(videos, tmp_path, capsys, monkeypatch):
-    from llamavid_kit.__main__ import main
-    from llamavid_kit.viz import overlay
-
-    figures, draw = [], overlay.attention_overlay
-    monkeypatch.setattr(overlay, "attention_overlay", lambda *a, **k: figures.append(draw(*a, **k)) or figures[-1])
-    command = ["attention", str(videos[0].path), "What happens?", "--fps", "1", "--out", str(tmp_path / "a.png")]
-    for scale in ([], ["--scale", "20"]):
-        assert main([*command, *scale]) == 0 and (tmp_path / "a.png").stat().st_size
-    own, given = (" ".join(" ".join(t.get_text() for t in fig.findobj(Text)).split()) for fig in figures)
-    assert "one scale for all frames, 0 to " in own and "scale given: 0 to 20; here up to " in given
-    reply = capsys.readouterr().out.splitlines()[0]
-    assert f"reply: “{reply}”" in own and f"reply: “{reply}”" in given
 
 
 @torch.no_grad()

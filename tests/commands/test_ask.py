@@ -1,0 +1,37 @@
+"""`ask` and `attention`: a picture has no overlay of frames, an overlay is on the scale of `--scale`."""
+
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+from small import random_tokens, write_clip
+
+from llamavid_kit.__main__ import main
+from llamavid_kit.model.ask import Reply
+from llamavid_kit.viz import overlay
+
+
+@pytest.mark.parametrize("command", [["ask", "{}", "What?", "--attention", "x.png"], ["attention", "{}", "What?"]])
+def test_a_picture_has_no_overlay_of_frames(tmp_path, capsys, command):
+    """Said, not silently left out."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    assert main([word.format(tmp_path / "p.png") for word in command]) == 2
+    assert "p.png is a picture" in capsys.readouterr().err
+
+
+def test_an_overlay_is_drawn_on_the_scale_of_the_option(tmp_path, capsys, monkeypatch):
+    video = write_clip(tmp_path / "clip.mp4")
+    figures, draw = [], overlay.attention_overlay
+    monkeypatch.setattr(overlay, "attention_overlay", lambda *a, **k: figures.append(draw(*a, **k)) or figures[-1])
+    command = ["attention", str(video), "What happens?", "--fps", "1", "--out", str(tmp_path / "a.png")]
+    for scale in ([], ["--scale", "20"]):
+        assert main([*command, *scale]) == 0 and (tmp_path / "a.png").stat().st_size
+    own, fixed = (" ".join(" ".join(t.get_text() for t in fig.findobj(Text)).split()) for fig in figures)
+    assert "one scale for all frames, 0 to " in own and "scale given: 0 to 20; here up to " in fixed
+    reply = capsys.readouterr().out.splitlines()[0]
+    assert f"reply: “{reply}”" in own and f"reply: “{reply}”" in fixed
+
+
+def test_a_reply_is_shown_without_its_tensors(model):
+    reply = Reply("A car.", (0.0, 1.0), tokens=random_tokens(model, 2))
+    text = "Reply(text='A car.', timestamps_s=(0.0, 1.0), log_likelihood={}, n_tokens={}, notes=(), n_visual=None)"
+    assert repr(reply) == text and reply.tokens is not None
