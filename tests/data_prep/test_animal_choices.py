@@ -12,12 +12,12 @@ from llamavid_kit.data.pairs import read_choices
 
 
 def truth_of(rows, kind) -> dict[str, set[str]]:
-    named = {
+    names = {
         "species": lambda pairs: {animal for animal, _ in pairs},
         "action": lambda pairs: {action for _, action in pairs},
         "class": lambda pairs: {ANIMALS[animal] for animal, _ in pairs},
     }[kind]
-    return {code: named(pairs) for code, _, pairs in rows}
+    return {code: names(pairs) for code, _, pairs in rows}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -70,9 +70,9 @@ def test_the_true_answer_stands_anywhere(animals, n_choices):
 
 def test_every_true_name_of_a_video_can_be_the_answer(animals):
     rows = [("MANYMANY", "train", [("Lion", "Walking"), ("Orca", "Eating"), ("Hawk", "Yawning")]), *made_up_rows()]
-    asked = [choices_of(only_sheet(animals, rows, seed=seed)) for seed in range(40)]
-    assert {a["MANYMANY-species"][0] for a in asked} == {"Lion", "Orca", "Hawk"}
-    assert {a["MANYMANY-action"][0] for a in asked} == {"Walking", "Eating", "Yawning"}
+    draws = [choices_of(only_sheet(animals, rows, seed=seed)) for seed in range(40)]
+    assert {choices["MANYMANY-species"][0] for choices in draws} == {"Lion", "Orca", "Hawk"}
+    assert {choices["MANYMANY-action"][0] for choices in draws} == {"Walking", "Eating", "Yawning"}
 
 
 def test_distractors_are_drawn_as_often_as_they_are_true(animals):
@@ -80,8 +80,8 @@ def test_distractors_are_drawn_as_often_as_they_are_true(animals):
     often = [(f"OFTEN{i:03d}", "train", [("Hawk", "Sensing")]) for i in range(60)]
     rare = [(f"RARE{i:04d}", "train", [("Hawk", VERBS[i % 2])]) for i in range(60)]
     once = [(f"ONCE{i:04d}", "train", [("Hawk", f"Doing {i}")]) for i in range(20)]
-    asked = choices_of(only_sheet(animals, [*often, *rare, *once]))
-    with_it = sum("Sensing" in asked[f"RARE{i:04d}-action"][1] for i in range(60))
+    questions = choices_of(only_sheet(animals, [*often, *rare, *once]))
+    with_it = sum("Sensing" in questions[f"RARE{i:04d}-action"][1] for i in range(60))
     assert with_it > 50, "3 of 22 names evenly drawn would be 8 of 60"
 
 
@@ -146,8 +146,8 @@ def test_general_names_without_classes(animals):
     ]
     result = only_sheet(animals, [*rows, *made_up_rows()], classes=False)
     assert ("BIRDONLY", "general name") in left_out(result, "choice_species")
-    asked = choices_of(result)
-    assert asked["BOTHBOTH-species"][0] == "Orca" and "BIRDONLY-action" in asked
+    questions = choices_of(result)
+    assert questions["BOTHBOTH-species"][0] == "Orca" and "BIRDONLY-action" in questions
     for pair in result.pairs["choice_species"]:
         assert not set(pair.choices) & {"Bird", "Snake", "Egret", "Frog"}
 
@@ -159,13 +159,13 @@ def test_names_that_no_question_can_hold(animals):
         ("STOP0001", "test", [("Anax sp.", "Flying")]),
     ]
     result = only_sheet(animals, [*rows, *made_up_rows()])
-    asked = choices_of(result)
-    assert asked["COMMA001-species"][0] == "Orca"
+    questions = choices_of(result)
+    assert questions["COMMA001-species"][0] == "Orca"
     assert [e for e in left_out(result) if e[1] == "name"] == [("COMMA002", "name"), ("STOP0001", "name")]
     assert "'Bee, Honey'" in result.excluded[0].detail and f"{SHEET}, line 3" in result.excluded[0].detail
     assert result.refused == {"choice_species": ["Anax sp.", "Bee, Honey"]}
     assert any("'Bee, Honey'" in note for note in result.notes)
-    for _, choices in asked.values():
+    for _, choices in questions.values():
         assert not set(choices) & {"Bee, Honey", "Anax sp."}
     (turns,) = [c.turns for c in result.conversations if c.id == "COMMA002-actions"]
     assert turns[0][1] == "The distinct species I see are Bee, Honey", "a conversation may hold the name"

@@ -169,5 +169,5 @@ def test_help(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["movies", "--help"])
     assert stopped.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "plot and character pairs a film (default: 10; 0: none)" in shown and "--dry-run" in shown
+    text = " ".join(capsys.readouterr().out.split())
+    assert "plot and character pairs a film (default: 10; 0: none)" in text and "--dry-run" in text

@@ -99,6 +99,6 @@ def test_bounds_are_those_of_the_kind():
 
 def test_an_unusable_reply_is_sent_back_in_part_and_in_whole_characters():
     first = [{"role": "user", "content": "Ask."}]
-    shown = Prompts().ask_again(first, "\ud83d" + "x" * 5000, "half", 1)[1]["content"]
-    assert shown == "?" + "x" * 1999
+    quote = Prompts().ask_again(first, "\ud83d" + "x" * 5000, "half", 1)[1]["content"]
+    assert quote == "?" + "x" * 1999
     assert Prompts().ask_again(first, "", "empty", 1)[1]["content"] == "(nothing)"

@@ -137,9 +137,9 @@ def test_questions_are_true_and_give_nothing_away():
     for seed in range(40):
         for kind in (None, *KINDS):
             plan = plan_clip(seed, kind)
-            asked = questions(plan, np.random.default_rng(seed))
+            about_clip = questions(plan, np.random.default_rng(seed))
             facts, true = plan.facts, scene_answers(plan.facts)
-            for name, question, answer, choices in asked:
+            for name, question, answer, choices in about_clip:
                 kinds_of_question.add(name)
                 assert not FORBIDDEN.search(f"{question} {answer}"), (question, answer)
                 assert "{" not in question + answer
@@ -151,15 +151,15 @@ def test_questions_are_true_and_give_nothing_away():
                     assert answer.lower() == facts["car"]
                 if name == "event_when":
                     assert answer.endswith("first half") == (plan.end <= 120)
-            names = {name for name, *_ in asked}
+            names = {name for name, *_ in about_clip}
             speaks = any(name.startswith("event_") or name == "caption" for name in names)
             assert speaks == (kind not in UNSEEN_KINDS)
     assert len(kinds_of_question) >= 25
 
 
 def test_only_allowed_events_have_words():
-    asked = questions(plan_clip(5, "Arson"), np.random.default_rng(0), allowed=BENIGN_KINDS)
-    assert not any(re.search(r"fire|flames", f"{question} {answer}") for _, question, answer, _ in asked)
+    about_clip = questions(plan_clip(5, "Arson"), np.random.default_rng(0), allowed=BENIGN_KINDS)
+    assert not any(re.search(r"fire|flames", f"{question} {answer}") for _, question, answer, _ in about_clip)
     with pytest.raises(ValueError, match="no words"):
         questions(plan_clip(5, None), np.random.default_rng(0), allowed=CRIME_KINDS)
     assert set(SEEN_KINDS) | set(UNSEEN_KINDS) == set(CRIME_KINDS) and len(BENIGN_KINDS) >= 10

@@ -37,12 +37,12 @@ from data_prep.toy_world.wildlife.species import CLASSES
 
 def plans_with(brief: str, n: int, first: int = 0, **options) -> list:
     """n clips whose animals can do `brief`, doing it."""
-    found = []
+    plans = []
     for seed in range(first, first + 4000):
         if brief in possible_briefs(plan_wild(seed, brief=None, **options).scene):
-            found.append(plan_wild(seed, brief=brief, **options))
-        if len(found) == n:
-            return found
+            plans.append(plan_wild(seed, brief=brief, **options))
+        if len(plans) == n:
+            return plans
     raise AssertionError(brief)
 
 
@@ -341,17 +341,17 @@ def test_sentence_lists_read_as_animal_kingdoms(wild_set):
     out, _ = wild_set
     truths = {t["video_id"]: t for t in map(json.loads, (out / "truth.jsonl").read_text().splitlines())}
     for split in ("train", "test"):
-        found = Counter()
+        n_sentences = Counter()
         for line in (out / f"annotation/{split}.txt").read_text().splitlines():
             code, start, end, text = re.fullmatch(r"([A-Z]{8}) (\d+\.\d) (\d+\.\d)##(The .*\.)", line).groups()
             assert 0 <= float(start) < float(end) <= 8
-            found[code] += 1
+            n_sentences[code] += 1
             known = truths[code]["segments"]
             assert any(
                 text == sentence(a, b) and abs(float(start) - s) < 0.06 and abs(float(end) - e) < 0.11
                 for a, b, s, e in known
             )
-        assert found == {code: len(t["segments"]) for code, t in truths.items() if t["split"] == split}
+        assert n_sentences == {code: len(t["segments"]) for code, t in truths.items() if t["split"] == split}
 
 
 def test_rounded_times_stay_in_order():

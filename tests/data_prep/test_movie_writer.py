@@ -47,8 +47,8 @@ def test_pairs_of_three_kinds_with_their_passages(films):
             for text in sent
             for answer in answers_to(text)
         )
-        said = {"Alpha (1922)": "subtitles.srt", "Beta": "subtitles.srt"}.get(pair.extra["film"])
-        assert pair.extra.get("subtitles") == (said and f"{pair.extra['film']}/{said}")  # what training shows
+        file = {"Alpha (1922)": "subtitles.srt", "Beta": "subtitles.srt"}.get(pair.extra["film"])
+        assert pair.extra.get("subtitles") == (file and f"{pair.extra['film']}/{file}")  # what training shows
         assert pair.split == "train" and pair.extra["film"] == about["file"].split("/")[0]
     kinds = {(p.extra["film"], p.extra["kind"]): Path(p.extra["passage"]["file"]).name for p in result.pairs}
     assert kinds == {
@@ -87,17 +87,17 @@ def test_kinds_that_cannot_be_made_are_listed(films):
 def test_prompt_files_are_what_is_sent(films):
     with serve(good) as fake:
         build(films, fake)
-    asked = {
+    messages = {
         kind: next(b["messages"] for b in fake.bodies if f'"type": "{k.types[0]}"' in b["messages"][1]["content"])
         for kind, k in KINDS.items()
     }
-    for kind, (system, user) in asked.items():
+    for kind, (system, user) in messages.items():
         assert system == {"role": "system", "content": (SHIPPED_PROMPTS / "system.txt").read_text().strip()}
         template = (SHIPPED_PROMPTS / f"{kind}.txt").read_text().strip()
         before, after = re.split(re.escape("$passage"), template)
         assert user["content"].startswith(before.split("$film")[0]) and user["content"].endswith(after)
-    assert "Nosferatu" not in str(asked) and "Alpha (1922)" in asked["summary"][1]["content"]
-    assert "$5 buys him a ship" in asked["detail"][1]["content"], "a dollar sign of the film stays"
+    assert "Nosferatu" not in str(messages) and "Alpha (1922)" in messages["summary"][1]["content"]
+    assert "$5 buys him a ship" in messages["detail"][1]["content"], "a dollar sign of the film stays"
 
 
 def test_a_changed_prompt_is_used_and_asks_anew(films):

@@ -155,7 +155,7 @@ def test_choices_do_not_depend_on_which_videos_are_there(animals, fake_video):
     every = choices_of(animal_kingdom.build(animals))
     (animals / "Videos" / "CLIP0010.mp4").unlink()
     fewer = choices_of(animal_kingdom.build(animals))
-    assert fewer == {name: asked for name, asked in every.items() if not name.startswith("CLIP0010")}
+    assert fewer == {name: choices for name, choices in every.items() if not name.startswith("CLIP0010")}
 
 
 def test_every_video_is_accounted_for(animals, fake_video):
