@@ -10,8 +10,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.clip_list import fix_clip_list
-from llamavid_kit.experiments.prompts import STUDY, check_wording, wording
+from llamavid_kit.experiments.prompts import check_wording, wording
 from llamavid_kit.experiments.summary import write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
 from llamavid_kit.files import append, claim, resume
@@ -31,7 +32,6 @@ from llamavid_kit.model.checkpoints import default_device, load, load_to_train
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.finetune import ADAPTER, adapter, finetune
-from llamavid_kit.training.stages import TrainSettings
 
 log = logging.getLogger(__name__)
 
@@ -77,21 +77,20 @@ def ablate(
         _claim(out, config, pairs, [one.identity for one in models.values()], judge)
     with _timed(seconds, "decode and encode clips"):
         clips = fix_clip_list(pairs, root, out, config, arms, models, question)
-    test, train, videos = _pairs_of(clips, "test"), _pairs_of(clips, "train"), {}
+    test, train = _pairs_of(clips, "test"), _pairs_of(clips, "train")
+    videos: dict[str, Video] = {}
     for arm in arms:
-        one = models[arm.model]
-        folder = None if arm.adapter is None else out / config.adapter_folder(arm)
-        if folder is not None:
-            with _timed(seconds, f"fine-tune {arm.adapter.fps or arm.fps:g} fps"):
-                _finetune(one, train, root, folder, arm, config)
-        with _timed(seconds, f"answer ({arm.answering})"):
-            if folder is None:
+        one, place = models[arm.model], config.adapter_folder(arm)
+        if place is None or not isinstance(one, LlamaVidAnswerer):
+            with _timed(seconds, f"answer ({arm.answering})"):
                 answer_arm(one, arm, test, root, out, config, question, videos)
-            else:
-                with adapter(one.model, folder / ADAPTER) as adapted:
-                    answer_arm(replace(one, model=adapted), arm, test, root, out, config, question, videos)
-    world = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
-    return write_summary(out, config, arms, question, clips, seconds, worlds=world, verdicts=out / VERDICTS)
+            continue
+        with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
+            _finetune(one, train, root, out / place, arm, config)
+        with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
+            answer_arm(replace(one, model=adapted), arm, test, root, out, config, question, videos)
+    worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
+    return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
 
 
 def answer_arm(
@@ -169,9 +168,9 @@ def _models(
 
 def _check(config: AblationConfig, question: Question, pairs: Sequence[InstructionPair]) -> None:
     """ValueError for settings of closed questions on an open one, words it cannot be put in, and no training pairs."""
-    closed_only = {"answering": ("generation",), "rule": "normalised", "groups": {}}
-    closed_only |= {"prompts": (STUDY.name,), "shuffle_choices": None}
-    for name, value in closed_only.items():
+    plain = AblationConfig(answering=("generation",))
+    for name in ("answering", "rule", "groups", "prompts", "shuffle_choices"):
+        value = getattr(plain, name)
         if not question.labels and getattr(config, name) != value:
             raise ValueError(
                 f"{name}={getattr(config, name)!r} is for questions with labels, and the pairs have no choices: "
@@ -204,9 +203,11 @@ def _finetune(
         order = np.random.default_rng(config.shuffle_labels).permutation(len(train))
         answers = [train[k].answer for k in order]
         train = [InstructionPair(**(p.to_dict() | {"answer": a})) for p, a in zip(train, answers, strict=True)]
-    settings = TrainSettings(**(asdict(config.train) | {"seed": arm.adapter.seed}))
-    view = {"fps": arm.adapter.fps or arm.fps, "content": arm.content, "rule": arm.frames}
-    tokens = [model.cache.tokens(_open(p, root, {}), p.question, **view)[0] for p in train]
+    tokens = [
+        model.cache.tokens(_open(p, root, {}), p.question, fps=arm.trained_at, content=arm.content, rule=arm.frames)[0]
+        for p in train
+    ]
+    settings = replace(config.train, seed=arm.adapter.seed if arm.adapter else config.train.seed)
     finetune(model.model, train, tokens, out=out, settings=settings, lora=config.lora)
 
 
@@ -247,14 +248,9 @@ def _short(value) -> str:
     return text if len(text) < 60 else f"{text[:57]}…"
 
 
-class _timed:
-    """Adds the seconds of a `with` block to `table[stage]`."""
-
-    def __init__(self, table: dict[str, float], stage: str):
-        self.table, self.stage = table, stage
-
-    def __enter__(self):
-        self.start = time.perf_counter()
-
-    def __exit__(self, *_):
-        self.table[self.stage] = self.table.get(self.stage, 0.0) + time.perf_counter() - self.start
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Adds the seconds of a `with` block to `seconds[stage]`."""
+    began = time.perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - began

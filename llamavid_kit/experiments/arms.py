@@ -15,7 +15,7 @@ from typing import Any, Literal
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.sampling import RULES as FRAME_RULES
 from llamavid_kit.data.sampling import Rule, check_fps
-from llamavid_kit.evaluation.scoring import RULES
+from llamavid_kit.evaluation.scoring import RULES, RuleName
 from llamavid_kit.experiments.prompts import PROMPTS, STUDY
 from llamavid_kit.model.answering import View
 from llamavid_kit.model.config import parse_content
@@ -100,6 +100,11 @@ class Arm:
     def view(self) -> View:
         """How the clips are shown to the model."""
         return View(self.fps, self.content, self.frames)
+
+    @property
+    def trained_at(self) -> float:
+        """The rate at which its adapter is trained."""
+        return (self.adapter and self.adapter.fps) or self.fps
 
     def factors(self) -> dict[str, Any]:
         """Factor → value, as JSON: what heads the arm's file, and what `of` reads."""
@@ -194,7 +199,7 @@ class AblationConfig:
     shuffle_choices: int | None = None
     answering: tuple[Answering, ...] = ("generation", "likelihood")
     crossed: tuple[str, ...] = NESTING
-    rule: str = "normalised"
+    rule: RuleName = "normalised"
     batch: int = 32
     max_new_tokens: int = 24
     shuffle_labels: int | None = None
@@ -224,7 +229,8 @@ class AblationConfig:
     @classmethod
     def for_pairs(cls, pairs: Sequence[InstructionPair], **settings: Any) -> "AblationConfig":
         """A configuration whose defaults suit the pairs' question: an open one is answered in sentences."""
-        return cls(**({} if pairs and pairs[0].choices else OPEN_DEFAULTS) | settings)
+        defaults: dict[str, Any] = {} if pairs and pairs[0].choices else OPEN_DEFAULTS
+        return cls(**defaults | settings)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -232,7 +238,8 @@ class AblationConfig:
 
     def values(self) -> dict[str, tuple]:
         """Factor → its values, the reference first."""
-        trained = [Lora(seed, rate) for seed in self.seeds for rate in (sorted(self.train_fps) or [None])]
+        rates: tuple[float | None, ...] = tuple(sorted(self.train_fps)) or (None,)
+        trained = [Lora(seed, rate) for seed in self.seeds for rate in rates]
         return {
             "model": self.models,
             "adapter": (None, *trained) if self.finetune else (None,),
@@ -262,11 +269,13 @@ class AblationConfig:
         ]
         return [replace(arm, name=self._file(arm)) for arm in dict.fromkeys(arms)]
 
-    def adapter_folder(self, arm: Arm) -> str:
+    def adapter_folder(self, arm: Arm) -> str | None:
         """Where the adapter of an arm lies below the run's folder; arms that were trained alike share it."""
-        rate = arm.adapter.fps or arm.fps
+        if arm.adapter is None:
+            return None
         view = [FACTORS[name]["file"](getattr(arm, name)) for name in ("content", "frames")]
-        return "finetune/" + "-".join(filter(None, [self._model(arm), f"fps{rate:g}-seed{arm.adapter.seed}", *view]))
+        parts = [self._model(arm), f"fps{arm.trained_at:g}-seed{arm.adapter.seed}", *view]
+        return "finetune/" + "-".join(filter(None, parts))
 
     def _file(self, arm: Arm) -> str:
         parts = [meta["file"](getattr(arm, name)) for name, meta in FACTORS.items() if name != "model"]

@@ -48,7 +48,7 @@ class PredictionBrowser(Explorer):
     def __init__(self, run_folder: Run | Path | str, *, root: Path | str | None = None):
         super().__init__("predictions.png")
         self.root = None if root is None else Path(root)
-        self.run: Run | None = None
+        self._run: Run | None = None
         self.rows = pd.DataFrame()
         self.frames: Frames = []
         wide = {"style": WIDE, "layout": {"width": "48%"}}
@@ -88,7 +88,12 @@ class PredictionBrowser(Explorer):
         self.answered.options = [ALL, *run.labels, NO_LABEL]
         for control in (self.arm, self.truth, self.answered):
             control.index = 0  # a dropdown that begins empty chooses nothing by itself
-        self.run = run
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        """The run that is browsed. Raises ValueError, with the reason, where its folder could not be read."""
+        return self._need(self._run)
 
     @guarded
     def _draw(self, *_) -> None:
@@ -152,16 +157,13 @@ class PredictionBrowser(Explorer):
 
     @property
     def title(self) -> str:
-        self._need(self.run)
         return where(self.run, self.run.name_in_tables(self.arm.value))
 
     def figure(self) -> plt.Figure:
-        self._need(self.run)
         return picture(self.run, self.arm.value, self.clip.value, self.frames)
 
     def page(self) -> list[go.Figure | str]:
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
-        self._need(self.run)
         charts = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
         return [charts[0].update_layout(title="", margin_t=20), self._clip_view.value, *charts[1:]]
 
@@ -177,4 +179,4 @@ def _table(answers: pd.DataFrame) -> str:
 
 
 def _text(value) -> str:
-    return right_or_wrong(value) if isinstance(value, bool | np.bool_) else str(value)
+    return right_or_wrong(bool(value)) if isinstance(value, bool | np.bool_) else str(value)

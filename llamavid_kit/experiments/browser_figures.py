@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
+from matplotlib.figure import SubFigure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
@@ -20,7 +21,7 @@ from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.shell import LAYOUT, colour_scale
-from llamavid_kit.viz.look import GREY, VERMILION, house_figure
+from llamavid_kit.viz.look import GREY, VERMILION, house_figure, picture_axes
 
 N_SHOWN, LONGEST_LINE = 8, 68  # frames of a clip; letters of a line in the static picture
 Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8
@@ -166,27 +167,20 @@ def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
         *([0.6 + max(2.6, 0.27 * len(run.arms))] if clip else []),
     ]
     fig = plt.figure(figsize=(11, sum(heights)))
-    parts = np.atleast_1d(fig.subfigures(len(heights), 1, height_ratios=heights))
-    ax = parts[0].subplots()
-    plots.confusion.__wrapped__(
-        table["confusion"],
-        table["labels"],
-        table["columns"],
-        ax=ax,
-        title=where(run, run.name_in_tables(key)),
-    )
+    rows = fig.add_gridspec(len(heights), 1, height_ratios=heights)
+    ax = fig.add_subplot(rows[0])  # not in a subfigure, as the parts below: `plots` draws in figures alone
+    title = where(run, run.name_in_tables(key))
+    plots.confusion(table["confusion"], table["labels"], table["columns"], title, ax=ax)
     if clip:
         ax.add_patch(Rectangle(_cell(run, key, clip), 1, 1, fill=False, ec=VERMILION, lw=3.5, clip_on=False))
     if frames:
-        for ax, (time_s, inside, frame) in zip(
-            parts[1].subplots(1, len(frames), squeeze=False)[0], frames, strict=True
-        ):
+        film = fig.add_subfigure(rows[1]).subplots(1, len(frames), squeeze=False)[0]
+        for ax, (time_s, inside, frame) in zip(film, frames, strict=True):
             ax.imshow(frame)
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.set_title(f"{time_s:.1f} s", fontsize=11, loc="center", color=VERMILION if inside else GREY)
+            picture_axes(ax, f"{time_s:.1f} s", fontsize=11)
+            ax.title.set_color(VERMILION if inside else GREY)
     if clip:
-        _draw_replies(parts[-1], run, key, clip)
+        _draw_replies(fig.add_subfigure(rows[-1]), run, key, clip)
     return fig
 
 
@@ -197,13 +191,11 @@ def _cell(run: Run, key: str, clip: str) -> tuple[int, int]:
     return list(table["columns"]).index(label), list(table["labels"]).index(row["truth"])
 
 
-def _draw_replies(part, run: Run, key: str, clip: str) -> None:
+def _draw_replies(part: SubFigure, run: Run, key: str, clip: str) -> None:
     """Draws the replies of all arms as lines, and beside them the probabilities of the choices as bars."""
     chances, truth = probabilities(run, clip), run.replies.loc[run.replies["clip"] == clip, "truth"].iloc[0]
-    replied = [
-        f"{'right' if x.right else 'wrong'}  {x.arm}, {x.answering}: {x.reply}" for x in replies(run, clip).itertuples()
-    ]
-    lines = [f"{clip}, true: {truth}", receipt(run, key, clip)[2], "", *replied]
+    answers = [f"{right_or_wrong(x.right)}  {x.arm}, {x.answering}: {x.reply}" for x in replies(run, clip).itertuples()]
+    lines = [f"{clip}, true: {truth}", receipt(run, key, clip)[2], "", *answers]
     left, right = part.subfigures(1, 2, width_ratios=(1.15, 1)) if len(chances.columns) else (part, None)
     wide = LONGEST_LINE * (1 if right else 2)
     left.text(

@@ -97,9 +97,7 @@ def _decode(video: Video, views: Sequence[View]) -> None:
 def _needs(pair: InstructionPair, arms: Sequence[Arm], question: Question) -> list[tuple]:
     """(view, question in words, options) of every way in which the arms look at the clip; the highest rate first."""
     if pair.split == "train":  # seen at the rate of the training, asked in the pairs' own words
-        needs = [
-            (replace(a.view, fps=a.adapter.fps or a.fps), question.text, question.labels) for a in arms if a.adapter
-        ]
+        needs = [(replace(a.view, fps=a.trained_at), question.text, question.labels) for a in arms if a.adapter]
     else:
         needs = [
             (a.view, *wording(question.text, question.labels, prompt=a.prompt, order=a.order, clip=pair.id))

@@ -126,7 +126,7 @@ def _row(score: Score, interval: tuple[float, float] | None) -> str:
     more = score.more
     silent = ", ".join(f"{why} {n}" for why, n in more["problems"].items())
     without = f"; {more['no_verdict']} of {more['n']} without a verdict{silent and f' ({silent})'}"
-    if score.value is None:
+    if score.value is None or interval is None:
         return f"no verdict to count{without}"
     right = f"{more['yes']}/{more['n_verdicts']} right = {score.value:.1f}% [{interval[0]:.1f}, {interval[1]:.1f}]"
     return f"{right}, mean score {more['score']:.2f} of 5{without}"

@@ -62,8 +62,8 @@ def receipt(lines: Lines) -> dict[str, Any]:
 
     The last two are None where the model does not say.
     """
-    frames, tokens = sum(len(x["timestamps_s"]) for x in lines), [x.get("n_visual") for x in lines]
-    total = None if None in tokens else sum(tokens)
+    frames, silent = sum(len(x["timestamps_s"]) for x in lines), any(x.get("n_visual") is None for x in lines)
+    total = None if silent else sum(x["n_visual"] for x in lines)
     return {"frames": frames, "visual_tokens": total, "tokens_a_frame": total / frames if total and frames else None}
 
 
@@ -76,10 +76,10 @@ def _write_results(records: list[dict], path: Path) -> None:
             if name.endswith("95"):
                 stem = name.removesuffix("interval95").removesuffix("wilson95")
                 row[f"{stem}low95"], row[f"{stem}high95"] = value
+            elif name == "adapter" and value is not None:
+                row |= {"train_seed": value["seed"], "train_fps": value["fps"] or record["fps"]}
             elif not isinstance(value, list | dict):
                 row[name] = value
-            elif name == "adapter":
-                row |= {"train_seed": value["seed"], "train_fps": value["fps"] or record["fps"]}
         rows.append(row)
     pd.DataFrame(rows).to_csv(path, index=False)
 

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from llamavid_kit.data.pairs import InstructionPair, check_disjoint, check_unique
 from llamavid_kit.evaluation.judges.animal_judge import RULE, AnimalAction, animals_of, judge, parse
 from llamavid_kit.evaluation.judges.judge import Judge, RuleJudge
 from llamavid_kit.evaluation.judges.prompts import JudgeItem
-from llamavid_kit.evaluation.scoring import label_of, score
+from llamavid_kit.evaluation.scoring import RuleName, label_of, score
 from llamavid_kit.evaluation.statistics import bootstrap_ratio, compare_arms, compare_scores, wilson
 from llamavid_kit.model.ask import Reply
 
@@ -26,49 +26,27 @@ TOP_SCORE = 5
 BASELINE = "baseline"  # the arm under which a chat model's verdicts on the baseline are kept
 
 
-class Question(Protocol):
-    """What an ablation needs to know of a question: `text` is asked, `labels` are the choices, () if it is open."""
-
-    text: str
-    labels: tuple[str, ...]
-
-    def rule_of(self, answering: str) -> str:
-        """How replies are judged, in the words that head an arm file."""
-
-    def record(self) -> dict[str, Any]:
-        """What `clips.json` says of the question."""
-
-    def lines(self, arm: str, pairs: Sequence[InstructionPair], replies: Sequence[Reply], verdicts: Path) -> list[Line]:
-        """What an arm file says of each clip: "clip", "truth", "reply", "correct", "timestamps_s", "n_visual", more.
-
-        arm, verdicts: for judges that keep what they said, an arm for itself, in this folder.
-        """
-
-    def score(self, lines: Lines) -> dict[str, Any]:
-        """An arm's numbers: "n", "correct", "accuracy", "wilson95" and more."""
-
-    def baseline(self, clips: dict, lines: Lines, verdicts: Path) -> dict[str, Any]:
-        """What giving all clips one answer would get: "label" (the answer), "correct", "n" and more."""
-
-    def compare(self, a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
-        """Two arms on the same clips. Each key "p" or "…_p" is a p-value, to be adjusted within its family."""
-
-
 @dataclass(frozen=True)
 class ClosedQuestion:
     """One of `labels` is right; a generated reply names one by `rule` (see `scoring.RULE_TEXT`) or none."""
 
     text: str
     labels: tuple[str, ...]
-    rule: str = "normalised"
+    rule: RuleName = "normalised"
 
     def rule_of(self, answering: str) -> str:
+        """How replies are judged, in the words that head an arm file."""
         return self.rule if answering == "generation" else "likeliest choice"
 
     def record(self) -> dict[str, Any]:
+        """What `clips.json` says of the question."""
         return {"question": self.text, "labels": list(self.labels)}
 
     def lines(self, arm: str, pairs: Sequence[InstructionPair], replies: Sequence[Reply], verdicts: Path) -> list[Line]:
+        """What an arm file says of each clip: "clip", "truth", "reply", "correct", "timestamps_s", "n_visual", more.
+
+        arm, verdicts: for judges that keep what they said, each arm for itself, in this folder.
+        """
         return [self._line(pair, reply) for pair, reply in zip(pairs, replies, strict=True)]
 
     def _line(self, pair: InstructionPair, reply: Reply) -> Line:
@@ -81,6 +59,7 @@ class ClosedQuestion:
         return line
 
     def score(self, lines: Lines) -> dict[str, Any]:
+        """An arm's numbers: "n", "correct", "accuracy", "wilson95" and more."""
         return score([x["truth"] for x in lines], [x["label"] for x in lines], labels=self.labels).to_dict()
 
     def baseline(self, clips: dict, lines: Lines, verdicts: Path) -> dict[str, Any]:
@@ -89,6 +68,7 @@ class ClosedQuestion:
         return asdict(score(truths, truths, labels=self.labels).baseline)
 
     def compare(self, a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:
+        """Two arms on the same clips. Each key "p" or "…_p" is a p-value, to be adjusted within its family."""
         return _compare_right(a, b, names)
 
 
@@ -231,9 +211,12 @@ def judge_words(identity: Mapping[str, Any]) -> str:
     return f"judged by {model}, {identity.get('prompt', 'corrected')} prompt"
 
 
+Question = ClosedQuestion | OpenQuestion
+
+
 def question_of(
-    pairs: Sequence[InstructionPair], *, rule: str = "normalised", judge: Judge | None = None
-) -> "ClosedQuestion | OpenQuestion":
+    pairs: Sequence[InstructionPair], *, rule: RuleName = "normalised", judge: Judge | None = None
+) -> Question:
     """The one question of all pairs: closed where they have choices, else open.
 
     judge: of an open question; None is the rule about animals. Raises ValueError for no test pairs, ids used twice, a

@@ -180,8 +180,9 @@ class LlamaVidAnswerer:
 
     def _look(self, clips: Sequence[Video], question: str, view: View) -> tuple[list[VisualTokens], list[tuple]]:
         """Each clip's frame tokens, and the seconds of its frames."""
-        settings = {"fps": view.fps, "content": view.content, "rule": view.frames}
-        looks = [self.cache.tokens(clip, question, **settings) for clip in clips]
+        looks = [
+            self.cache.tokens(clip, question, fps=view.fps, content=view.content, rule=view.frames) for clip in clips
+        ]
         return [tokens for tokens, _ in looks], [_rounded(times) for _, times in looks]
 
 

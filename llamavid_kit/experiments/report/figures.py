@@ -96,7 +96,7 @@ def _binary(run: Run, answering: str) -> Figure:
 
 def binary(run: Run, key: str) -> tuple[tuple, tuple, tuple]:
     """(matrix, labels, columns) of an arm with every label but the normal one called Anomaly, as in Figure 4."""
-    normal, rows = tables.normal_label(run), run.of(key)
+    normal, rows = str(tables.normal_label(run)), run.of(key)
     labels = [None if pd.isna(label) else label for label in rows["label"]]
     table = score(collapse(list(rows["truth"]), keep=normal), collapse(labels, keep=normal), labels=("Anomaly", normal))
     return table.confusion, table.labels, table.columns

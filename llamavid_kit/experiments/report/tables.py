@@ -64,15 +64,14 @@ def interval(low: float, high: float) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}%"
 
 
-def written(value: float | None, low: float | None, high: float | None, form: str) -> str:
+def written(value: float, bounds: Sequence[float] | None, form: str) -> str:
     """A number and its interval, as tables write them. form: "%", "n" for a count, or a format."""
-    if value is None or pd.isna(value):
-        return "–"
     if form == "n":
         return f"{value:.0f}"
     text = f"{value:.1%}" if form == "%" else f"{value:{form}}"
-    if low is None or pd.isna(low):
+    if bounds is None:
         return text
+    low, high = bounds
     return f"{text} ({interval(low, high) if form == '%' else f'{low:{form}} to {high:{form}}'})"
 
 
@@ -96,7 +95,7 @@ def measures(run: Run) -> pd.DataFrame:
             "main": run.is_main(arm),
         }
         for name in (name for name in NAMES if name in score):
-            low, high = score.get("wilson95" if name == "accuracy" else f"{name}_interval95") or (None, None)
+            low, high = _bounds(score, name) or (None, None)
             k = score["correct"] if name == "accuracy" else None
             rows.append(head | _row(name, ALL, score["n"], k, score[name], low, high))
         replies = run.of(arm.name)
@@ -105,6 +104,11 @@ def measures(run: Run) -> pd.DataFrame:
             k, n = int(right.sum()), len(right)
             rows.append(head | _row(measure, part, n, k, k / n if n else None, *wilson(k, n)))
     return pd.DataFrame(rows)
+
+
+def _bounds(score: dict[str, Any], name: str) -> Sequence[float] | None:
+    """The 95% interval of a number of an arm, where it has one."""
+    return score.get("wilson95" if name == "accuracy" else f"{name}_interval95")
 
 
 def _row(measure: str, of: str, n: int, k: int | None, value: float | None, low: Any, high: Any) -> dict[str, Any]:
@@ -171,8 +175,7 @@ def _scored(score: dict[str, Any]) -> dict[str, str]:
     cells = {"right": f"{score['correct']}/{score['n']}"}
     for name, (title, form) in NAMES.items():
         if name in score:
-            bounds = score.get("wilson95" if name == "accuracy" else f"{name}_interval95") or (None, None)
-            cells[title] = written(score[name], *bounds, form)
+            cells[title] = written(score[name], _bounds(score, name), form)
     return cells
 
 
