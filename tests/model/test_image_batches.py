@@ -18,11 +18,11 @@ def test_pictures_with_a_question_each(model, tmp_path):
         replies = answerer.look(pictures, prompts, queries=prompts, pad=pad)
         alone = [model.ask_image(p, q, pad=pad, max_new_tokens=5).text for p, q in zip(pictures, prompts, strict=True)]
         assert [reply.text for reply in replies] == alone and len(set(alone)) > 1
-    asked = []
+    queries = []
     with pytest.MonkeyPatch.context() as patch:
         see = model.frame_tokens
-        patch.setattr(model, "frame_tokens", lambda x, query, **k: asked.append(query) or see(x, query, **k))
+        patch.setattr(model, "frame_tokens", lambda x, query, **k: queries.append(query) or see(x, query, **k))
         answerer.look(pictures[:2], prompts[:2], queries=["one", "two"], pad=True)
-    assert asked == ["one", "two"]
+    assert queries == ["one", "two"]
     with pytest.raises(ValueError, match="shorten the question"):
         answerer.look(pictures[:1], [QUESTION + " word" * 400], queries=["one"], pad=True)

@@ -43,16 +43,16 @@ def test_twenty_open_questions(tiny):
     """At least 16 of 20 on clips that it never saw: five of each sort, three frames a second."""
     right, missed = 0, []
     for i in range(20):
-        asked = ASKED[i % 4]
-        kind = None if asked == "moves" else (*SEEN_KINDS, None, "wave", "umbrella", "kite")[i % 10]
+        topic = ASKED[i % 4]
+        kind = None if topic == "moves" else (*SEEN_KINDS, None, "wave", "umbrella", "kite")[i % 10]
         plan = plan_clip(CHECK_SEEDS + 1000 + i, kind, event_s=(1.0, 3.0))
-        _, question, answer, _ = next(q for q in questions(plan, np.random.default_rng(i)) if q[0] == asked)
+        _, question, answer, _ = next(q for q in questions(plan, np.random.default_rng(i)) if q[0] == topic)
         frames, visible = watch(plan, fps=3, size=tiny.config.image_size)
         assert visible
         features = tiny.encode_frames(torch.from_numpy(frames))
         with torch.inference_mode():
             reply = generate_texts(tiny, question, [tiny.frame_tokens(features, question)], max_new_tokens=24)[0]
-        if reply in true_answers(plan.kind, plan.facts, asked, answer):
+        if reply in true_answers(plan.kind, plan.facts, topic, answer):
             right += 1
         else:
             missed.append((question, answer, reply))
@@ -102,31 +102,31 @@ def test_what_it_is_taught_about_wildlife_is_true():
     for i in range(150):
         plan, rng = wild_scene(CHECK_SEEDS + 7000 + i, (0.1, 3.0)), np.random.default_rng(i)
         times = tuple(np.arange(i % 7 / 10, 8, 1 / (1 + i % 6)).tolist())
-        shown = {(a, act) for a, act, *_ in plan.visible_segments(times)}
+        doings = {(a, act) for a, act, *_ in plan.visible_segments(times)}
         watched = Watched(plan.seed, plan.brief, (0.1, 3.0), times)
-        asked = {kind: (q, a) for kind, q, a, _ in watched.questions(rng)}
-        assert asked["wild_animals"][1].replace("an ", "a ").split(" and ") == [f"a {n}" for n in plan.scene.animals]
-        assert asked["wild_light"][1] == plan.scene.habitat.light and len(plan.scene.animals) == len(plan.scene.side)
-        if "wild_sentences" in asked:
-            told = {(animal, in_words(action)) for animal, action in shown}
-            said = asked["wild_sentences"][1].removesuffix(".").replace("An ", "A ").split(". ")
-            assert sorted(said) == sorted(f"A {animal} is {action}" for animal, action in told)
-        assert ("wild_sentences" in asked) == ({a for a, _ in shown} == set(plan.scene.animals))
+        pairs = {kind: (q, a) for kind, q, a, _ in watched.questions(rng)}
+        assert pairs["wild_animals"][1].replace("an ", "a ").split(" and ") == [f"a {n}" for n in plan.scene.animals]
+        assert pairs["wild_light"][1] == plan.scene.habitat.light and len(plan.scene.animals) == len(plan.scene.side)
+        if "wild_sentences" in pairs:
+            told = {(animal, in_words(action)) for animal, action in doings}
+            sentences = pairs["wild_sentences"][1].removesuffix(".").replace("An ", "A ").split(". ")
+            assert sorted(sentences) == sorted(f"A {animal} is {action}" for animal, action in told)
+        assert ("wild_sentences" in pairs) == ({a for a, _ in doings} == set(plan.scene.animals))
         for kind, question, answer, choices in watched.questions(rng):
             about = [name for name in plan.scene.animals if name in question]
             if kind in ("wild_doing", "wild_first", "wild_last"):
-                said = set(answer.removeprefix("it is ").split(" and "))
-                done = {in_words(act) for a, act in shown if a == about[0]}
-                assert said == done if kind == "wild_doing" else said <= done, (question, answer, shown)
+                actions = set(answer.removeprefix("it is ").split(" and "))
+                done = {in_words(act) for a, act in doings if a == about[0]}
+                assert actions == done if kind == "wild_doing" else actions <= done, (question, answer, doings)
             if kind == "wild_is":
-                told = {in_words(act) for a, act in shown if a == about[0]}
+                told = {in_words(act) for a, act in doings if a == about[0]}
                 assert (answer == "yes") == any(question.endswith(f" {act}?") for act in told), (question, answer)
             if kind == "wild_there":
                 assert (answer == "yes") == bool(about)
             if choices:
-                assert answer in choices and asked[kind.removeprefix("closed_")][1].lower() == answer.lower()
-        if "wild_first" in asked:
-            first, last = (asked[f"wild_{end}"][1] for end in ("first", "last"))
+                assert answer in choices and pairs[kind.removeprefix("closed_")][1].lower() == answer.lower()
+        if "wild_first" in pairs:
+            first, last = (pairs[f"wild_{end}"][1] for end in ("first", "last"))
             assert first != last
 
 
@@ -155,9 +155,9 @@ def test_training_says_what_the_frames_show():
     """A question about an event without a sampled frame is answered as for the twin."""
     for i in range(200):
         plan = plan_clip(CHECK_SEEDS + 3000 + i, "Explosion", event_s=(0.1, 0.2))
-        _, shown = watch(plan, fps=1, size=28) if i < 3 else (None, None)
-        if shown is not None:
-            assert shown == any(plan.start <= k * FPS < plan.end for k in range(8))
+        _, on_show = watch(plan, fps=1, size=28) if i < 3 else (None, None)
+        if on_show is not None:
+            assert on_show == any(plan.start <= k * FPS < plan.end for k in range(8))
     watched = Watched(plan.seed, None, (0.1, 0.2))  # the explosion of this clip fell between two frames
     turns = [t for k in range(20) for t in choose_questions(watched, np.random.default_rng(k), long=False)]
     assert turns and not any("ball of fire" in answer for _, answer in turns)

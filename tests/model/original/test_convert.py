@@ -1,49 +1,21 @@
 """Guards `convert` and `export`: original → ours → original gives every tensor back, bit for bit, and every kind of
-folder converts to what loading it in memory gives. And `doctor`, which tells the kinds apart.
+folder converts to what loading it in memory gives.
 """
 
 import json
-import re
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
+from case01 import HEADS, contents, heads
 from in_memory import from_lora, from_parts
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.checkpoints import load, save
-from llamavid_kit.model.doctor import examine
 from llamavid_kit.model.original import convert as conversion
 from llamavid_kit.model.original.convert import convert, export
-from llamavid_kit.model.original.names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, rename, shard_names
+from llamavid_kit.model.original.names import TOWER, shard_names
 from llamavid_kit.model.original.tensors import original_tensors
-
-CASE = Path(__file__).parents[1] / "assets" / "case01"
-
-
-def heads(case: Path) -> int:
-    """Of a case's tower: no checkpoint records them."""
-    return json.loads((case / "tiny_dims.json").read_text())["vision"]["num_heads"]
-
-
-HEADS = heads(CASE)
-
-
-@pytest.fixture(params=["float32", "float16", "bfloat16"])
-def original(request, tmp_path) -> Path:
-    """Case 01 with its checkpoint in another precision; the projectors stay float32, as mixed files exist."""
-    shutil.copytree(CASE, tmp_path / "case")
-    folder = tmp_path / "case" / "checkpoint"
-    for file, tensors in original_tensors(folder):
-        cast = {n: t.clone() if "proj" in n else t.to(getattr(torch, request.param)) for n, t in tensors.items()}
-        (folder / file).unlink()
-        torch.save({n: t if t.is_floating_point() else tensors[n] for n, t in cast.items()}, folder / file)
-    return folder
-
-
-def contents(folder: Path) -> dict[str, tuple[str, torch.Tensor]]:
-    return {name: (file, tensor) for file, tensors in original_tensors(folder) for name, tensor in tensors.items()}
 
 
 def test_there_and_back_is_bit_for_bit(original, tmp_path, monkeypatch):
@@ -79,31 +51,10 @@ def test_a_model_that_was_never_the_originals(tmp_path):
     )
     config = json.loads((tmp_path / "theirs/config.json").read_text())
     assert (config["bert_type"], config["compress_type"], config["num_query"]) == ("qformer_pretrain", "mean", 8)
-    found = {name: tensor for _, tensors in original_tensors(tmp_path / "theirs") for name, tensor in tensors.items()}
+    back = {name: tensor for _, tensors in original_tensors(tmp_path / "theirs") for name, tensor in tensors.items()}
     for name, tensor in model.state_dict().items():
         for original, (_, part) in shard_names([name]):
-            assert torch.equal(found[original], tensor if part is None else tensor.chunk(3)[part])
-
-
-def test_names_go_both_ways(reference):
-    """Every tensor of every case's checkpoint, and of the EVA file."""
-    n = 0
-    for folder in sorted(reference.glob("case*/checkpoint")):
-        plain_bert = json.loads((folder / "config.json").read_text())["bert_type"].startswith("raw")
-        for name in contents(folder):
-            if name.startswith(TOWER):
-                eva = name.removeprefix(TOWER)
-                if eva.endswith(("q_bias", "v_bias")):
-                    continue
-                ours, _ = rename(eva, EVA_MAP)
-            else:
-                ours, _ = rename(name, BERT_KEY_MAP if plain_bert else KEY_MAP)
-            if ours is not None:
-                assert [original for original, _ in shard_names([ours])] == [name]
-                n += 1
-    assert n > 1000
-    with pytest.raises(KeyError):
-        list(shard_names(["text_encoder.weight"]))
+            assert torch.equal(back[original], tensor if part is None else tensor.chunk(3)[part])
 
 
 def test_a_lora_folder_is_merged_as_in_memory(reference, tmp_path):
@@ -171,61 +122,3 @@ def test_what_is_refused(original, tmp_path):
     (tmp_path / "ours/config.json").unlink()
     with pytest.raises(CheckpointError, match="is no model"):
         load(tmp_path / "ours")
-
-
-def test_doctor_on_a_whole_model(original, tmp_path):
-    """Files with their bytes, the memory to convert and to run; the same model as ours."""
-    found = examine(original, vision_heads=HEADS)
-    text = str(found)
-    assert found.kind == "full" and not found.problems and text.endswith("no problem found")
-    shard = original / "pytorch_model-00001-of-00002.bin"
-    assert f"{shard.name}  there  {shard.stat().st_size / 1024:.1f} KiB" in text
-    assert "to convert: 2.0 GiB of memory" in text and "frames of 56 px, 2 tokens each" in text
-    convert(original, out=tmp_path / "ours", vision_heads=HEADS)
-    ours = examine(tmp_path / "ours")
-    assert ours.kind == "ours" and not ours.problems and ours.machine[-2:] == found.machine[-2:]
-
-
-@pytest.mark.parametrize(
-    ("gone", "expected"),
-    [
-        ("checkpoint/pytorch_model-00002-of-00002.bin", r"pytorch_model-00002.*copy the folder again"),
-        ("model_zoo/LAVIS/eva_vit_g.pth", r"eva_vit_g.pth is missing: get it from https://.*--vision-weights"),
-        ("bert-base-uncased", r"bert-base-uncased is missing: get it from https://.*--bert-tokenizer"),
-        ("checkpoint/tokenizer.model", "tokenizer.model is missing"),
-        ("checkpoint/config.json", "no config.json"),
-    ],
-)
-def test_doctor_names_what_is_missing(tmp_path, gone, expected):
-    shutil.copytree(CASE, tmp_path / "case")
-    path = tmp_path / "case" / gone
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    found = examine(tmp_path / "case/checkpoint", vision_heads=HEADS)
-    assert len(found.problems) == 1 and re.search(expected, found.problems[0]), found.problems
-    assert "MISSING" in str(found) or found.kind == "nothing"
-
-
-def test_doctor_looks_into_the_files(tmp_path):
-    """A tensor that does not fit, in the original's folder and in ours; a torn file; no folder at all."""
-    shutil.copytree(CASE, tmp_path / "case")
-    config = tmp_path / "case/checkpoint/config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 401}))
-    assert "misshapen" in examine(config.parent, vision_heads=HEADS).problems[0]
-    save(load("tiny"), tmp_path / "ours")
-    config = tmp_path / "ours/config.json"
-    n_words = load("tiny").config.text_config.vocab_size
-    config.write_text(config.read_text().replace(f'"vocab_size": {n_words}', f'"vocab_size": {n_words + 1}'))
-    assert "misshapen language_model" in examine(config.parent).problems[0]
-    weights = tmp_path / "ours/model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    assert examine(config.parent).problems
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
-        examine(tmp_path / "nowhere")
-
-
-def test_doctor_tells_the_kinds_apart(reference):
-    case = reference / "case10_grad"
-    for name, kind in (("lora", "lora"), ("vicuna_base", "llm")):
-        found = examine(case / name)
-        assert found.kind == kind and not found.problems
-    assert "base model" in str(examine(case / "lora")) and "vicuna" in str(examine(case / "lora"))

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from case01 import CASE, HEADS
 from in_memory import from_lora, from_parts
 
 from llamavid_kit.model.checkpoints import CheckpointError
 from llamavid_kit.model.original.convert import convert
 from llamavid_kit.model.original.open import from_original
 
-CASE = Path(__file__).parents[1] / "assets" / "case01"
-HEADS = json.loads((CASE / "tiny_dims.json").read_text())["vision"]["num_heads"]
-INDEX = "pytorch_model.bin.index.json"
 TOWER = CASE / "model_zoo/LAVIS/eva_vit_g.pth"
 LLM = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.")
 NEW = (
@@ -57,10 +55,10 @@ def pieces(tmp_path, tensors) -> Path:
 def instruct_blip(rest: dict) -> dict:
     """InstructBLIP's own names, its projection to another language model included."""
     renamed = {"model.vlm_att_query": "query_tokens"}
-    found = {renamed.get(n, n): t for n, t in rest.items() if not n.startswith(NEW)}
-    found = {n.replace("model.vlm_att_encoder.", "Qformer."): t for n, t in found.items()}
-    found = {n.replace("model.vlm_att_ln.", "ln_vision."): t for n, t in found.items()}
-    return found | {"llm_proj.weight": torch.ones(5, 3), "llm_proj.bias": torch.ones(5)}
+    tensors = {renamed.get(n, n): t for n, t in rest.items() if not n.startswith(NEW)}
+    tensors = {n.replace("model.vlm_att_encoder.", "Qformer."): t for n, t in tensors.items()}
+    tensors = {n.replace("model.vlm_att_ln.", "ln_vision."): t for n, t in tensors.items()}
+    return tensors | {"llm_proj.weight": torch.ones(5, 3), "llm_proj.bias": torch.ones(5)}
 
 
 def write_lora(folder: Path, config: dict, tensors: dict, rest: dict, *, r: int = 2, alpha: int = 6) -> None:

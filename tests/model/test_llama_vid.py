@@ -12,16 +12,9 @@ from small import QUESTION, assert_same, random_frames, random_tokens, small_mod
 
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, human_turn, open_prompt, supervised, tokenize
-from llamavid_kit.model import checkpoints
 from llamavid_kit.model.context_attention import VisualTokens
 
 OTHER = "What happens in the video?"
-
-
-@pytest.fixture
-def own_model(tokenizers):
-    """A model that the test may change."""
-    return small_model(*tokenizers)
 
 
 def close(actual, expected, atol=2e-5):
@@ -231,14 +224,14 @@ def test_without_tokenizer_the_way_out_is_named(own_model):
 # --- training path
 
 
-def batch_of(model, asked, clip_of):
+def batch_of(model, turns, clip_of):
     tokenizer = model.tokenizer
-    texts = [supervised(tokenizer, "plain", [(human_turn(q), a)]) for q, a in asked]
+    texts = [supervised(tokenizer, "plain", [(human_turn(q), a)]) for q, a in turns]
     longest = max(len(i) for i, _ in texts)
     ids = torch.tensor([i + [0] * (longest - len(i)) for i, _ in texts])
     labels = torch.tensor([y + [IGNORE] * (longest - len(y)) for _, y in texts])
     mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i, _ in texts])
-    question_ids, question_mask = model.question_ids([q for q, _ in asked])
+    question_ids, question_mask = model.question_ids([q for q, _ in turns])
     return {
         "input_ids": ids,
         "labels": labels,
@@ -252,13 +245,13 @@ def batch_of(model, asked, clip_of):
 @torch.no_grad()
 def test_training_path_equals_the_three_steps(model):
     """Two clips of different length, three questions about them, the same logits and loss as step by step."""
-    asked, clip_of = [(QUESTION, "Red"), (OTHER, "A car."), (OTHER, "Two people.")], [1, 0, 1]
+    turns, clip_of = [(QUESTION, "Red"), (OTHER, "A car."), (OTHER, "Two people.")], [1, 0, 1]
     clips = [random_frames(2, seed=1), random_frames(5, seed=2)]
-    batch = batch_of(model, asked, clip_of)
+    batch = batch_of(model, turns, clip_of)
     trained = model(frames=clips, **batch)
     from_features = model(features=[model.encode_frames(clip) for clip in clips], **batch)
     close(from_features.logits, trained.logits, atol=1e-4)
-    visual = [[model.frame_tokens(model.encode_frames(clips[c]), q)] for (q, _), c in zip(asked, clip_of, strict=True)]
+    visual = [[model.frame_tokens(model.encode_frames(clips[c]), q)] for (q, _), c in zip(turns, clip_of, strict=True)]
     text = {n: batch[n] for n in ("input_ids", "labels", "attention_mask")}
     stepped = model(visual=visual, **text)
     close(trained.logits, stepped.logits, atol=1e-4)
@@ -268,7 +261,7 @@ def test_training_path_equals_the_three_steps(model):
     answers = batch["labels"] != IGNORE
     log_p = stepped.logits.log_softmax(-1)
     rows = []
-    for i, (question, answer) in enumerate(asked):  # the loss by hand: each answer token from the position before it
+    for i, (question, answer) in enumerate(turns):  # the loss by hand: each answer token from the position before it
         ids = tokenize(model.tokenizer, f"USER: <image>\n{question} ASSISTANT: {answer}</s>")
         first = len(open_prompt(model.tokenizer, "plain", question))
         shift = 2 * len(clips[clip_of[i]]) - 1
@@ -346,43 +339,6 @@ def test_the_question_is_no_state(own_model):
 
 
 # --- on disk
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@torch.no_grad()
-def test_saved_and_loaded(own_model, tmp_path, dtype):
-    """The file holds the weights rounded to its dtype; saving leaves the model, and its buffers, as they were."""
-    before = snapshot(own_model)
-    checkpoints.save(own_model, tmp_path, dtype=dtype)
-    assert_same(before, own_model)
-    again = checkpoints.load(tmp_path)
-    assert again.dtype == dtype and not again.training
-    rounded = {n: t.to(dtype) for n, t in own_model.state_dict().items()}
-    assert again.state_dict().keys() == rounded.keys()
-    assert all(torch.equal(t, rounded[n]) for n, t in again.state_dict().items())
-    wide = checkpoints.load(tmp_path, dtype=torch.float32)
-    reference = copy.deepcopy(own_model)
-    reference.load_state_dict({n: t.float() for n, t in rounded.items()})
-    assert_same(snapshot(reference), wide)
-    frames, ids = random_frames(3), torch.tensor([open_prompt(wide.tokenizer, "plain", QUESTION)])
-    assert ids.tolist() == [open_prompt(own_model.tokenizer, "plain", QUESTION)]
-    logits = [m(ids, visual=[[m.frame_tokens(m.encode_frames(frames), QUESTION)]]).logits for m in (reference, wide)]
-    close(logits[1], logits[0])
-
-
-def test_a_tensor_missing_on_disk_is_an_error(own_model, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    checkpoints.save(own_model, tmp_path)
-    tensors = load_file(tmp_path / "model.safetensors")
-    name = "context_attention.value_projector.weight"
-    save_file(
-        {n: t for n, t in tensors.items() if n != name} | {"stranger": torch.ones(1)},
-        tmp_path / "model.safetensors",
-        metadata={"format": "pt"},
-    )
-    with pytest.raises(checkpoints.CheckpointError, match=f"(?s){name}.*stranger"):
-        checkpoints.load(tmp_path)
 
 
 def test_visual_tokens_of_any_precision_enter_in_the_models(own_model):
