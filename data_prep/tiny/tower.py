@@ -18,7 +18,8 @@ from torch.utils.data import Dataset
 from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, SIZE, plan_clip
 from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
 from data_prep.toy_world.street.clip import ClipPlan
-from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, WildPlan, plan_wild
+from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, plan_wild
+from data_prep.toy_world.wildlife.clip import WildPlan
 from data_prep.toy_world.wildlife.habitats import LANDS, WATERS
 from llamavid_kit.data.pixels import resize_and_crop
 from llamavid_kit.model.llama_vid import LlamaVid

@@ -1,7 +1,6 @@
 """What an event is: a function that takes the stage of one moment and a cue, and changes the stage. This module holds
 the cue and the small helpers that events share; the events themselves are in `crimes` and `benign`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_prep.toy_world.palette import COLOURS, Colour, tone
@@ -15,9 +14,6 @@ class Cue:
     t: float
     u: float
     roll: tuple[float, ...]
-
-
-Event = Callable[["object", Cue], None]
 
 
 def face(a: Actor, b: Actor):

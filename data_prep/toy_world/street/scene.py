@@ -112,9 +112,9 @@ def make_scene(seed: int, event_s: tuple[float, ...], n_frames: int) -> tuple[Sc
     }
     camera = {"noise": int(rng.integers(3, 9)), "number": int(rng.integers(1, 13)), "crf": int(rng.integers(23, 28))}
     mirrored = bool(rng.random() < 0.5)
-    cast, chosen = _cast(seed, light, start_s, end_s, n_frames / FPS)
+    cast, traits = _cast(seed, light, start_s, end_s, n_frames / FPS)
     scene = Scene(seed, light, weather, wall, house, props, mirrored, camera, cast, start_s, end_s)
-    return scene, _facts(scene, chosen), frames
+    return scene, _facts(scene, traits), frames
 
 
 def _cast(seed, light, start_s, end_s, seconds):
@@ -142,7 +142,7 @@ def _cast(seed, light, start_s, end_s, seconds):
     cast["animal"] = _animal(move, centre - side * 40, light, species, coat, action, seconds)
     cast |= _passers(rng, move, light, n_behind, seconds)
     cast.update(_cars(move, light, colour(car), colour(parked), drives, start_s, end_s))
-    chosen = {
+    traits = {
         "hat_shirt": str(shirt_a),
         "bag_shirt": str(shirt_b),
         "bag": bag,
@@ -156,7 +156,7 @@ def _cast(seed, light, start_s, end_s, seconds):
         "people": 3 + n_behind,
         "hat_first": side > 0,
     }
-    return cast, chosen
+    return cast, traits
 
 
 def _who_meet(rng, move, light, side, centre, shirts, start_s, end_s) -> dict[str, Figure]:
@@ -237,10 +237,10 @@ def _cars(move, light, paint, paint_parked, drives, start_s, end_s):
     }
 
 
-def _facts(scene: Scene, chosen: dict) -> dict:
+def _facts(scene: Scene, traits: dict) -> dict:
     """What a viewer can know. Left and right are those of the picture."""
-    pair = ("hat", "bag") if chosen["hat_first"] != scene.mirrored else ("bag", "hat")
-    facts = {k: v for k, v in chosen.items() if k != "hat_first"}
+    pair = ("hat", "bag") if traits["hat_first"] != scene.mirrored else ("bag", "hat")
+    facts = {k: v for k, v in traits.items() if k != "hat_first"}
     return {
         **facts,
         "light": scene.light,
@@ -251,6 +251,6 @@ def _facts(scene: Scene, chosen: dict) -> dict:
         "bench": scene.props["bench"],
         "left_person": pair[0],
         "right_person": pair[1],
-        "left_shirt": chosen[f"{pair[0]}_shirt"],
-        "right_shirt": chosen[f"{pair[1]}_shirt"],
+        "left_shirt": traits[f"{pair[0]}_shirt"],
+        "right_shirt": traits[f"{pair[1]}_shirt"],
     }

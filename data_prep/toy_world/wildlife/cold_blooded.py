@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from data_prep.toy_world.palette import mix
-from data_prep.toy_world.wildlife.pen import Pen, smooth
+from data_prep.toy_world.wildlife.pen import Pen, points, smooth
 from data_prep.toy_world.wildlife.pose import Pose
 from data_prep.toy_world.wildlife.quadrupeds import eye, jaw
 
@@ -186,22 +186,7 @@ def _frog_legs(body: Pen, pose: Pose, colour, which):
         body.tube(points, (9, 7, 5.5) if k >= 2 else (19, 14, 8, 5), colour)
 
 
-SHARK_BODY = smooth(
-    [
-        (-52, 2),
-        (-34, 9),
-        (-10, 16),
-        (16, 18),
-        (40, 12),
-        (56, 4),
-        (55, 0),
-        (44, -6),
-        (20, -12),
-        (-8, -11),
-        (-34, -4),
-        (-52, -2),
-    ]
-)
+SHARK_BODY = smooth(points("-52,2 -34,9 -10,16 16,18 40,12 56,4 55,0 44,-6 20,-12 -8,-11 -34,-4 -52,-2"))
 SHARK_BELLY = smooth([(54, 0), (44, -6), (20, -12), (-8, -11), (-34, -4), (-14, -4), (14, -4), (38, -1)])
 
 

@@ -3,6 +3,7 @@ clip, twice as large as the frame. Which animal is there changes nothing; its on
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,6 @@ from data_prep.toy_world.brush import SCALE, SIZE, Brush
 from data_prep.toy_world.palette import GREY_SKY, LIGHT, Colour, mix, tone
 
 HORIZON, SURFACE, BED = 104, 84, 198  # y of the horizon on land, of the water's surface, of its bed
-LANDS = ("savanna", "forest", "lake shore", "desert", "snow")
 WATERS = ("sea", "lake")
 
 
@@ -36,19 +36,22 @@ class Habitat:
         return tone(colour, self.light, "scenery")
 
 
-GROUNDS = {
-    "savanna": ((206, 182, 104), (178, 150, 76)),
-    "forest": ((120, 158, 84), (84, 122, 62)),
-    "lake shore": ((206, 196, 150), (150, 168, 96)),
-    "desert": ((232, 200, 142), (216, 174, 110)),
-    "snow": ((226, 234, 242), (242, 246, 250)),
-}
-HILLS = {
-    "savanna": (150, 156, 120),
-    "forest": (74, 112, 84),
-    "lake shore": (110, 140, 132),
-    "desert": (206, 160, 112),
-    "snow": (158, 176, 204),
+class Land(NamedTuple):
+    """Colours of the ground, far and near, of the hills and of the grass, and how many tufts of it there are."""
+
+    far: Colour
+    near: Colour
+    hills: Colour
+    grass: Colour
+    n_tufts: int
+
+
+LANDS = {
+    "savanna": Land((206, 182, 104), (178, 150, 76), (150, 156, 120), (166, 142, 58), 30),
+    "forest": Land((120, 158, 84), (84, 122, 62), (74, 112, 84), (62, 116, 50), 30),
+    "lake shore": Land((206, 196, 150), (150, 168, 96), (110, 140, 132), (98, 146, 62), 22),
+    "desert": Land((232, 200, 142), (216, 174, 110), (206, 160, 112), (150, 150, 84), 9),
+    "snow": Land((226, 234, 242), (242, 246, 250), (158, 176, 204), (150, 164, 150), 9),
 }
 
 
@@ -87,7 +90,7 @@ def _sky(brush: Brush, habitat: Habitat, rng, horizon):
 
 
 def _land(canvas, brush: Brush, habitat: Habitat, rng):
-    kind, far, near = habitat.kind, *GROUNDS[habitat.kind]
+    kind, land = habitat.kind, LANDS[habitat.kind]
     haze = LIGHT[habitat.light].sky[1]
     for row, (share, rough) in enumerate(((0.45, 12), (0.15, 8))):
         _ridge(
@@ -96,13 +99,13 @@ def _land(canvas, brush: Brush, habitat: Habitat, rng):
             HORIZON,
             26 - 12 * row,
             rough,
-            mix(habitat.scenery(HILLS[kind]), haze, share),
+            mix(habitat.scenery(land.hills), haze, share),
             snow=kind == "snow" and row == 0,
         )
-    _gradient(canvas, HORIZON, SIZE, habitat.scenery(far), habitat.scenery(near))
+    _gradient(canvas, HORIZON, SIZE, habitat.scenery(land.far), habitat.scenery(land.near))
     if kind == "lake shore":
         _lake(canvas, brush, habitat, rng)
-    _patches(brush, habitat, rng, near)
+    _patches(brush, habitat, rng, land.near)
     FEATURES[kind](brush, habitat, rng)
     _ground_cover(brush, habitat, rng)
 
@@ -126,7 +129,7 @@ def _lake(canvas, brush: Brush, habitat: Habitat, rng):
     _gradient(canvas, HORIZON, low, mix(water, LIGHT[habitat.light].sky[1], 0.4), water)
     xs = np.linspace(-10, SIZE + 10, 14)
     shore = list(zip(xs.tolist(), (low - rng.uniform(0, 7, 14)).tolist(), strict=True))
-    brush.poly([*shore, (SIZE + 10, low + 4), (-10, low + 4)], habitat.scenery(GROUNDS["lake shore"][0]))
+    brush.poly([*shore, (SIZE + 10, low + 4), (-10, low + 4)], habitat.scenery(LANDS["lake shore"].far))
     for x, y in rng.uniform((0, HORIZON + 3), (SIZE, low - 6), (16, 2)):
         brush.line([(x, y), (x + rng.uniform(6, 18), y)], mix(water, (255, 255, 255), 0.45), 0.8)
 
@@ -142,16 +145,9 @@ def _patches(brush: Brush, habitat: Habitat, rng, near: Colour):
 
 def _ground_cover(brush: Brush, habitat: Habitat, rng):
     """Tufts and stones, the same kinds in every land, in the land's colours."""
-    green = {
-        "savanna": (166, 142, 58),
-        "forest": (62, 116, 50),
-        "lake shore": (98, 146, 62),
-        "desert": (150, 150, 84),
-        "snow": (150, 164, 150),
-    }
-    blade = habitat.scenery(green[habitat.kind])
-    count = {"savanna": 30, "forest": 30, "lake shore": 22, "desert": 9, "snow": 9}[habitat.kind]
-    for x, y in sorted(rng.uniform((0, 134), (SIZE, SIZE), (count, 2)).tolist(), key=lambda p: p[1]):
+    land = LANDS[habitat.kind]
+    blade = habitat.scenery(land.grass)
+    for x, y in sorted(rng.uniform((0, 134), (SIZE, SIZE), (land.n_tufts, 2)).tolist(), key=lambda p: p[1]):
         tall = (y - 96) / 15
         for n in range(5):
             brush.line(

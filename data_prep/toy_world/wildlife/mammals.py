@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from data_prep.toy_world.palette import mix
-from data_prep.toy_world.wildlife.pen import Pen, circle, smooth
+from data_prep.toy_world.wildlife.pen import Pen, circle, points, smooth
 from data_prep.toy_world.wildlife.pose import Pose
 from data_prep.toy_world.wildlife.quadrupeds import Build, eye, jaw, legs, stance
 
@@ -17,22 +17,7 @@ PATCH = (160, 92, 42)
 ELEPHANT = Build(
     (-32, 42), (15, 42), (42, 42), (21, 17, 16), (0.6, 0.6), 54, 80, GREY, mix(GREY, (0, 0, 0), 0.12), (9, 4)
 )
-ELEPHANT_BODY = smooth(
-    [
-        (-47, 52),
-        (-43, 68),
-        (-26, 78),
-        (-4, 81),
-        (14, 79),
-        (28, 72),
-        (31, 56),
-        (26, 38),
-        (8, 31),
-        (-14, 30),
-        (-34, 32),
-        (-46, 40),
-    ]
-)
+ELEPHANT_BODY = smooth(points("-47,52 -43,68 -26,78 -4,81 14,79 28,72 31,56 26,38 8,31 -14,30 -34,32 -46,40"))
 ELEPHANT_EAR = smooth([(0, 14), (-12, 19), (-23, 12), (-24, -4), (-18, -18), (-8, -25), (-1, -14), (3, 0)])
 ELEPHANT_HEAD = smooth([(-10, 4), (-4, 18), (8, 21), (18, 14), (22, 2), (20, -10), (12, -17), (0, -14), (-9, -8)])
 
@@ -86,30 +71,13 @@ GIRAFFE_NECK = smooth(
     [(-9, 0), (2, 14), (12, 34), (17, 52), (21, 57), (27, 55), (25, 40), (19, 20), (11, 0), (4, -12), (-6, -10)]
 )
 GIRAFFE_HEAD = smooth([(-6, 3), (0, 7), (9, 5), (20, -1), (24, -5), (21, -9), (10, -7), (-2, -6)])
-GIRAFFE_SPOTS = [
-    (-24, 63, 4.5, 4),
-    (-15, 67, 4.8, 3.6),
-    (-16, 58, 4.8, 4),
-    (-6, 64, 4.8, 4.4),
-    (-5, 55.5, 4.4, 2.8),
-    (3, 71, 4.8, 4.2),
-    (5, 61, 4.6, 4),
-    (12, 75, 4.4, 3.8),
-    (14, 66, 4.6, 4.2),
-    (21, 70, 3.2, 4),
-    (-25, 57, 3, 2),
-]
-NECK_SPOTS = [
-    (-1, 5, 4.4, 4),
-    (8, 5, 3.6, 4),
-    (4, 15, 3.6, 4),
-    (12, 18, 3.6, 4),
-    (10, 28, 3.4, 4),
-    (18, 30, 3.2, 4.2),
-    (15, 40, 2.8, 4),
-    (21, 43, 2.6, 3.6),
-    (20, 51, 2.4, 3),
-]
+GIRAFFE_SPOTS = points(
+    "-24,63,4.5,4 -15,67,4.8,3.6 -16,58,4.8,4 -6,64,4.8,4.4 -5,55.5,4.4,2.8 3,71,4.8,4.2 5,61,4.6,4 "
+    "12,75,4.4,3.8 14,66,4.6,4.2 21,70,3.2,4 -25,57,3,2"
+)
+NECK_SPOTS = points(
+    "-1,5,4.4,4 8,5,3.6,4 4,15,3.6,4 12,18,3.6,4 10,28,3.4,4 18,30,3.2,4.2 15,40,2.8,4 21,43,2.6,3.6 20,51,2.4,3"
+)
 BLOT = np.array([(1, 0.2), (0.55, 0.9), (-0.3, 1), (-1, 0.45), (-0.8, -0.6), (0.1, -1), (0.8, -0.7)])
 
 
@@ -144,23 +112,7 @@ def giraffe(pen: Pen, pose: Pose):
 LION = Build(
     (-27, 36), (19, 36), (35, 35), (16, 10, 8), (-0.9, 0.5), 38, 52, TAN, mix(TAN, (255, 255, 255), 0.15), (6, 3.4)
 )
-LION_BODY = smooth(
-    [
-        (-37, 40),
-        (-34, 48),
-        (-20, 50),
-        (0, 48),
-        (16, 52),
-        (28, 49),
-        (32, 38),
-        (27, 29),
-        (14, 26),
-        (-4, 29),
-        (-20, 28),
-        (-31, 27),
-        (-38, 32),
-    ]
-)
+LION_BODY = smooth(points("-37,40 -34,48 -20,50 0,48 16,52 28,49 32,38 27,29 14,26 -4,29 -20,28 -31,27 -38,32"))
 SCALLOPS = smooth(circle(26) * np.where(np.arange(26) % 2 == 0, 1.0, 0.87)[:, None], 3)
 
 
@@ -189,23 +141,7 @@ def lion(pen: Pen, pose: Pose):
 
 
 ZEBRA = Build((-26, 52), (23, 50), (50, 49), (15, 7, 5.5), (-0.8, 0.7), 54, 68, WHITE, BLACK, (4.5, 3.2))
-ZEBRA_BODY = smooth(
-    [
-        (-37, 54),
-        (-34, 62),
-        (-24, 67),
-        (-8, 65),
-        (8, 64),
-        (22, 69),
-        (32, 62),
-        (34, 50),
-        (25, 42),
-        (6, 41),
-        (-14, 43),
-        (-28, 42),
-        (-36, 46),
-    ]
-)
+ZEBRA_BODY = smooth(points("-37,54 -34,62 -24,67 -8,65 8,64 22,69 32,62 34,50 25,42 6,41 -14,43 -28,42 -36,46"))
 ZEBRA_NECK = smooth(
     [(-11, 6), (-4, 14), (4, 23), (12, 32), (20, 33), (24, 27), (19, 18), (13, 7), (10, -6), (0, -12), (-9, -6)]
 )
@@ -239,8 +175,8 @@ def zebra(pen: Pen, pose: Pose):
         body.shape(stripe, BLACK, edge=False)
     for band in ZEBRA_BANDS:
         neck.shape(band, BLACK, edge=False)
-    for points in legs(ground, ZEBRA, pose, far=False):
-        _rings(ground, points)
+    for limb in legs(ground, ZEBRA, pose, far=False):
+        _rings(ground, limb)
     head = neck.at(17, 30, turn=-pose.head)
     for x in (-3, 2):
         head.shape([(x - 2, 5), (x - 5, 15), (x + 3, 8)], WHITE)

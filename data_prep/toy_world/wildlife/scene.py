@@ -77,7 +77,7 @@ def make_scene(seed: int, event_s: tuple[float, ...], n_frames: int, pool: tuple
     start, end = event_frames(seed, event_s, n_frames)
     cast, water = draw_cast(seed, pool)
     rng, camera = stream(seed, PLACE), stream(seed, CAMERA)
-    kind = str(rng.choice(WATERS if water else LANDS))
+    kind = str(rng.choice(WATERS if water else tuple(LANDS)))
     habitat = Habitat(kind, str(rng.choice(["day", "day", "dusk"])), bool(rng.random() < 0.25))
     move = stream(seed, MOTION)
     n = len(cast)
