@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
@@ -164,23 +165,23 @@ def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
     heights = [
         2.6 + 0.5 * len(table["labels"]),
         *([1.7] if frames else []),
-        *([0.6 + max(2.6, 0.27 * len(run.arms))] if clip else []),
+        *([1 + max(2.6, 0.27 * len(run.arms))] if clip else []),
     ]
     fig = plt.figure(figsize=(11, sum(heights)))
     rows = fig.add_gridspec(len(heights), 1, height_ratios=heights)
-    ax = fig.add_subplot(rows[0])  # not in a subfigure, as the parts below: `plots` draws in figures alone
+    ax = fig.add_subplot(rows[0])
     title = where(run, run.name_in_tables(key))
     plots.confusion(table["confusion"], table["labels"], table["columns"], title, ax=ax)
     if clip:
         ax.add_patch(Rectangle(_cell(run, key, clip), 1, 1, fill=False, ec=VERMILION, lw=3.5, clip_on=False))
     if frames:
-        film = fig.add_subfigure(rows[1]).subplots(1, len(frames), squeeze=False)[0]
-        for ax, (time_s, inside, frame) in zip(film, frames, strict=True):
+        for place, (time_s, inside, frame) in zip(rows[1].subgridspec(1, len(frames)), frames, strict=True):
+            ax = fig.add_subplot(place)
             ax.imshow(frame)
             picture_axes(ax, f"{time_s:.1f} s", fontsize=11)
             ax.title.set_color(VERMILION if inside else GREY)
     if clip:
-        _draw_replies(fig.add_subfigure(rows[-1]), run, key, clip)
+        _draw_replies(fig, rows[-1], run, key, clip)
     return fig
 
 
@@ -191,23 +192,21 @@ def _cell(run: Run, key: str, clip: str) -> tuple[int, int]:
     return list(table["columns"]).index(label), list(table["labels"]).index(row["truth"])
 
 
-def _draw_replies(part: SubFigure, run: Run, key: str, clip: str) -> None:
+def _draw_replies(fig: Figure, place: SubplotSpec, run: Run, key: str, clip: str) -> None:
     """Draws the replies of all arms as lines, and beside them the probabilities of the choices as bars."""
     chances, truth = probabilities(run, clip), run.replies.loc[run.replies["clip"] == clip, "truth"].iloc[0]
     answers = [f"{right_or_wrong(x.right)}  {x.arm}, {x.answering}: {x.reply}" for x in replies(run, clip).itertuples()]
     lines = [f"{clip}, true: {truth}", receipt(run, key, clip)[2], "", *answers]
-    left, right = part.subfigures(1, 2, width_ratios=(1.15, 1)) if len(chances.columns) else (part, None)
-    wide = LONGEST_LINE * (1 if right else 2)
-    left.text(
-        0.02,
-        0.97,
-        "\n".join(textwrap.fill(x, wide, max_lines=2, placeholder=" …") for x in lines),
-        va="top",
-        fontsize=10.5,
-    )
-    if right:
+    bars = len(chances.columns) > 0
+    columns = place.subgridspec(1, 1 + bars, width_ratios=(1.15, 1)[: 1 + bars])
+    wide = LONGEST_LINE * (1 if bars else 2)
+    left = fig.add_subplot(columns[0])
+    left.set_axis_off()
+    text = "\n".join(textwrap.fill(x, wide, max_lines=2, placeholder=" …") for x in lines)
+    left.text(0, 1, text, va="top", fontsize=10.5).set_in_layout(False)  # a long line takes nothing from the bars
+    if bars:
         colours = plots.arm_colours(run.replies)
-        ax = right.subplots()
+        ax = fig.add_subplot(columns[1])
         chances.plot.bar(ax=ax, color=[colours[arm] for arm in chances], width=0.82, ylim=(0, 1))
         ax.set_xticklabels([_marked(x, truth) for x in chances.index], rotation=35, ha="right", fontsize=10)
         ax.set_ylabel("probability of the choice", fontsize=11)
