@@ -76,18 +76,13 @@ def _intervals(
     cells: Sequence[np.ndarray],
     shape: tuple[int, ...],
     metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
-    stratified: bool,
     seed: int,
 ) -> dict[str, Estimate]:
-    """Resamples clips, each a cell of a table of counts: drawing n clips is one multinomial draw of its cells.
-
-    stratified: each true class (first axis) keeps its number of clips, as in a test set that was made that way.
-    """
+    """Resamples clips, each a cell of a table of counts: drawing n clips is one multinomial draw of its cells."""
     counts = np.zeros(shape, int)
     np.add.at(counts, tuple(cells), 1)
-    rng, rows = np.random.default_rng(seed), counts.reshape(shape[0] if stratified else 1, -1)
-    batches = zip(*(resamples(row, rng) for row in rows), strict=True)
-    values = [metrics(np.stack(batch, 1).reshape(-1, *shape)) for batch in batches]
+    batches = resamples(counts.ravel(), np.random.default_rng(seed))
+    values = [metrics(batch.reshape(-1, *shape)) for batch in batches]
     return {
         name: _estimate(value, np.concatenate([batch[name] for batch in values]))
         for name, value in metrics(counts).items()
@@ -100,22 +95,17 @@ def _estimate(value: float | np.ndarray, resampled: ArrayLike) -> Estimate:
 
 
 def metric_intervals(
-    truths: Sequence[str],
-    answers: Sequence[str | None],
-    *,
-    labels: Sequence[str],
-    stratified: bool = False,
-    seed: int = 0,
+    truths: Sequence[str], answers: Sequence[str | None], *, labels: Sequence[str], seed: int = 0
 ) -> dict[str, Estimate]:
     """Each of METRICS of one arm with its percentile bootstrap interval over clips, values as `scoring.score`.
 
-    answers: a label or None a clip. By default clips are drawn from all, so a class of two is missing from every
-    seventh resample and is then left out of the means; `stratified` draws within each true class instead. A class with
-    few clips makes either interval too narrow: whether 2 of 2 means "always" no resampling can tell.
+    answers: a label or None a clip. Clips are drawn from all, so a class of two is missing from every seventh resample
+    and is then left out of the means. A class with few clips makes the interval too narrow: whether 2 of 2 means
+    "always" no resampling can tell.
     Raises ValueError for fewer than two clips, unequal lengths, and labels outside `labels`.
     """
     cells = _codes(truths, answers, labels)
-    return _intervals(cells, (len(labels), len(labels) + 1), _metrics, stratified, seed)
+    return _intervals(cells, (len(labels), len(labels) + 1), _metrics, seed)
 
 
 def metric_differences(
@@ -133,7 +123,7 @@ def metric_differences(
         return {name: of_b[name] - of_a[name] for name in METRICS}
 
     shape = (len(labels), len(labels) + 1, len(labels) + 1)
-    return _intervals((true, first, second), shape, differences, False, seed)
+    return _intervals((true, first, second), shape, differences, seed)
 
 
 def balanced_permutation(

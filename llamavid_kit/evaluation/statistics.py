@@ -18,7 +18,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from llamavid_kit.evaluation.texts import some
+from llamavid_kit.files import some
 
 PAIRED_INTERVAL = "Tango 1998, score interval for a difference of paired proportions"
 RESAMPLES = 9_999  # of clips in a bootstrap, and of swaps in a permutation test

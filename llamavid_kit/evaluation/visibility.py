@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -117,42 +116,25 @@ def visibility_curve(events: Sequence[Event], *, fps: Sequence[float]) -> list[V
     return [replace(p, expected=float(np.minimum(1.0, durations_s * p.fps).mean())) for p in curve]
 
 
-def clip_curve(events: Events, *, fps: Sequence[float], at_least: int = 1) -> list[Visibility]:
-    """For each rate, the share of clips with `at_least` sampled frames in their events.
+def clip_curve(events: Events, *, fps: Sequence[float]) -> list[Visibility]:
+    """For each rate, the share of clips with a sampled frame in one of their events.
 
-    events: clip → its (start_s, end_s). Clips without events are no part of the share; overlapping events are joined
-    first, so that no frame counts twice. Raises ValueError where no clip has an event.
+    events: clip → its (start_s, end_s). Clips without events are no part of the share. Raises ValueError where no clip
+    has an event.
     """
-    eventful = [_joined(of_clip) for of_clip in events.values() if len(of_clip)]
-    if not eventful or at_least < 1:
-        raise ValueError(f"{len(eventful)} clips with an event, {at_least=}: expected at least one of each")
+    eventful = [of_clip for of_clip in events.values() if len(of_clip)]
+    if not eventful:
+        raise ValueError("0 clips with an event: expected at least one")
     curve = []
     for rate in fps:
-        counts = [sum(n_samples_in(event, rate) for event in of_clip) for of_clip in eventful]
-        curve.append(Visibility(float(rate), len(counts), sum(k >= at_least for k in counts)))
+        visible = [sum(n_samples_in(event, rate) for event in of_clip) > 0 for of_clip in eventful]
+        curve.append(Visibility(float(rate), len(visible), sum(visible)))
     return curve
 
 
-def _joined(events: Sequence[Event]) -> list[Event]:
-    joined: list[Event] = []
-    for start, end in sorted(events):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def n_frames_shown(
-    event_frames: Sequence[tuple[int, int]],
-    *,
-    n_frames: int,
-    video_fps: float,
-    fps: float,
-    rule: Literal["train", "eval_repro"] = "eval_repro",
-) -> int:
-    """How many of the frames that a stride rule takes (`sampling.sample_indices`) lie in the events [start, end)."""
-    indices = sample_indices(n_frames, video_fps, fps, rule=rule)
+def n_frames_shown(event_frames: Sequence[tuple[int, int]], *, n_frames: int, video_fps: float, fps: float) -> int:
+    """How many of the frames that the study's own stride rule takes lie in the events [start, end)."""
+    indices = sample_indices(n_frames, video_fps, fps, rule="eval_repro")
     inside = np.zeros(len(indices), bool)
     for start, end in event_frames:
         inside |= (indices >= start) & (indices < end)

@@ -166,12 +166,12 @@ def test_repeatability_of_what_says_nothing_or_always_the_same():
 def test_each_asking_is_kept_apart(tmp_path):
     """A kept reply would agree with itself; what is kept of an asking serves that asking alone."""
     items = [JudgeItem(f"q{k}", "What?", "a dog", f"reply {k}", video=f"v{k // 2}") for k in range(8)]
-    seen = {}
+    n_asked = {}
 
     def moody(body, number):
         key = hashlib.sha256(body["messages"][1]["content"].encode()).hexdigest()
-        seen[key] = seen.get(key, 0) + 1
-        return YES if (seen[key] == 2) ^ (int(key, 16) % 2 == 0) else NO
+        n_asked[key] = n_asked.get(key, 0) + 1
+        return YES if (n_asked[key] == 2) ^ (int(key, 16) % 2 == 0) else NO
 
     with serve(moody) as fake:
         judge = ChatJudge(endpoint(fake)).for_arm(tmp_path, "arm")

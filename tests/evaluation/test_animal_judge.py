@@ -223,14 +223,14 @@ DOES = ("walking", "keeping still", "sensing its environment", "eating", "jumpin
 SENTENCES = st.lists(st.tuples(st.sampled_from(ANIMALS), st.sampled_from(DOES)), max_size=8)
 
 
-def told(pairs) -> str:
+def sentences_of(pairs) -> str:
     return " ".join(f"The {animal} is {action}." for animal, action in pairs)
 
 
 @given(SENTENCES, SENTENCES.filter(bool))
 def test_a_verdict_is_arithmetic_on_sets(reply, truth):
     """Against Python's sets, for claims, animals and actions."""
-    verdict, claims, true = judge(told(reply), told(truth), ANIMALS), set(reply), set(truth)
+    verdict, claims, true = judge(sentences_of(reply), sentences_of(truth), ANIMALS), set(reply), set(truth)
     right = len(claims & true)
     assert verdict.precision == pytest.approx(right / len(claims) if claims else 0)
     assert verdict.recall == pytest.approx(right / len(true))
@@ -243,10 +243,13 @@ def test_a_verdict_is_arithmetic_on_sets(reply, truth):
 
 @given(SENTENCES.filter(bool), SENTENCES.filter(bool), st.randoms())
 def test_order_and_repetition_do_not_matter_and_sides_can_be_changed(reply, truth, chance: random.Random):
-    verdict = judge(told(reply), told(truth), ANIMALS)
+    verdict = judge(sentences_of(reply), sentences_of(truth), ANIMALS)
     mixed, twice = [*reply, *reply], [*truth, truth[0]]
     chance.shuffle(mixed)
-    again, other = judge(told(mixed), told(twice), ANIMALS), judge(told(truth), told(reply), ANIMALS)
+    again, other = (
+        judge(sentences_of(mixed), sentences_of(twice), ANIMALS),
+        judge(sentences_of(truth), sentences_of(reply), ANIMALS),
+    )
     for name in ("precision", "recall", "f1", "score", "animals_f1", "actions_f1"):
         assert getattr(verdict, name) == getattr(again, name)
     assert (other.precision, other.recall) == (verdict.recall, verdict.precision)
@@ -256,7 +259,10 @@ def test_order_and_repetition_do_not_matter_and_sides_can_be_changed(reply, trut
 
 @given(SENTENCES.filter(bool), SENTENCES.filter(bool), st.sampled_from(["The wolf is howling.", "Hm hm.", "wolf"]))
 def test_more_inventions_never_help(reply, truth, invention):
-    before, after = judge(told(reply), told(truth)), judge(told(reply) + " " + invention, told(truth))
+    before, after = (
+        judge(sentences_of(reply), sentences_of(truth)),
+        judge(sentences_of(reply) + " " + invention, sentences_of(truth)),
+    )
     assert after.score <= before.score and after.precision <= before.precision and after.recall == before.recall
     assert (after.f1 < before.f1) == bool(before.matched) and (before.score < 5 or after.score < 5)
 

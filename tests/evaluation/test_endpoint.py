@@ -152,14 +152,14 @@ def test_the_key_is_sent_and_nowhere_else(caplog, tmp_path):
     caplog.set_level(logging.DEBUG)
     answers = [Fault(status=500, body="bad key sk-secret"), Fault(body="sk-secret"), "Hello."]
     with serve(lambda _, n: answers[n]) as fake:
-        chat, known = endpoint(fake, key="sk-secret"), ReplyLog(tmp_path / "replies.jsonl")
-        known.reply(chat, MESSAGES)
+        chat, log = endpoint(fake, key="sk-secret"), ReplyLog(tmp_path / "replies.jsonl")
+        log.reply(chat, MESSAGES)
         assert [h["Authorization"] for h in fake.headers] == ["Bearer sk-secret"] * 3
     wrong = Fault(status=401, body="Incorrect API key: sk-secret")
     with serve(lambda *_: wrong) as fake, pytest.raises(ValueError) as error:
         endpoint(fake, key="sk-secret").reply(MESSAGES)
-    seen = caplog.text + str(error.value) + repr(chat) + json.dumps(chat.identity)
-    assert "sk-secret" not in seen + (tmp_path / "replies.jsonl").read_text() and "***" in seen
+    texts = caplog.text + str(error.value) + repr(chat) + json.dumps(chat.identity)
+    assert "sk-secret" not in texts + (tmp_path / "replies.jsonl").read_text() and "***" in texts
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_the_log_asks_nothing_twice(tmp_path):
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_line_cut_short_is_asked_again(tmp_path, cut, caplog):
     path, chat = tmp_path / "replies.jsonl", Counting()
-    known = ReplyLog(path)
-    known.reply(chat, MESSAGES[:1])
+    log = ReplyLog(path)
+    log.reply(chat, MESSAGES[:1])
     one = path.read_bytes()
-    known.reply(chat, MESSAGES)
+    log.reply(chat, MESSAGES)
     path.write_bytes(path.read_bytes()[:-cut])
     again = ReplyLog(path)
     assert len(again) == 1 and path.read_bytes() == one and "cut short" in caplog.text

@@ -206,17 +206,13 @@ def test_rules_by_hand(rule, prediction, answer, score):
     assert (verdict.score, verdict.correct, verdict.problem) == (score, score >= 3, "")
 
 
-def test_the_rules_that_were_there_before_keep_the_same_protocol():
-    labels = ("Road Accident", "Normal Video")
-    closed = JudgeItem("i", "?", "Road Accident", "a road accident, I think")
-    assert RuleJudge("label", labels, "unique_mention").verdicts([closed])[0].correct
-    assert not RuleJudge("label", labels).verdicts([closed])[0].correct  # normalised: nothing else may stand there
+def test_the_rule_of_animals_keeps_the_same_protocol():
     animals = JudgeItem("i", "?", "The lion is walking. The frog is jumping.", "A lion walks. A bird sings.")
     verdict = judge_animals(animals.prediction, animals.answer, ("lion", "frog", "bird"))
     assert RuleJudge("animals", animals=("lion", "frog", "bird")).verdicts([animals])[0] == Verdict(
         "i", verdict.correct, verdict.score
     )
-    assert set(RULE_TEXT) == {"exact", "mention", "words", "animals", "label"}
+    assert set(RULE_TEXT) == {"exact", "mention", "words", "animals"}
 
 
 def test_a_rule_takes_the_worse_of_two_replies_and_says_no_yes_about_an_axis(tmp_path):
@@ -226,18 +222,12 @@ def test_a_rule_takes_the_worse_of_two_replies_and_says_no_yes_about_an_axis(tmp
 
 
 def test_unknown_rules_are_refused():
-    for odd in (
-        {"rule": "kind"},
-        {"rule": "label"},
-        {"rule": "mention", "labels": ("a",)},
-        {"rule": "label", "labels": ("a",), "label_rule": "odd"},
-    ):
-        with pytest.raises(ValueError, match=r"is not known|labels go with"):
-            RuleJudge(**odd)
+    with pytest.raises(ValueError, match="rule='kind' is not known; choose one of exact, mention, words, animals"):
+        RuleJudge("kind")
 
 
 def test_the_command_line_offers_the_rules_that_need_nothing_else():
-    assert set(judge_options.RULES) == set(RULE_TEXT) - {"animals", "label"}
+    assert set(judge_options.RULES) == set(RULE_TEXT) - {"animals"}
 
 
 def test_the_rule_of_words_counts_repeats():

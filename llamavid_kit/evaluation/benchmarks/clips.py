@@ -16,8 +16,7 @@ from tqdm import tqdm
 
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
-from llamavid_kit.evaluation.texts import some
-from llamavid_kit.files import append, read_replies, read_texts, resume
+from llamavid_kit.files import append, read_replies, read_texts, resume, some
 from llamavid_kit.model.answering import ClipModel
 
 AHEAD = ".ahead.jsonl"

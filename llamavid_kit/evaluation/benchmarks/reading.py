@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks import FILES
-from llamavid_kit.evaluation.texts import some
-from llamavid_kit.files import read_text
+from llamavid_kit.files import read_text, some
 
 DOWNLOAD = "download it again"
 Kinds = Mapping[str, type | tuple[type, ...]]

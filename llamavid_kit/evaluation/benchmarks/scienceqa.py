@@ -11,7 +11,7 @@ from typing import Any
 from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Mode, Score, accuracy_score
 from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
 from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, read_json
-from llamavid_kit.evaluation.texts import some
+from llamavid_kit.files import some
 
 QUESTIONS, PROBLEMS, SPLITS = "llava_test_CQM-A.json", "problems.json", "pid_splits.json"
 LETTERS = "ABCDE"

@@ -18,8 +18,7 @@ from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_i
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.prompts import JudgeItem
 from llamavid_kit.evaluation.judges.verdict_parser import verdict_table
-from llamavid_kit.evaluation.texts import some
-from llamavid_kit.files import read_text
+from llamavid_kit.files import read_text, some
 
 VIDEO_FORMATS = (".mp4", ".avi", ".mov", ".mkv", ".webm")  # the original's scripts know the first four
 MAPPING = "youtube_mapping.txt"

@@ -13,8 +13,7 @@ from typing import Any
 from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item
 from llamavid_kit.evaluation.benchmarks.reading import by_id, inside, needed, read_by_id, read_json, read_rows, same_ids
 from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score
-from llamavid_kit.evaluation.texts import some
-from llamavid_kit.files import write_whole
+from llamavid_kit.files import some, write_whole
 
 QUESTIONS, ALL_TEST = "llava_vqav2_mscoco_test-dev2015.jsonl", "llava_vqav2_mscoco_test2015.jsonl"
 VAL_QUESTIONS, VAL_LABELS = "v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"

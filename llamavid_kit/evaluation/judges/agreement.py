@@ -32,27 +32,32 @@ class Kappa:
     n_undefined: int
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Two sets of verdicts on the same n items.
+@dataclass(frozen=True, kw_only=True)
+class _Match:
+    """Two or more sets of verdicts on the same n items; shares and kappas speak of the items with a verdict in each.
 
-    n_both: items on which both gave a verdict, of which all that follows speaks; no_verdict: of the first, the second
-    same: share with the same yes or no, and kappa of it; both None where no yes or no was asked for
+    no_verdict: items without one, set by set
+    same: share with the same yes or no, and kappa of it; None where no yes or no was asked for
     same_score: share with the same score; score_kappa: weighted by the square of the distance, scores 0 to 5
-    score_change: mean score of the second less that of the first
     Intervals are 95% bootstrap intervals over `n_groups` videos (items, where no video is known).
     """
 
     n: int
-    n_both: int
     n_groups: int
     no_verdict: tuple[int, ...]
-    same: float | None
-    same95: Interval | None
-    kappa: Kappa | None
-    same_score: float
-    same_score95: Interval
-    score_kappa: Kappa
+    same: float | None = None
+    same95: Interval | None = None
+    kappa: Kappa | None = None
+    same_score: float | None = None
+    same_score95: Interval | None = None
+    score_kappa: Kappa | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(_Match):
+    """Two judges. n_both: items with a verdict of both; score_change: mean score of the second less the first's."""
+
+    n_both: int
     score_change: float
     score_change95: Interval
 
@@ -82,34 +87,21 @@ def agreement(
     )
 
 
-@dataclass(frozen=True)
-class Repeatability:
-    """One judge's verdicts on the same n items, at each of several askings.
+@dataclass(frozen=True, kw_only=True)
+class Repeatability(_Match):
+    """One judge at several askings. Shares and kappas are None where n_always is 0.
 
-    n_always: items with a verdict at every asking, of which all shares and kappas speak; n_sometimes: with one at some
-    askings only; no_verdict: items without one at the first asking, at the second, …
-    same, same_score: share with the same yes or no, and with the same score, at every asking; kappa, score_kappa: see
-    `Kappa`; the former two None where no yes or no was asked for, all None where n_always is 0
-    score_range: mean of an item's largest less its smallest score
+    n_always: items with a verdict at every asking; n_sometimes: with one at some askings only
     accuracies: share of yes among the asking's own verdicts, asking by asking; scores: their mean score. None where
     an asking has none
-    Intervals are 95% bootstrap intervals over `n_groups` videos (items, where no video is known).
+    score_range: mean of an item's largest less its smallest score
     """
 
-    n: int
     n_askings: int
     n_always: int
     n_sometimes: int
-    n_groups: int
-    no_verdict: tuple[int, ...]
     accuracies: tuple[float | None, ...]
     scores: tuple[float | None, ...]
-    same: float | None = None
-    same95: Interval | None = None
-    kappa: Kappa | None = None
-    same_score: float | None = None
-    same_score95: Interval | None = None
-    score_kappa: Kappa | None = None
     score_range: float | None = None
     score_range95: Interval | None = None
 
@@ -177,7 +169,7 @@ def _compared(
         raise ValueError(f"item {odd[0].item!r} has score {odd[0].score}; expected 0 to {TOP_SCORE}: read it strictly")
     at = np.unique(groups, return_inverse=True)[1]
     scores = np.array([[v.score for v in column] for column in columns]).T
-    shares: dict[str, Any] = {"same": None, "same95": None, "kappa": None}
+    shares: dict[str, Any] = {}
     if all(v.correct is not None for column in columns for v in column):
         yes = np.array([[v.correct for v in column] for column in columns], dtype=int).T
         same = (yes == yes[:, :1]).all(1)

@@ -27,7 +27,6 @@ from llamavid_kit.evaluation.judges.animal_judge import judge as judge_animals
 from llamavid_kit.evaluation.judges.chat.endpoint import Chat, RefusedError, ReplyLog, UnreachableError
 from llamavid_kit.evaluation.judges.prompts import JudgeItem, judge_prompt
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Mode, Verdict, read_verdict
-from llamavid_kit.evaluation.scoring import RULES, RuleName, label_of
 
 log = logging.getLogger(__name__)
 
@@ -165,30 +164,21 @@ class ChatJudge:
 class RuleJudge:
     """A rule as judge: the same verdict every time, for nothing, and checked by hand. It knows no synonym.
 
-    rule: one of `RULE_TEXT`; labels, label_rule: of the rule "label" (see `scoring.RULE_TEXT`);
-    animals: lexicon of the rule "animals" (see `animal_claims.animals_of`)
+    rule: one of `RULE_TEXT`; animals: lexicon of the rule "animals" (see `animal_claims.animals_of`)
     Its score is 5 or 0, for "words" and "animals" 0 to 5 by steps of F1, and yes from 3. It tells no axis from another,
     and of two replies (consistency) it takes the worse. Not comparable with a language model's verdicts.
     """
 
-    rule: Literal["exact", "mention", "words", "animals", "label"] = "mention"
-    labels: tuple[str, ...] = ()
-    label_rule: RuleName = "normalised"
+    rule: str = "mention"
     animals: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.rule not in RULE_TEXT:
             raise ValueError(f"rule={self.rule!r} is not known; choose one of {', '.join(RULE_TEXT)}")
-        if (self.rule == "label") != bool(self.labels) or self.label_rule not in RULES:
-            raise ValueError(
-                f"rule={self.rule!r}, labels={self.labels}, label_rule={self.label_rule!r}: labels go with the rule "
-                f'"label" and with no other, and label_rule is one of {", ".join(RULES)}'
-            )
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        more = {"labels": list(self.labels), "label_rule": self.label_rule} if self.labels else {}
-        return {"judge": "rule", "rule": self.rule, **more, **({"animals": list(self.animals)} if self.animals else {})}
+        return {"judge": "rule", "rule": self.rule, **({"animals": list(self.animals)} if self.animals else {})}
 
     def for_arm(self, folder: Path | str, arm: str) -> "RuleJudge":
         """Itself: a rule has nothing to keep."""
@@ -215,8 +205,6 @@ class RuleJudge:
     def _score(self, prediction: str, answer: str) -> int:
         if self.rule == "animals":
             return judge_animals(prediction, answer, self.animals).score
-        if self.rule == "label":
-            return TOP_SCORE * (label_of(prediction, self.labels, rule=self.label_rule) == answer)
         return _RULES[self.rule](prediction, answer)
 
 
@@ -262,5 +250,4 @@ RULE_TEXT: dict[str, str] = {
     "words": "F1 of the words of prediction and answer, repeats counted: 0 for none, 5 for all, else 1 + 4·F1 rounded "
     "down, and yes from 3",
     "animals": f"the claims about animals that prediction and answer share: {RULE}",
-    "label": "the prediction names the answer and no other of the closed labels, by a rule of `scoring.RULE_TEXT`",
 }

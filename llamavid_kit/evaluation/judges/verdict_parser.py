@@ -170,27 +170,17 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
             score = None
             raise OverflowError("integer division result too large for a float")
         if yes_no:
-            verdict = _original_verdict(saved)
-    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, _InvalidPredictionError) as error:
+            word = (saved["pred"] if "pred" in saved else saved["predicted"]).lower()
+            verdict = "yes" if "yes" in word else "no" if "no" in word else None
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return OriginalReading(value, score, None, _words(error), CRASHES)
+    if yes_no and verdict is None:
+        return OriginalReading(value, score, None, "Exception: Invalid prediction", CRASHES)
     return OriginalReading(value, score, verdict)
 
 
-class _InvalidPredictionError(Exception):
-    """`raise Exception("Invalid prediction")` of the original."""
-
-
-def _original_verdict(saved: dict[str, Any]) -> str:
-    word = saved["pred"] if "pred" in saved else saved["predicted"]
-    for verdict in ("yes", "no"):
-        if verdict in word.lower():
-            return verdict
-    raise _InvalidPredictionError("Invalid prediction")
-
-
 def _words(error: BaseException) -> str:
-    name = "Exception" if isinstance(error, _InvalidPredictionError) else type(error).__name__
-    return _ADDRESS.sub(" object", f"{name}: {error}")
+    return _ADDRESS.sub(" object", f"{type(error).__name__}: {error}")
 
 
 # --- sums

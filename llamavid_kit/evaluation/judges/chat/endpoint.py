@@ -4,6 +4,7 @@ Knows OpenAI-compatible endpoints (`Endpoint`) and `ReplyLog`, which asks nothin
 `chat.local`; what is asked, and what a good reply is, is left to the caller.
 """
 
+import contextlib
 import email.utils
 import hashlib
 import http.client
@@ -145,13 +146,12 @@ class Endpoint:
             raise _TransientError(f"no reply: {self._excerpt(error)}") from None
 
     def _meaning(self, error: urllib.error.HTTPError) -> Exception:
-        try:
+        text = ""
+        with contextlib.suppress(OSError, http.client.HTTPException):
             text = error.read(2000).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
-            text = ""
         what = f"HTTP {error.code} {self._excerpt(text)}".strip()
         if error.code in _RETRIED or error.code >= 500:
-            return _TransientError(what, _retry_after(error.headers.get("Retry-After")))
+            return _TransientError(what, _retry_after(error.headers.get("Retry-After", "")))
         if error.code in _THIS_REQUEST:
             return RefusedError(what)
         return ValueError(
@@ -194,18 +194,13 @@ def _body(response, deadline: float) -> bytes:
     return bytes(body)  # half a body, where the connection ended, is no JSON
 
 
-def _retry_after(value: str | None) -> float:
-    """Seconds from a Retry-After header, a number or a date; 0 where there is none or it makes no sense."""
-    if not value:
-        return 0.0
-    try:
+def _retry_after(value: str) -> float:
+    """Seconds of a Retry-After header, a number or a date; 0 where it makes no sense."""
+    with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+    return 0.0
 
 
 class ReplyLog:
