@@ -52,14 +52,14 @@ def _codes(truths: Sequence[str], answers: Sequence[str | None], labels: Sequenc
     if len(truths) != len(answers) or len(truths) < 2:
         raise ValueError(f"{len(truths)} true labels and {len(answers)} answers: expected as many, at least two")
     index = pd.Index(labels)
-    true, answered = index.get_indexer(list(truths)), index.get_indexer(list(answers))
+    of_truths, of_answers = index.get_indexer(list(truths)), index.get_indexer(list(answers))
     unlabelled = np.array([answer is None for answer in answers])
-    if (true < 0).any() or ((answered < 0) & ~unlabelled).any():
+    if (of_truths < 0).any() or ((of_answers < 0) & ~unlabelled).any():
         outside = sorted({str(x) for x in (*truths, *answers) if x not in index and x is not None})
         raise ValueError(
             f"{outside or [None]} are not among the labels {tuple(labels)}; map replies with label_of first"
         )
-    return true, np.where(unlabelled, len(index), answered)
+    return of_truths, np.where(unlabelled, len(index), of_answers)
 
 
 def resamples(counts: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -167,7 +167,7 @@ def activitynetqa(record) -> int:
 
 
 def judge_replies(record) -> int:
-    """`ast.literal_eval` and the sums of eval_*_qa.py; each reply has a strict reading in `test_verdicts` too.
+    """`ast.literal_eval` and the sums of eval_*_qa.py; each reply has a strict reading in `judge_readings` too.
 
     Compared: value, score, verdict, the error's text (addresses aside), where it was raised and what it led to.
     """
