@@ -10,13 +10,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from llamavid_kit.data.sampling import RULES, FrameSample, Rule, check_fps, sample_indices, sample_times
 from llamavid_kit.data.video_container import ClipTable, VideoError, scan
-from llamavid_kit.data.video_readers import decord_objection, open_reader
+from llamavid_kit.data.video_readers import ReaderName, choose_reader, open_reader
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +36,7 @@ class Video:
     The object itself holds no decoder: it can be pickled, copied and used after a fork.
     """
 
-    def __init__(self, path: str | os.PathLike, *, reader: Literal["auto", "decord", "pyav"] = "auto"):
-        if reader not in ("auto", "decord", "pyav"):
-            raise ValueError(f"reader={reader!r}; expected 'auto', 'decord' or 'pyav'")
+    def __init__(self, path: str | os.PathLike, *, reader: ReaderName = "auto"):
         self.path = Path(path)
         self._table: ClipTable = scan(self.path)
         self._content_key: str | None = None
@@ -47,20 +44,7 @@ class Video:
         self.timestamps_s = self._table.timestamps_s
         self.fps, self.duration_s = self._table.fps, self._table.duration_s
         self.height, self.width = self._table.height, self._table.width
-        self.reader, self.reader_reason = self._choose(reader)
-        expected = self.reader == "decord" or reader == "pyav"
-        log.log(logging.DEBUG if expected else logging.INFO, "%s: %s (%s)", path, self.reader, self.reader_reason)
-
-    def _choose(self, reader: str) -> tuple[str, str]:
-        """(name, reason) of the reader for this clip. Raises VideoError where decord is named and cannot read it."""
-        if reader == "pyav":
-            return "pyav", "asked for"
-        objection = decord_objection(self.path, self._table, forced=reader == "decord")
-        if not objection:
-            return "decord", "asked for" if reader == "decord" else "decord agrees with the container"
-        if reader == "decord":
-            raise VideoError(self.path, f"reader='decord' refused: {objection}", "use reader='auto' or reader='pyav'")
-        return "pyav", objection
+        self.reader, self.reader_reason = choose_reader(self.path, self._table, reader)
 
     def __repr__(self) -> str:
         size = f"{self.width}x{self.height}"

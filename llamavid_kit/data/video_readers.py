@@ -1,20 +1,24 @@
-"""Two ways to fetch frames by index, decord and PyAV, and the few readers that are open. Used by `video.Video` alone.
+"""Two ways to fetch frames by index, decord and PyAV; which one a clip gets, and the few that are open. For `Video`.
 
 Both take a path and its `ClipTable` and answer `frames(indices)` for increasing indices; both give upright RGB. The
 libraries are imported inside functions, so that a machine without decord can read videos through PyAV.
 """
 
+import logging
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from llamavid_kit.data.video_container import ClipTable, VideoError, brief
 
+log = logging.getLogger(__name__)
+
+ReaderName = Literal["auto", "decord", "pyav"]
 SMALL_PIXELS = 640 * 480  # up to here one thread was fastest for both libraries (2 cores, 8-s clips of 224 and 340 px)
 LONG_FRAMES = 9000  # 5 minutes at 30 frames a second: beyond, jumping to keyframes is worth more than decord
 
@@ -149,6 +153,21 @@ class PyavReader:
         height, width = (self.table.width, self.table.height) if turns % 2 else (self.table.height, self.table.width)
         rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
         return np.rot90(rgb.to_ndarray(), turns)
+
+
+def choose_reader(path: Path, table: ClipTable, reader: ReaderName) -> tuple[str, str]:
+    """(name, reason) of the reader for a clip; VideoError where decord is named and cannot read it."""
+    if reader not in get_args(ReaderName):
+        raise ValueError(f"reader={reader!r}; expected 'auto', 'decord' or 'pyav'")
+    if reader == "pyav":
+        return "pyav", "asked for"
+    objection = decord_objection(path, table, forced=reader == "decord")
+    if not objection:
+        return "decord", "asked for" if reader == "decord" else "decord agrees with the container"
+    if reader == "decord":
+        raise VideoError(path, f"reader='decord' refused: {objection}", "use reader='auto' or reader='pyav'")
+    log.info("%s: pyav (%s)", path, objection)
+    return "pyav", objection
 
 
 def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> str:

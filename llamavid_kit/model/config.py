@@ -9,6 +9,7 @@ import math
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 from transformers import AutoConfig, BertConfig, LlamaConfig, PreTrainedConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
@@ -106,6 +107,11 @@ class LlamaVidConfig(PreTrainedConfig):
     def pixel_values(self, frames: np.ndarray, *, pad: bool = False) -> Tensor:
         """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32, what the tower takes."""
         return pixel_values(frames, size=self.image_size, mean=self.image_mean, std=self.image_std, pad=pad)
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """frames (T, h, w, 3) uint8 RGB of the tower's size → (T, 3, h, w) float32 by `image_mean` and `image_std`."""
+        mean, std = (torch.tensor(values, device=frames.device) for values in (self.image_mean, self.image_std))
+        return ((frames.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
     @property
     def context(self) -> int:

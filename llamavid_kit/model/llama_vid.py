@@ -82,7 +82,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         the tower at a time. No question is involved: keep the features and ask again.
         """
         if frames.dtype == torch.uint8:
-            frames = self.normalise(frames)
+            frames = self.config.normalise(frames.to(self.device))
         size = self.config.image_size
         if frames.ndim != 4 or tuple(frames.shape[1:]) != (3, size, size):
             raise ValueError(f"frames of shape {tuple(frames.shape)}: expected (T, 3, {size}, {size})")
@@ -255,11 +255,6 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         tokens = self.compress(features, ids[sample_of_frame], mask[sample_of_frame], content)
         pairs = zip(tokens.context.split(n_frames), tokens.content.split(n_frames), strict=True)
         return [[VisualTokens(*pair)] for pair in pairs]
-
-    def normalise(self, frames: Tensor) -> Tensor:
-        """frames (T, h, w, 3) uint8 RGB → (T, 3, h, w) float32 by the configured mean and std."""
-        mean, std = (torch.tensor(v, device=self.device) for v in (self.config.image_mean, self.config.image_std))
-        return ((frames.to(self.device).float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
 def _layout(ids: Tensor, visual: Visual, side: str) -> Tensor:
