@@ -34,15 +34,14 @@ def finetune(args: argparse.Namespace) -> None:
         refuse(args, ("lora_rank",), f"for LoRA alone, and --stage {args.stage} brings its own settings")
     model = load_to_train(args.model)
     pairs = [pair for pair in read_jsonl(args.pairs) if pair.split == "train"]
-    changed = present(args, "learning_rate", "epochs", "seed")
+    options = present(args, "learning_rate", "epochs", "seed")
     if args.stage:
-        settings = replace(stage_named(args.stage).settings, **changed)
-        folder = train_stage(
-            model, pairs, stage=args.stage, settings=settings, root=args.root, fps=args.fps, out=args.out
-        )
+        settings = replace(stage_named(args.stage).settings, **options)
+        clips = {"root": args.root, "fps": args.fps}
+        folder = train_stage(model, pairs, stage=args.stage, settings=settings, out=args.out, **clips)
     else:
         cache = FrameCache(model, args.out / "frame_tokens")
         tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]
         lora = LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank)
-        folder = finetune(model, pairs, tokens, out=args.out, settings=TrainSettings(**changed), lora=lora)
+        folder = finetune(model, pairs, tokens, out=args.out, settings=TrainSettings(**options), lora=lora)
     print(folder)

@@ -20,6 +20,7 @@ from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.evaluation.statistics import compare_arms, holm, mcnemar_exact, wilson
 from llamavid_kit.study import recount
 from llamavid_kit.study.evidence import Evidence
+from llamavid_kit.study.recount import interval_text, percents_text, share_text
 from llamavid_kit.study.results import BY_KEY, TABLE_3_CLASSES, ZERO_SHOT_FPS6_REPORTED
 from llamavid_kit.study.setup import NORMAL
 from llamavid_kit.viz.plots import p_text
@@ -62,17 +63,13 @@ def claim(text: str, *needs: str) -> Callable[[Callable], Callable[[Evidence], F
     return wrap
 
 
-def _percents(low: float, high: float) -> str:
-    return f"{100 * low:.1f} to {100 * high:.1f}%"
-
-
 @claim("The fine-tuned columns of Tables 2 and 3 follow from the logs", FINE_1, FINE_6)
 def fine_tuned_columns(evidence: Evidence) -> tuple[Verdict, str]:
     table, classes = recount.accuracies(evidence).set_index("key"), recount.per_class(evidence)
     fine = classes[classes["key"].isin([FINE_1, FINE_6]) & (classes["n"] > 0)]
     same = [_rounds(r.correct, r.n, r.published) for r in fine.itertuples()]
     right = [_rounds(*table.loc[k, ["correct", "n", "published"]], decimals=1) for k in (FINE_1, FINE_6)]
-    shares = " and ".join(recount.share_text(*table.loc[k, ["correct", "n"]]) for k in (FINE_1, FINE_6))
+    shares = " and ".join(share_text(*table.loc[k, ["correct", "n"]]) for k in (FINE_1, FINE_6))
     text = (
         f"On the {len(evidence.common)} videos that every logged setting answered: {shares} (published "
         f"{BY_KEY[FINE_1].published}% and {BY_KEY[FINE_6].published}%), and {sum(same)} of {len(same)} cells of "
@@ -105,8 +102,8 @@ def zero_shot_columns(evidence: Evidence) -> tuple[Verdict, str]:
     none = [str(total) for total, ks in possible.items() if not ks]
     some = [f"{ks[0]} of {total}" for total, ks in possible.items() if ks]
     parts = [
-        f"Depending on how a reply is matched to a label, {recount.share_text(counts[low], n)} ({low}) to "
-        f"{recount.share_text(counts[high], n)} ({high}) are right, where {published}% was published."
+        f"Depending on how a reply is matched to a label, {share_text(counts[low], n)} ({low}) to "
+        f"{share_text(counts[high], n)} ({high}) are right, where {published}% was published."
     ]
     if none:
         but = f"; {', '.join(some)} would be" if some else ""
@@ -151,24 +148,26 @@ def above_baseline(evidence: Evidence) -> tuple[Verdict, str]:
     rows, table = evidence.common, recount.accuracies(evidence).set_index("key")
     base, chance = recount.arm(rows, FINE_1).baseline, 1 / rows["truth"].nunique()
     constant = dict(zip(rows.index, rows["truth"] == base.label, strict=True))
-    arms, above, learned = [], [], []
+    arms, above_constant, above_chance = [], [], []
     for key in (FINE_1, FINE_6):
         row = table.loc[key]
         pair = compare_arms(constant, recount.right_in(rows, key))
-        above.append(pair.p < SURE and pair.difference > 0)
-        learned.append(row["balanced_accuracy"].low > chance)
+        above_constant.append(pair.p < SURE and pair.difference > 0)
+        above_chance.append(row["balanced_accuracy"].low > chance)
         arms.append(
-            f"{row['arm']} {recount.share_text(row['correct'], row['n'])} (95% {_percents(row['low'], row['high'])}; "
+            f"{row['arm']} {share_text(row['correct'], row['n'])} (95% {percents_text(row['low'], row['high'])}; "
             f"{len(pair.only_b)} videos right that the constant misses, {len(pair.only_a)} the other way, p "
-            f"{p_text(pair.p)}), balanced accuracy {recount.interval_text(row['balanced_accuracy'])}"
+            f"{p_text(pair.p)}), balanced accuracy {interval_text(row['balanced_accuracy'])}"
         )
     text = (
-        f'Always answering "{base.label}" is right on {recount.share_text(base.correct, base.n)} of the same videos, '
+        f'Always answering "{base.label}" is right on {share_text(base.correct, base.n)} of the same videos, '
         f"with a balanced accuracy of {chance:.3f}. {'; '.join(arms)}."
     )
-    if all(learned):
+    if all(above_chance):
         text += " Averaged over the classes both are far above the constant, so they did learn the classes."
-    return "holds" if all(above) else "holds in part" if any(above) or all(learned) else "not shown", text
+    if all(above_constant):
+        return "holds", text
+    return "holds in part" if any(above_constant) or all(above_chance) else "not shown", text
 
 
 @claim("Fine-tuning helps", ZERO, FINE_1)
@@ -223,7 +222,7 @@ def more_frames_zero_shot(evidence: Evidence) -> tuple[Verdict, str]:
     (k, n), (other, _) = ZERO_SHOT_FPS6_REPORTED
     text = (
         "There is no log of zero-shot, 6 fps here. What is reported of it: two runs of the very same setting, sampled "
-        f"at temperature 0.2 without a seed, gave {recount.share_text(k, n)} and {recount.share_text(other, n)}. A "
+        f"at temperature 0.2 without a seed, gave {share_text(k, n)} and {share_text(other, n)}. A "
         "difference between two settings that is no larger than between two runs of one cannot be told from chance."
     )
     return "cannot be checked", text
@@ -232,31 +231,30 @@ def more_frames_zero_shot(evidence: Evidence) -> tuple[Verdict, str]:
 @claim("Without fine-tuning the model calls anomalies Abuse or Road Accident", ZERO)
 def bias(evidence: Evidence) -> tuple[Verdict, str]:
     rows = evidence.answered(ZERO)
-    noticed = rows[(rows["truth"] != NORMAL) & ~rows[ZERO].isin([NORMAL, NO_LABEL])]
-    favoured = noticed[noticed[ZERO].isin(["Abuse", "Road Accident"])]
-    k, right = len(favoured), int((favoured[ZERO] == favoured["truth"]).sum())
+    alarms = rows[(rows["truth"] != NORMAL) & ~rows[ZERO].isin([NORMAL, NO_LABEL])]
+    favourites = alarms[alarms[ZERO].isin(["Abuse", "Road Accident"])]
+    k, right = len(favourites), int((favourites[ZERO] == favourites["truth"]).sum())
     binary = recount.arm(rows, ZERO, binary=True)
     text = (
-        f"Of {len(noticed)} anomalies that it called one, {k} were called Abuse or Road Accident, {right} of them "
-        "rightly. Anomaly or not: "
-        f"{recount.share_text(binary.correct, binary.n)} right, balanced accuracy {binary.balanced_accuracy:.3f}, with "
-        f"{binary.no_label} replies that name no label."
+        f"Of {len(alarms)} anomalies that it called one, {k} were called Abuse or Road Accident, {right} of them "
+        f"rightly. Anomaly or not: {share_text(binary.correct, binary.n)} right, balanced accuracy "
+        f"{binary.balanced_accuracy:.3f}, with {binary.no_label} replies that name no label."
     )
-    held = len(noticed) and wilson(k, len(noticed))[0] > 0.5
-    return ("holds" if held else "not shown", text)
+    most = len(alarms) and wilson(k, len(alarms))[0] > 0.5
+    return ("holds" if most else "not shown", text)
 
 
 @claim("Accuracy class by class shows where more frames help", FINE_1, FINE_6)
 def small_classes(evidence: Evidence) -> tuple[Verdict, str]:
     table = recount.per_class(evidence)
-    six = table[(table["key"] == FINE_6) & (table["n"] > 0)]
-    few = six[six["n"] < FEW]
-    sizes = ", ".join(f"{r['class']} {r.n:.0f}" for _, r in few.iterrows())
-    text = f"{len(few)} of {len(six)} classes have fewer than {FEW} videos ({sizes}). "
-    for _, row in six[six["class"] == "Assault"].iterrows():
-        text += (
-            f"Assault at 6 fps is {row['correct']:.0f} of {row['n']:.0f}, 95% {_percents(row['low'], row['high'])}. "
-        )
+    classes = table[(table["key"] == FINE_6) & (table["n"] > 0)].set_index("class")
+    small = classes[classes["n"] < FEW]
+    sizes = ", ".join(f"{name} {n:.0f}" for name, n in small["n"].items())
+    text = f"{len(small)} of {len(classes)} classes have fewer than {FEW} videos ({sizes}). "
+    if "Assault" in classes.index:
+        row = classes.loc["Assault"]
+        low_to_high = percents_text(row["low"], row["high"])
+        text += f"Assault at 6 fps is {row['correct']:.0f} of {row['n']:.0f}, 95% {low_to_high}. "
     rows = evidence.answered(FINE_1, FINE_6)
     rows = rows[rows["truth"] != NORMAL]
     one, six = (recount.right_in(rows, key) for key in (FINE_1, FINE_6))
@@ -266,7 +264,7 @@ def small_classes(evidence: Evidence) -> tuple[Verdict, str]:
             f"All anomalies together, which is the surer look: {sum(one.values())} and {sum(six.values())} of {pair.n} "
             f"right, {len(pair.only_b)} only at 6 fps, {len(pair.only_a)} only at 1 fps, p {p_text(pair.p)}."
         )
-    return ("not shown" if len(few) else "holds in part", text)
+    return ("not shown" if len(small) else "holds in part", text)
 
 
 @claim("6 frames a second see brief events that 1 frame a second misses", FINE_1, FINE_6)
@@ -274,21 +272,21 @@ def missed_events(evidence: Evidence) -> tuple[Verdict, str]:
     at_1 = next(point for point in evidence.curve if point.fps == 1)
     rows = evidence.answered(FINE_1, FINE_6)
     anomalies = rows[rows["truth"] != NORMAL]
-    missed = [int((anomalies[k] == NORMAL).sum()) for k in (FINE_1, FINE_6)]
-    gained = anomalies[(anomalies[FINE_1] != anomalies["truth"]) & (anomalies[FINE_6] == anomalies["truth"])]
-    noticed = int((gained[FINE_1] != NORMAL).sum())
+    n_normal_1, n_normal_6 = (int((anomalies[key] == NORMAL).sum()) for key in (FINE_1, FINE_6))
+    gains = anomalies[(anomalies[FINE_1] != anomalies["truth"]) & (anomalies[FINE_6] == anomalies["truth"])]
     halves = "; ".join(
         f"{r.half} half ({r.shortest_s:.1f} to {r.longest_s:.1f} s annotated) {r.first:.0f} → {r.second:.0f} of {r.n}"
         for r in evidence.halves.dropna().itertuples()
     )
     text = (
         f"At 1 fps {at_1.n_visible} of {at_1.n} videos with an annotated event have a sampled frame of it "
-        f"({evidence.event_source}). Anomalies that were called normal: {missed[0]} at 1 fps, {missed[1]} at 6 fps, of "
-        f"{len(anomalies)}. Of the {len(gained)} anomalies that only the 6-fps model names, the 1-fps model had "
-        f"noticed {noticed} and named another class. Right by length of the events, 1 fps → 6 fps: {halves}."
+        f"({evidence.event_source}). Anomalies that were called normal: {n_normal_1} at 1 fps, {n_normal_6} at 6 fps, "
+        f"of {len(anomalies)}. Of the {len(gains)} anomalies that only the 6-fps model names, the 1-fps model had "
+        f"noticed {(gains[FINE_1] != NORMAL).sum()} and named another class. Right by length of the events, 1 fps → 6 "
+        f"fps: {halves}."
     )
     if at_1.n_visible < at_1.n:
-        return ("holds in part" if missed[1] < missed[0] else "not shown"), text
+        return ("holds in part" if n_normal_6 < n_normal_1 else "not shown"), text
     return "not shown", text + " Whatever more frames gain here, it is not the sight of events that 1 fps misses."
 
 

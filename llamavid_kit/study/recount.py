@@ -81,7 +81,7 @@ def table_2(evidence: Evidence) -> pd.DataFrame:
                 **row,
                 "its own clips": share_text(a["correct"], a["n"]),
                 of_common: share_text(b["correct"], b["n"]),
-                "95% interval": f"{100 * b['low']:.1f} to {100 * b['high']:.1f}%",
+                "95% interval": percents_text(b["low"], b["high"]),
                 NO_LABEL: f"{b['no_label']:.0f}",
                 "balanced accuracy": interval_text(b["balanced_accuracy"]),
                 "macro-F1": interval_text(b["macro_f1"]),
@@ -93,6 +93,11 @@ def table_2(evidence: Evidence) -> pd.DataFrame:
 def share_text(k: float, n: float) -> str:
     """ "158/242 = 65.3%"."""
     return f"{k:.0f}/{n:.0f} = {k / n:.1%}"
+
+
+def percents_text(low: float, high: float) -> str:
+    """ "59.1 to 71.0%"."""
+    return f"{100 * low:.1f} to {100 * high:.1f}%"
 
 
 def interval_text(x: Estimate) -> str:

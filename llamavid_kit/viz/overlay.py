@@ -98,20 +98,20 @@ def attention_overlay(
         raise ValueError(f"{len(frames)} frames, {len(maps)} maps, {len(timestamps_s)} times: expected equally many")
     if vmax is not None and not 0 < vmax < np.inf:
         raise ValueError(f"vmax={vmax}: expected a number above 0, in multiples of even attention (see attention_top)")
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
-    highest = float(maps[chosen].max())
+    indices = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
+    highest = float(maps[indices].max())
     top = max(highest, 1.0 + 1e-6) if vmax is None else vmax
     cut = highest > top * (1 + 1e-6)
     height, width = np.asarray(frames[0]).shape[:2]
-    across = max(5.0, 2.1 * len(chosen))  # inches
+    across = max(5.0, 2.1 * len(indices))  # inches
     heading = [title or f'Where the context token looks: "{question}"']
     heading += [] if reply is None else [f"reply: “{reply}”"]
     lines = [line for text in heading for line in wrap(text, int(8 * across))] + [
-        f"{len(chosen)} of {len(maps)} frames"
+        f"{len(indices)} of {len(maps)} frames"
     ]
-    size = (across, 2 * max(5.0 / len(chosen), 2.1) * height / width + 1.5 + 0.25 * len(lines))
-    fig, axes = plt.subplots(2, len(chosen), figsize=size, squeeze=False)
-    for (above, below), i in zip(axes.T, chosen, strict=True):
+    size = (across, 2 * max(5.0 / len(indices), 2.1) * height / width + 1.5 + 0.25 * len(lines))
+    fig, axes = plt.subplots(2, len(indices), figsize=size, squeeze=False)
+    for (above, below), i in zip(axes.T, indices, strict=True):
         height, width = np.asarray(frames[i]).shape[:2]
         above.imshow(frames[i])
         picture_axes(above, f"{timestamps_s[i]:.2f} s")

@@ -149,15 +149,15 @@ def panels(state: State) -> go.Figure:
 def strip(state: State) -> go.Figure:
     """Thumbnails along time, and below them each frame's concentration and where its peak lies, a line a question."""
     fig = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.24, 0.32, 0.22, 0.22])
-    chosen, times = thumbnails(state), state.clip.timestamps_s
+    frames, times = thumbnails(state), state.clip.timestamps_s
     pitch = _pitch(state)
     place: Style = {"xanchor": "center", "yanchor": "middle", "xref": "x", "yref": "y", "layer": "below"}
-    for i in chosen:
+    for i in frames:
         source = data_uri(state.clip.pictures[i], side=96)
         fig.add_layout_image(source=source, x=times[i], y=0.5, sizex=pitch * 0.96, sizey=1, **place)
     click: Style = {"mode": "markers", "showlegend": False, "hovertemplate": "%{x:.2f} s<extra></extra>"}
     click["marker"] = {"size": 60, "symbol": "square", "color": "rgba(0,0,0,0)"}
-    fig.add_trace(go.Scatter(x=times[chosen], y=[0.5] * len(chosen), customdata=chosen, **click), row=1, col=1)
+    fig.add_trace(go.Scatter(x=times[frames], y=[0.5] * len(frames), customdata=frames, **click), row=1, col=1)
     _lines(fig, state, first_row=2)
     at = {"x0": state.time_s, "x1": state.time_s, "y0": 0, "y1": 1}
     fig.add_shape(type="line", xref="x", yref="paper", line=MARK, **at)
@@ -174,8 +174,8 @@ def strip(state: State) -> go.Figure:
 def _pitch(state: State) -> float:
     """Seconds between the two nearest thumbnails."""
     times = state.clip.timestamps_s
-    chosen = thumbnails(state)
-    return float(np.diff(times[chosen]).min()) if len(chosen) > 1 else 1.0
+    frames = thumbnails(state)
+    return float(np.diff(times[frames]).min()) if len(frames) > 1 else 1.0
 
 
 def _lines(fig: go.Figure, state: State, *, first_row: int, rows=ROWS) -> None:
@@ -239,8 +239,8 @@ def picture(state: State, replies: list[str]) -> Figure:
         ax.set_xlabel(f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else "", fontsize=13)
     above.colorbar(heat, ax=axes, shrink=0.85, label=state.scale)
     above.suptitle(state.heading, fontsize=12)
-    chosen = thumbnails(state)
-    for ax, i in zip(film.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
+    frames = thumbnails(state)
+    for ax, i in zip(film.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
         ax.imshow(state.clip.pictures[i])
         picture_axes(ax, f"{state.clip.timestamps_s[i]:.1f} s", fontsize=11)
     _draw_lines(below, state)

@@ -165,10 +165,10 @@ class FrameSampler(Explorer):
             self.video = self._source if isinstance(self._source, Video) else Video(self._source)
         self.table = picks(self.video, self.events, fps=self._rates, budget=self.budget.value)
         self.chart.show(rows(self.table, self.events, duration_s=self.video.duration_s, title=self.title))
-        pictures = "".join(thumbnail(*one) for one in self._chosen_frames())
+        pictures = "".join(thumbnail(*frame) for frame in self._thumbnail_frames())
         self._thumbnails.value = f'<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
 
-    def _chosen_frames(self) -> list[Thumbnail]:
+    def _thumbnail_frames(self) -> list[Thumbnail]:
         """At most N_THUMBNAILS frames of the chosen rule, evenly chosen."""
         row = self._need(self.table).iloc[self.rule.index]
         at = range(0, row["n_frames"], -(-row["n_frames"] // N_THUMBNAILS))
@@ -177,7 +177,7 @@ class FrameSampler(Explorer):
 
     def figure(self) -> Figure:
         table, duration_s = self._need(self.table), self._need(self.video).duration_s
-        thumbnails = self._chosen_frames()
+        thumbnails = self._thumbnail_frames()
         return picture(table, self.events, duration_s=duration_s, title=self.title, thumbnails=thumbnails)
 
     def page(self) -> list[go.Figure | str]:
