@@ -6,6 +6,7 @@ follow from the fields.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import combinations, product
@@ -255,6 +256,7 @@ class AblationConfig:
         """Every arm, by NESTING: by model and prompt, zero-shot before fine-tuned, slow before fast.
 
         trainable: names of the models that adapters can be trained for, None for all; others are zero-shot alone.
+        Raises ValueError where two arms would have one name.
         """
         values = self.values()
         records = []
@@ -267,7 +269,11 @@ class AblationConfig:
             for record in records
             if record["adapter"] is None or trainable is None or record["model"] in trainable
         ]
-        return [replace(arm, name=self._file(arm)) for arm in dict.fromkeys(arms)]
+        arms = [replace(arm, name=self._file(arm)) for arm in dict.fromkeys(arms)]
+        name, n = Counter(arm.name for arm in arms).most_common(1)[0]
+        if n > 1:
+            raise ValueError(f"two arms would be called {name!r}: give rates that differ in their first six digits")
+        return arms
 
     def adapter_folder(self, arm: Arm) -> str | None:
         """Where the adapter of an arm lies below the run's folder; arms that were trained alike share it."""

@@ -175,7 +175,9 @@ class AnimalQuestion(OpenQuestion):
         claimed = [m + i for m, i in zip(matched, invented, strict=True)]
         true = [m + i for m, i in zip(matched, missing, strict=True)]
         unparsed = [sum(animal is None for animal, _ in (*x["matched"], *x["invented"])) for x in lines]
-        return super().score(lines) | {
+        common = super().score(lines)
+        common.pop("no_verdict")  # a rule has one for every reply
+        return common | {
             **_with_interval("precision", matched, claimed),
             **_with_interval("recall", matched, true),
             **_with_interval("f1", [2 * m for m in matched], [a + b for a, b in zip(claimed, true, strict=True)]),

@@ -36,7 +36,7 @@ def answer(run: Run) -> str:
         first = f"Of {len(run.test)} clips {_share(run, run.arms[0].name)} right."
     else:
         low, high = (f"{100 * pair[name]:+.1f}" for name in ("low", "high"))
-        told = "" if pair["p_holm"] < SURE else ", which **tells the two not apart**"
+        told = "" if pair["p_holm"] < SURE else ", **too little to tell the two apart**"
         first = (
             f"Of the same {pair['n']} clips {_share(run, pair['key_b'])} right and {_share(run, pair['key_a'])}, a "
             f"difference of {100 * pair['difference']:+.1f} points (95% interval {low} to {high}; exact McNemar p "
@@ -82,7 +82,8 @@ def result_lines(run: Run) -> list[str]:
             share = f"{int(row.k):4d} of {row.n} right = {row.value:5.1%} [{row.low:.1%}, {row.high:.1%}]{score}"
             lines.append(f"{row.arm + ', ' + way:44s} {share}")
     main = main_pair(run, run.answering[0])
-    for row in tables.paired(run, main["family"]).itertuples() if main is not None else ():
+    compared = () if main is None else dict.fromkeys([main["family"], *run.varied])
+    for row in (row for family in compared for row in tables.paired(run, family).itertuples()):
         lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
     plain = answer(run).replace("**", "")
     return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), plain]

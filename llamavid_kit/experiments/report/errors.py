@@ -1,6 +1,5 @@
 """What goes wrong in replies about animals: kinds of error, and examples that nobody picked."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +41,8 @@ def examples(run: Run, n: int = 6, *, fps: float | None = None, seed: int = 0) -
     }
     order = list(run.test["clip"])
     wrong = [clip for clip in order if any(rows.loc[clip, "score"] < 5 for rows in by_kind.values())]
-    drawn: Sequence[int] = (
-        np.random.default_rng(seed).choice(len(wrong), min(n, len(wrong)), replace=False) if wrong else []
-    )
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(wrong), min(n, len(wrong)), replace=False).tolist() if wrong else []
     table = []
     for clip in (wrong[k] for k in sorted(drawn)):
         row = {"clip": clip, "truth": next(iter(by_kind.values())).loc[clip, "truth"]}

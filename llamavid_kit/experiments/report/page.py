@@ -73,18 +73,20 @@ def absent_tags(run: Run) -> set[str]:
 def family_section(run: Run, family: str) -> Iterator[Any]:
     """What the report says of one factor: heading, sentences, differences as figure and table, and the single clips.
 
-    Of a factor that the main tables leave out, also every arm's numbers.
+    Of a factor that the main tables leave out, also every arm's numbers and receipt.
     """
     yield Markdown(f"### {title(family)}\n\n{text.family(run, family)}")
     yield figure(run, f"paired_{family}")
     yield shown_table(tables.paired_table(run, family))
-    if family in run.varied:
-        for way in run.answering:
+    if family in run.varied:  # the main tables leave it out
+        first, *others = run.answering
+        yield shown_table(tables.arm_table(run, first, every=True))
+        for way in others:
             yield folded(f"Every arm, {way}", tables.arm_table(run, way, every=True))
     for row in tables.paired(run, family).itertuples():
-        table = tables.discordant(run, row.key_a, row.key_b)
-        n_clips = text.plural(len(table), "clip")
-        yield folded(f"{n_clips} right in only one: {row.a} (first) against {row.b} (second)", table)
+        if len(table := tables.discordant(run, row.key_a, row.key_b)):
+            n_clips = text.plural(len(table), "clip")
+            yield folded(f"{n_clips} right in only one: {row.a} (first) against {row.b} (second)", table)
 
 
 def shown_table(table: pd.DataFrame) -> HTML:

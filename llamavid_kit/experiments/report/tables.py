@@ -301,14 +301,18 @@ def paired_table(run: Run, family: str | None = None) -> pd.DataFrame:
             "only first right": row.only_a,
             "only second right": row.only_b,
             "accuracy, points": points,
-            "p": p_text(row.p),
-            "p (Holm)": p_text(row.p_holm),
+            "p": _p(row.p),
+            "p (Holm)": _p(row.p_holm),
         }
         if run.open:
             cells["score"] = f"{row.score_difference:+.2f} ({row.score_low:+.2f} to {row.score_high:+.2f})"
-            cells["p of the score (Holm)"] = p_text(row.score_p_holm)
+            cells["p of the score (Holm)"] = _p(row.score_p_holm)
         rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def _p(p: float) -> str:
+    return p_text(p).removeprefix("= ")
 
 
 def discordant(run: Run, key_a: str, key_b: str) -> pd.DataFrame:
