@@ -164,6 +164,7 @@ class PredictionBrowser(Explorer):
 
     def page(self) -> list[go.Figure | str]:
         """The matrix with the chosen cell framed, and the chosen clip's replies, frames and probabilities."""
+        self._need(self._run)
         charts = [go.Figure(x.figure).update_layout(width=None) for x in (self.chart, self.chances) if x.figure]
         return [charts[0].update_layout(title="", margin_t=20), self._clip_view.value, *charts[1:]]
 
