@@ -149,18 +149,19 @@ def _models(
     config: AblationConfig, model: LlamaVid | VideoModel | None, rivals: Sequence[VideoModel], frame_tokens: Path
 ) -> dict[str, VideoModel]:
     """Name → model, of all that take arms. Raises ValueError for two of one name."""
-    models: dict[str, VideoModel] = {}
+    ours: list[VideoModel] = []
     for k, name in enumerate(config.models):
         one = model if k == 0 else None
         if one is None:
             one = load_to_train(name) if config.finetune else load(name, device=default_device())
         if isinstance(one, LlamaVid):
             one = LlamaVidAnswerer(one, FrameCache(one, frame_tokens), config.max_new_tokens, name)
+        ours.append(one)
+    models: dict[str, VideoModel] = {}
+    for one in (*ours, *rivals):
+        if one.name in models:
+            raise ValueError(f"two models are called {one.name!r}: give each another name")
         models[one.name] = one
-    for rival in rivals:
-        if rival.name in models:
-            raise ValueError(f"two models are called {rival.name!r}: give each another name")
-        models[rival.name] = rival
     if config.finetune and not any(isinstance(one, LlamaVidAnswerer) for one in models.values()):
         raise ValueError(f"adapters are trained for LLaMA-VID alone, not for {', '.join(models)}: give finetune=False")
     return models

@@ -62,9 +62,13 @@ def receipt(lines: Lines) -> dict[str, Any]:
 
     The last two are None where the model does not say.
     """
-    frames, silent = sum(len(x["timestamps_s"]) for x in lines), any(x.get("n_visual") is None for x in lines)
+    n_frames, silent = sum(len(x["timestamps_s"]) for x in lines), any(x.get("n_visual") is None for x in lines)
     total = None if silent else sum(x["n_visual"] for x in lines)
-    return {"frames": frames, "visual_tokens": total, "tokens_a_frame": total / frames if total and frames else None}
+    return {
+        "n_frames": n_frames,
+        "visual_tokens": total,
+        "tokens_a_frame": total / n_frames if total and n_frames else None,
+    }
 
 
 def _write_results(records: list[dict], path: Path) -> None:

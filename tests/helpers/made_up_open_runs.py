@@ -11,7 +11,7 @@ from llamavid_kit.experiments.summary import write_summary
 from llamavid_kit.experiments.tasks import question_of
 from llamavid_kit.model.ask import Reply
 
-ASKED = "Which animal does what?"
+OPEN_QUESTION = "Which animal does what?"
 TRUTHS = (
     "The lion is walking. The lion is eating.",
     "The frog is jumping.",
@@ -30,10 +30,10 @@ TEST = ["t0", "t1", "t2", "t3", "t4"]
 
 
 def pair(name: str, answer: str, split: str = "test", **kwargs) -> InstructionPair:
-    return InstructionPair(id=name, video=f"{name}.mp4", question=ASKED, answer=answer, split=split, **kwargs)
+    return InstructionPair(id=name, video=f"{name}.mp4", question=OPEN_QUESTION, answer=answer, split=split, **kwargs)
 
 
-def asked_pairs() -> list[InstructionPair]:
+def open_pairs() -> list[InstructionPair]:
     return [pair(f"t{k}", truth, events=((0.3, 0.8),) if k < 2 else ()) for k, truth in enumerate(TRUTHS)]
 
 
@@ -67,20 +67,25 @@ def by_hand(folder: Path, *, train: bool = True, replies=REPLIES) -> tuple[dict,
     config = AblationConfig(
         model="small", source="colours", fps=(1, 4), answering=("generation",), finetune=len(replies) == 4
     )
-    asked = question_of([*asked_pairs(), *train_pairs()])
+    question = question_of([*open_pairs(), *train_pairs()])
     (folder / "arms").mkdir(parents=True)
     frames = {}
     for arm in config.arms():
         head = {"name": arm.name, **arm.factors()}
         answers = [Reply(text, (0.0,), n_visual=2) for text in replies[arm.name]]
-        lines = asked.lines(arm.name, asked_pairs(), answers, folder / "verdicts")
+        lines = question.lines(arm.name, open_pairs(), answers, folder / "verdicts")
         text = "".join(json.dumps(line) + "\n" for line in [{"arm": head}, *lines])
         (folder / "arms" / f"{arm.name}.jsonl").write_text(text)
         frames[arm.name] = pd.DataFrame(lines)
     left_out = [{"clip": "torn", "split": "test", "reason": "torn.mp4 cannot be read"}]
-    clips = {**asked.record(), "source": "colours", "test": [p.to_dict() for p in asked_pairs()], "excluded": left_out}
+    clips = {
+        **question.record(),
+        "source": "colours",
+        "test": [p.to_dict() for p in open_pairs()],
+        "excluded": left_out,
+    }
     clips["train"] = [p.to_dict() for p in train_pairs()] if train else []
     for name, content in (("clips", clips), ("config", config.record())):
         (folder / f"{name}.json").write_text(json.dumps(content))
     rest = {"worlds": {}, "verdicts": folder / "verdicts"}
-    return write_summary(folder, config, config.arms(), asked, clips, {"answer": 1.26}, **rest), frames
+    return write_summary(folder, config, config.arms(), question, clips, {"answer": 1.26}, **rest), frames

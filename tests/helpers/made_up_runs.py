@@ -61,20 +61,18 @@ def add_likelihoods(run: Path, labels) -> None:
 def write_run(folder: Path, made: MadeUp) -> Path:
     """Writes the folder's files and returns it."""
     rng = np.random.default_rng(0)
-    question = CRIME.question if made.labels == CRIME.labels else multiple_choice_question("What is it", made.labels)
+    text = CRIME.question if made.labels == CRIME.labels else multiple_choice_question("What is it", made.labels)
+    question = ClosedQuestion(text, made.labels, rule="exact")
     trained = any(fine for fine, _ in made.skill)
-    train, test = (
-        _pairs(made, question, split, n, rng) for split, n in (("train", 20 * trained), ("test", made.n_test))
-    )
+    train, test = (_pairs(made, text, split, n, rng) for split, n in (("train", 20 * trained), ("test", made.n_test)))
     config = made.config()
     arms = [arm for arm in config.arms() if (arm.adapter is not None, arm.fps) in made.skill]
     left_out = [{"clip": "Arson900_x264", "split": "test", "reason": "more frames than the model can read"}]
-    asked = ClosedQuestion(question, made.labels, rule="exact")
-    clips = {**asked.record(), "source": made.source, "train": train, "test": test, "excluded": left_out}
+    clips = {**question.record(), "source": made.source, "train": train, "test": test, "excluded": left_out}
     for name, content in (("config", config.record()), ("clips", clips)):
         _write(folder / f"{name}.json", json.dumps(content))
     for arm in arms:
-        head = {"name": arm.name, **arm.factors(), "question": question, "rule": asked.rule_of(arm.answering)}
+        head = {"name": arm.name, **arm.factors(), "question": text, "rule": question.rule_of(arm.answering)}
         lines = [{"arm": head}, *_answers(made, test, arm, rng)]
         _write(folder / "arms" / f"{arm.name}.jsonl", "\n".join(map(json.dumps, lines)))
         if arm.adapter:
@@ -82,7 +80,7 @@ def write_run(folder: Path, made: MadeUp) -> Path:
             _write(folder / config.adapter_folder(arm) / "training.jsonl", "\n".join(map(json.dumps, steps)))
     seconds = {"render": 60.0, "fine-tune": 120.0, "answer": 90.0}
     worlds = {"tiny": "toy world"}
-    write_summary(folder, config, arms, asked, clips, seconds, worlds=worlds, verdicts=folder / "verdicts")
+    write_summary(folder, config, arms, question, clips, seconds, worlds=worlds, verdicts=folder / "verdicts")
     return folder
 
 

@@ -182,7 +182,7 @@ def _scored(score: dict[str, Any]) -> dict[str, str]:
 def _receipt(run: Run, arm: Arm) -> dict[str, str]:
     """What the arm's model got to see, on average."""
     receipt, n = run.scores[arm.name]["receipt"], run.scores[arm.name]["n"]
-    cells = {"frames a clip": f"{receipt['frames'] / n:.1f}"}
+    cells = {"frames a clip": f"{receipt['n_frames'] / n:.1f}"}
     if receipt["visual_tokens"] is not None:
         cells |= {
             "tokens a frame": f"{receipt['tokens_a_frame']:.3g}",
