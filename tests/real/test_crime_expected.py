@@ -87,7 +87,7 @@ def test_videos_were_skipped_for_their_number_of_frames(logs):
 
 
 def test_the_counts_that_ship(expected):
-    """By rule and by pair; the joint table is tested through `restudy`."""
+    """By rule and by pair; the table of outcomes is held against them in tests/study."""
     for setting, by_rule in published.BY_RULE.items():
         for rule, counts in by_rule.items():
             record = expected["results"][setting][rule]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
+from IPython import display
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
@@ -113,10 +114,8 @@ class Explorer(ABC):
             raise ValueError(self.refusal or "nothing is shown yet")
         return state
 
-    def still(self) -> Any:
+    def still(self) -> display.Image:
         """`figure()` as an IPython image that is small enough to stay in a notebook."""
-        from IPython import display
-
         return display.Image(data=jpeg(self.figure()))
 
     def say(self, text: str, *, problem: bool = False) -> None:
@@ -129,8 +128,6 @@ class Explorer(ABC):
 
     def _ipython_display_(self) -> None:
         """The widgets, then the picture of the state in which the cell ran, for readers without a running kernel."""
-        from IPython import display
-
         display.display(self.view)
         display.display(display.Markdown("*The state in which this cell ran, as a picture:*"))
         try:
