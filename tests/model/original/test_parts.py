@@ -275,3 +275,13 @@ def test_a_lora_folder_without_one_of_its_files(pieces, name):
     (pieces / "lora" / name).unlink()
     with pytest.raises(CheckpointError, match=f"{name}"):
         lora(pieces)
+
+
+def test_the_tower_is_looked_for_beside_the_language_model(pieces):
+    arguments = {"adapter": pieces / "mm_projector.bin", "bert_folder": CASE / "bert-base-uncased"}
+    with pytest.raises(CheckpointError, match=r"eva_vit_g\.pth not found .*--vision-weights"):
+        from_parts(pieces / "llm", vision_heads=HEADS, **arguments)
+    shutil.copy(TOWER, pieces)
+    beside, _ = from_parts(pieces / "llm", vision_heads=HEADS, **arguments)
+    named, _ = parts(pieces, adapter=pieces / "mm_projector.bin")
+    assert equal(beside.state_dict(), named.state_dict()) == []
