@@ -14,7 +14,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from llamavid_kit.data.films import LongVideo, interleave, movie_turn, show_frames, spread
-from llamavid_kit.data.prompt import IMAGE, open_prompt, stop_ids, template, tokenize
+from llamavid_kit.data.prompt import IMAGE, Template, open_prompt, stop_ids, template, tokenize
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.config import LlamaVidConfig, check_fits
@@ -52,7 +52,7 @@ class Reply:
 class Asking:
     """`ask` and `ask_image`, for `LlamaVid`."""
 
-    def ask(
+    def ask(  # type: ignore[misc]  # a mixin: self is what it is mixed into
         self: "LlamaVid",
         video: Video | LongVideo | Path | str,
         question: str,
@@ -95,7 +95,7 @@ class Asking:
         times = tuple(float(t) for t in sample.timestamps_s)
         return Reply(text, times, notes=tuple(notes), n_visual=n_visual(tokens), tokens=tokens)
 
-    def ask_image(
+    def ask_image(  # type: ignore[misc]  # likewise
         self: "LlamaVid",
         image: Path | str | np.ndarray,
         question: str,
@@ -144,6 +144,8 @@ def n_visual(tokens: VisualTokens) -> int:
 def movie_prompt(model: "LlamaVid", question: str, slots: str) -> list[int]:
     """Ids of the movie prompt, one slot for each `<image>` of `slots`. Image marks stand around all of them, once."""
     form = template(model.config.template)
+    if not isinstance(form, Template):
+        raise ValueError(f"template {model.config.template!r} is for captions: it has no turn to show a film in")
     turn = show_frames(movie_turn(question), slots, marks=form.image_mark != IMAGE)
     return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
 

@@ -89,8 +89,8 @@ class FrameCache:
             places = [k for k, at in enumerate(lacking) if np.array_equal(at, frames)]
             computed = self.compute(video, [looks[k] for k in places], frames)
             for k, tokens in zip(places, computed, strict=True):
-                entries[k] = self._merge(entries[k], frames, tokens)
-                self._write(entries[k], paths[k])
+                entries[k] = entry = self._merge(entries[k], frames, tokens)
+                self._write(entry, paths[k])
         return [entry for entry in entries if entry is not None]
 
     def _write(self, entry: dict[str, torch.Tensor], path: Path | None) -> None:

@@ -8,7 +8,7 @@ from lessons import LESSONS, ROOT, execute
 
 from llamavid_kit.model.original.convert import convert
 
-CASE = ROOT / "tests" / "data" / "case01"
+CASE = ROOT / "tests" / "assets" / "case01"
 
 
 @pytest.fixture(scope="module")

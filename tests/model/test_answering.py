@@ -164,11 +164,13 @@ def test_ask(model, videos):
 def test_ask_with_subtitles(tokenizers, videos, tmp_path):
     """Second implementation: embeddings of the text and projected frame tokens, put one behind the other by hand."""
     model, video, fps = small_model(*tokenizers), videos[2], 1
-    said = tmp_path / "said.srt"
-    said.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n")
-    reply = model.ask(video, QUESTION, fps=fps, max_new_tokens=5, subtitles=said)
+    subtitles = tmp_path / "said.srt"
+    subtitles.write_text(
+        "1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n"
+    )
+    reply = model.ask(video, QUESTION, fps=fps, max_new_tokens=5, subtitles=subtitles)
     tokens, times = FrameCache(model).tokens(video, QUESTION, fps=fps)
-    texts = frame_texts(read_subtitles(said), times, end_s=video.duration_s)
+    texts = frame_texts(read_subtitles(subtitles), times, end_s=video.duration_s)
     assert len(times) == 4 and [bool(text) for text in texts].count(True) == 2
     rows, embed = model.project(tokens), model.get_input_embeddings()
 
@@ -186,7 +188,7 @@ def test_ask_with_subtitles(tokenizers, videos, tmp_path):
     assert reply.text == model.tokenizer.decode(new[0], skip_special_tokens=True).strip()
     assert reply.timestamps_s == tuple(times)
     with pytest.raises(ValueError, match="the model has 400"):
-        model.ask(video, QUESTION + " word" * 300, fps=fps, subtitles=said)
+        model.ask(video, QUESTION + " word" * 300, fps=fps, subtitles=subtitles)
 
 
 @torch.no_grad()
@@ -261,11 +263,11 @@ def test_ask_about_no_video(model, tmp_path):
 def test_a_film_that_just_fits(tokenizers, videos, tmp_path, monkeypatch):
     """A slot is no token of its own: prompt and frames are counted as the model will see them."""
     model, seen = small_model(*tokenizers), []
-    said = tmp_path / "said.srt"
-    said.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n")
+    subtitles = tmp_path / "said.srt"
+    subtitles.write_text("1\n00:00:00,900 --> 00:00:01,200\nA car.\n")
     monkeypatch.setattr(ask, "check_fits", lambda config, **counts: seen.append(counts))
     monkeypatch.setattr(ask, "greedy_texts", lambda model, prompts, tokens, **_: seen.append((prompts, tokens)) or [""])
-    model.ask(videos[2], QUESTION, fps=1, max_new_tokens=7, subtitles=said)
+    model.ask(videos[2], QUESTION, fps=1, max_new_tokens=7, subtitles=subtitles)
     counts, (prompts, tokens) = seen
     embeds, _, _ = model.splice(torch.tensor(prompts), [tokens])
     assert counts["n_frames"] * model.config.tokens_per_frame() + counts["n_prompt"] == embeds.shape[1] + 7

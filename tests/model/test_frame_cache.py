@@ -87,10 +87,10 @@ def test_threads_get_what_one_caller_gets(model, tmp_path):
     alone, shared = FrameCache(model), FrameCache(model, tmp_path / "cache")
     together = [clip for pair in zip(clips, copies, strict=True) for clip in pair]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda clip: shared.tokens(Video(clip), QUESTION, fps=6)[0], together))
+        tokens = list(threads.map(lambda clip: shared.tokens(Video(clip), QUESTION, fps=6)[0], together))
     for k, clip in enumerate(clips):
         expected = alone.tokens(Video(clip), QUESTION, fps=6)[0]
-        assert same(found[2 * k], expected) and same(found[2 * k + 1], expected)
+        assert same(tokens[2 * k], expected) and same(found[2 * k + 1], expected)
     assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".safetensors"] * 12
 
 
