@@ -165,7 +165,8 @@ def test_ask_with_subtitles(tokenizers, videos, tmp_path):
     """Second implementation: embeddings of the text and projected frame tokens, put one behind the other by hand."""
     model, video, fps = small_model(*tokenizers), videos[2], 1
     subtitles = tmp_path / "said.srt"
-    subtitles.write_text(
+    first = "1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n"
+    subtitles.write_text(first + "2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n")
         "1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n"
     )
     reply = model.ask(video, QUESTION, fps=fps, max_new_tokens=5, subtitles=subtitles)

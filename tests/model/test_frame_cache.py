@@ -13,6 +13,8 @@ from small import QUESTION, small_model, write_clip
 
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.video import Video
+from llamavid_kit.model import frame_cache
+from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.model.frame_cache import FrameCache, vision_key
 from llamavid_kit.model.lora import LoraSettings, lora_config
 
@@ -90,7 +92,7 @@ def test_threads_get_what_one_caller_gets(model, tmp_path):
         tokens = list(threads.map(lambda clip: shared.tokens(Video(clip), QUESTION, fps=6)[0], together))
     for k, clip in enumerate(clips):
         expected = alone.tokens(Video(clip), QUESTION, fps=6)[0]
-        assert same(tokens[2 * k], expected) and same(found[2 * k + 1], expected)
+        assert same(tokens[2 * k], expected) and same(tokens[2 * k + 1], expected)
     assert sorted(p.suffix for p in (tmp_path / "cache").iterdir()) == [".safetensors"] * 12
 
 
@@ -220,3 +222,37 @@ def test_no_folder_keeps_nothing(model, clip, tmp_path, decoded, monkeypatch):
     cache.tokens(Video(clip), QUESTION, fps=2)
     cache.tokens(Video(clip), QUESTION, fps=2)
     assert len(decoded) == 2 and set(tmp_path.rglob("*")) == before
+
+
+def test_weights_are_hashed_when_a_key_is_first_needed_and_once(model, clip, tmp_path, monkeypatch):
+    """Hashing a 7B model reads gigabytes: a cache that keeps nothing never does, one that keeps does it once."""
+    hashed = []
+    monkeypatch.setattr(frame_cache, "_hash", lambda _, parts, settings: hashed.append(parts) or f"{parts}{settings}")
+    FrameCache(model).tokens(Video(clip), QUESTION, fps=1)
+    assert hashed == []
+    answerer = LlamaVidAnswerer(model, FrameCache(model, tmp_path / "cache"))
+    for fps in (1, 2):
+        answerer.cache.tokens(Video(clip), QUESTION, fps=fps)
+    assert hashed == [frame_cache.VISION_SIDE]
+    assert answerer.identity == answerer.identity
+    assert hashed == [frame_cache.VISION_SIDE, ("content_projector", "language_model")]
+
+
+@pytest.mark.parametrize("contents", [("mean", "grid:2"), (None, "all")])
+def test_kinds_of_content_share_one_look(model, clip, tmp_path, monkeypatch, contents):
+    """Frames are decoded once for all kinds, and each kind is what a direct computation gives."""
+    decoded, frames = [], Video.frames
+    monkeypatch.setattr(Video, "frames", lambda self, at: decoded.append(len(at)) or frames(self, at))
+    cache = FrameCache(model, tmp_path / "cache")
+    cache.fill(Video(clip), [QUESTION], fps=4, contents=contents)
+    n_decoded = len(decoded)
+    for content in contents:
+        tokens, _ = cache.tokens(Video(clip), QUESTION, fps=2, content=content)
+        assert len(decoded) == n_decoded
+        video = Video(clip)
+        pictures = frames(video, video.sample(2).indices)
+        features = model.encode_frames(model.config.pixel_values(pictures))
+        direct = model.frame_tokens(features, QUESTION, content=content)
+        assert (
+            torch.allclose(tokens.content, direct.content, atol=1e-5) and tokens.content.shape == direct.content.shape
+        )
