@@ -167,8 +167,6 @@ def test_ask_with_subtitles(tokenizers, videos, tmp_path):
     subtitles = tmp_path / "said.srt"
     first = "1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n"
     subtitles.write_text(first + "2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n")
-        "1\n00:00:00,900 --> 00:00:01,200\nA car.\n\n2\n00:00:02,000 --> 00:00:02,100\nTwo people...\n"
-    )
     reply = model.ask(video, QUESTION, fps=fps, max_new_tokens=5, subtitles=subtitles)
     tokens, times = FrameCache(model).tokens(video, QUESTION, fps=fps)
     texts = frame_texts(read_subtitles(subtitles), times, end_s=video.duration_s)
