@@ -24,18 +24,8 @@ TASKS = {
 }
 GENERAL = frozenset(
     {
-        "amphibian",
-        "animal",
-        "bird",
-        "fish",
-        "frog",
-        "insect",
-        "lizard",
-        "mammal",
-        "monkey",
-        "reptile",
-        "snake",
-        "spider",
+        *("animal", "amphibian", "bird", "fish", "insect", "mammal", "reptile"),  # classes
+        *("frog", "lizard", "monkey", "snake", "spider"),
     }
 )
 
@@ -106,15 +96,8 @@ def collect(kind: str, videos: Iterable[tuple[Sequence[str], Sequence[str]]]) ->
     ways_to_say = set(words.values())
     general = {name for name, part in words.items() if any(part < other for other in ways_to_say)}
     general |= set(words) & (GENERAL | all_classes)
-    return Names(
-        kind,
-        spelling,
-        dict(n_videos),
-        classes,
-        words,
-        frozenset(general),
-        frozenset(name for name, words_ in spelling.items() if not _can_be_asked(words_)),
-    )
+    refused = frozenset(name for name in spelling if not _can_be_asked(spelling[name]))
+    return Names(kind, spelling, dict(n_videos), classes, words, frozenset(general), refused)
 
 
 def _can_be_asked(name: str) -> bool:

@@ -87,7 +87,9 @@ def build(
     codes = list(dict.fromkeys(code for code, _ in splits))
     table = next((read_durations(list_paths[name]) for name in DURATION_TABLES if name in list_paths), {})
     videos = _look(codes, video_folder, ignore, table)
-    _leave_out_long(videos, fps, max_sampled_frames)
+    for code, length in videos.lengths.items():
+        if over := too_long({rate: length.sampled(rate) for rate in fps}, max_sampled_frames):
+            videos.problems[code] = ("too long", "; ".join(over.values()))
     test_codes = {code for code, split in splits if split == "test"}
     _make_grounding(_usable(grounding, ["grounding"], videos, test_codes, result), videos, result)
     kinds = [kind for kind in (*CHOICES.values(), ACTIONS) if kind in result.n_listed]
@@ -146,12 +148,6 @@ def _look(codes: Sequence[str], root: Path | None, ignore: Collection[str], tabl
         except ValueError as error:
             problems[code] = ("unreadable", str(error))
     return videos
-
-
-def _leave_out_long(videos: Videos, fps: Sequence[int], most: int | None) -> None:
-    for code, length in videos.lengths.items() if most is not None else ():
-        if over := too_long({rate: length.sampled(rate) for rate in fps}, most):
-            videos.problems[code] = ("too long", "; ".join(over.values()))
 
 
 def _usable(

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, SIZE, plan_clip
+from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, plan_clip
+from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
 from data_prep.toy_world.street.clip import ClipPlan
 from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, plan_wild
@@ -159,7 +160,7 @@ class FactReader(nn.Module):
         self.heads = nn.Linear(width, sum(self.sizes))
         self.place = nn.Linear(width, 4 * len(PLACED))
         self.spread = nn.Linear(width, len(SPREAD))
-        self._normalise = model.normalise
+        self._normalise = model.config.normalise
 
     def forward(self, frames, labels, places, maps):
         """frames (F, s, s, 3) uint8 → {"loss", "right"}; right (facts,): the share of the frames that have it."""

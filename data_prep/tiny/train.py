@@ -14,6 +14,7 @@ the model learns to say what it sees. Each stage resumes from its last checkpoin
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -38,6 +39,7 @@ from llamavid_kit.training.stages import STAGES, set_trainable
 from llamavid_kit.viz.plots import training_curves
 
 WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
+SETTINGS = TrainSettings(learning_rate=1e-3, weight_decay=0.02, warmup_ratio=0.05, save_every=200)
 
 
 def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
@@ -104,14 +106,10 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
     if not done.is_file():
         reader = tower.FactReader(model)
         vision = model.config.vision_config
-        data = tower.Scenes(
-            steps * scenes // 2,
-            passes=2,
-            first_seed=TOWER_SEEDS,
-            size=vision.image_size,
-            patches=vision.image_size // vision.patch_size,
-        )
-        settings = _settings(scenes, steps, workers, learning_rate=1.5e-3, warmup_ratio=0.08, save_every=400)
+        size, patches = vision.image_size, vision.image_size // vision.patch_size
+        data = tower.Scenes(steps * scenes // 2, passes=2, first_seed=TOWER_SEEDS, size=size, patches=patches)
+        settings = replace(SETTINGS, batch_size=scenes, max_steps=steps, workers=workers, save_every=400)
+        settings = replace(settings, learning_rate=1.5e-3, warmup_ratio=0.08)
         fit(reader, data, tower.collate, out=out / "tower", settings=settings, in_order=True)
         save_file(model.vision_tower.state_dict(), done)
     model.vision_tower.load_state_dict(load_file(done))
@@ -129,7 +127,7 @@ def train_language(model: LlamaVid, out: Path, *, steps: int, workers: int) -> N
         def collate(items) -> dict:
             return collate_text(items, model.tokenizer.pad_token_id)
 
-        settings = _settings(256, steps, workers)
+        settings = replace(SETTINGS, batch_size=256, max_steps=steps, workers=workers)
         fit(model.language_model, texts, collate, out=out / done.stem, settings=settings)
         save_file(model.language_model.state_dict(), done)
     model.language_model.load_state_dict(load_file(done))
@@ -139,22 +137,9 @@ def train_stage(model: LlamaVid, bank: Bank, out: Path, stage: str, *, steps: in
     """One of the kit's stages on a bank's clips."""
     set_trainable(model, STAGES[stage])
     data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
-    fit(bank, data, Collate(model), out=out / stage, settings=_settings(clips, steps, workers), in_order=True)
+    settings = replace(SETTINGS, batch_size=clips, max_steps=steps, workers=workers)
+    fit(bank, data, Collate(model), out=out / stage, settings=settings, in_order=True)
     save_file(model.state_dict(), out / f"{stage}.safetensors")
-
-
-def _settings(
-    batch: int, steps: int, workers: int, *, learning_rate=1e-3, warmup_ratio=0.05, save_every=200
-) -> TrainSettings:
-    return TrainSettings(
-        learning_rate=learning_rate,
-        batch_size=batch,
-        max_steps=steps,
-        weight_decay=0.02,
-        warmup_ratio=warmup_ratio,
-        save_every=save_every,
-        workers=workers,
-    )
 
 
 def train(args, model: LlamaVid) -> None:

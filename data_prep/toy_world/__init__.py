@@ -3,7 +3,6 @@ nothing happens. `plan_clip` plans and draws a street scene, `render_clip` makes
 course's. `street` writes sets in UCF-Crime's layout, `wildlife` has the animals, in Animal Kingdom's.
 """
 
-from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.render import render_clip
 from data_prep.toy_world.street.clip import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
 from data_prep.toy_world.street.render import toy_clip
@@ -14,7 +13,6 @@ __all__ = [
     "CRIME_KINDS",
     "FPS",
     "SEEN_KINDS",
-    "SIZE",
     "UNSEEN_KINDS",
     "plan_clip",
     "render_clip",

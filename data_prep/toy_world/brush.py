@@ -106,6 +106,11 @@ def in_view(x0: float, y0: float, x1: float, y1: float) -> Box | None:
     return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
 
 
+def points(text: str) -> list[tuple[float, ...]]:
+    """Rows of numbers as SVG writes the points of a polygon: "x,y x,y"."""
+    return [tuple(map(float, row.split(","))) for row in text.split()]
+
+
 @lru_cache(maxsize=64)
 def glow_mask(size: int, strength: int) -> Image.Image:
     """Radial mask (size, size) that falls smoothly to 0 at the rim; `strength` in tenths."""

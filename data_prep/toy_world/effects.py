@@ -58,18 +58,10 @@ def fireball(x: float, y: float, radius: float, t: float, roll) -> Effect:
         brush.glow(x, y, radius * 1.9, (255, 190, 90), 0.9)
         for k in range(9):
             angle = k * 0.7 + roll[0] * 6
-            brush.disc(
-                x + math.cos(angle) * radius * 0.72,
-                y + math.sin(angle) * radius * 0.6 - radius * 0.15,
-                radius * 0.42,
-                (52, 44, 42, 190),
-            )
-        for share, colour in (
-            (1.15, (232, 84, 24)),
-            (0.9, (252, 158, 32)),
-            (0.62, (255, 226, 92)),
-            (0.34, (255, 252, 230)),
-        ):
+            middle = (x + math.cos(angle) * radius * 0.72, y + math.sin(angle) * radius * 0.6 - radius * 0.15)
+            brush.disc(*middle, radius * 0.42, (52, 44, 42, 190))
+        colours = {1.15: (232, 84, 24), 0.9: (252, 158, 32), 0.62: (255, 226, 92), 0.34: (255, 252, 230)}
+        for share, colour in colours.items():
             brush.star(x, y, radius * share, colour, spikes=11, inner=0.72, turn=roll[1] * 6 + 1.5 * t + share)
         for k in range(12):
             angle, far = k * 0.5236 + roll[2], radius * (1.0 + 0.25 * ((k * 7) % 4) + 0.5 * min(t, 1.0))

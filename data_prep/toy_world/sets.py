@@ -2,18 +2,13 @@
 that holds one set."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_prep.toy_world.plan import Plan
 from llamavid_kit.files import read_json, write_whole
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 TRUTH, CONFIGURATION = "truth.jsonl", "toy.json"
 SPLITS = ("train", "test")
@@ -36,7 +31,7 @@ def stored_boxes(plan: Plan) -> dict[str, list[list[int]]]:
     return boxes
 
 
-def check_folder(out: Path, config: "DataclassInstance", *, workers: int) -> None:
+def check_folder(out: Path, config: Mapping[str, object], *, workers: int) -> None:
     """Makes `out`, or makes sure that it holds this very set; writes the configuration down.
 
     Raises ValueError where it holds another set or anything else, or there are no workers to fill it.
@@ -44,7 +39,7 @@ def check_folder(out: Path, config: "DataclassInstance", *, workers: int) -> Non
     if workers < 1:
         raise ValueError(f"workers={workers}: give at least 1")
     path = out / CONFIGURATION
-    record = json.loads(json.dumps(asdict(config)))
+    record = json.loads(json.dumps(config))
     if path.exists():
         old = read_json(path, way_out="delete the folder or choose another --out")
         if old != record:

@@ -14,7 +14,8 @@ from scipy.stats import binom, chisquare, kstest
 from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.__main__ import main as data_prep
-from data_prep.toy_world import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, SIZE, UNSEEN_KINDS, plan_clip
+from data_prep.toy_world import BENIGN_KINDS, CRIME_KINDS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
+from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.street.layout import TEST_LIST, TRAIN_LIST, SetConfig, entries, truth
 from data_prep.toy_world.street.questions import questions, scene_answers
 from data_prep.toy_world.street.render import render_set

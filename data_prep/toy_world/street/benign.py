@@ -5,9 +5,15 @@ flashes, a crouching animal."""
 import math
 
 from data_prep.toy_world.effects import Effect, dust, light, smoke, sprite
-from data_prep.toy_world.street.events import Cue, face, prop_colour
+from data_prep.toy_world.palette import COLOURS, Colour, tone
 from data_prep.toy_world.street.poses import Pose, arms_up, kneel, lie, run, sit
-from data_prep.toy_world.street.scene import Stage
+from data_prep.toy_world.street.scene import Cue, Stage, face
+
+
+def prop_colour(cue: Cue, light: str) -> Colour:
+    """Colour of an event's own object (umbrella, box, ball)."""
+    names = ("red", "orange", "yellow", "green", "blue", "purple")
+    return tone(COLOURS[names[int(cue.roll[7] * len(names))]], light)
 
 
 def _actor(stage: Stage, cue: Cue):
@@ -24,13 +30,8 @@ def wave(stage: Stage, cue: Cue):
 
 def jump(stage: Stage, cue: Cue):
     a, _ = _actor(stage, cue)
-    a.pose = Pose(
-        arm1=(130, 160),
-        arm2=(-130, -160),
-        leg1=(46, -30),
-        leg2=(-40, -70),
-        lift=20 + 8 * math.sin(9 * cue.t + cue.roll[0] * 6),
-    )
+    lift = 20 + 8 * math.sin(9 * cue.t + cue.roll[0] * 6)
+    a.pose = Pose(arm1=(130, 160), arm2=(-130, -160), leg1=(46, -30), leg2=(-40, -70), lift=lift)
 
 
 def hug(stage: Stage, cue: Cue):

@@ -13,9 +13,8 @@ from data_prep.toy_world.plan import Plan
 from data_prep.toy_world.street.backdrop import paint_backdrop
 from data_prep.toy_world.street.benign import BENIGN
 from data_prep.toy_world.street.crimes import CRIMES
-from data_prep.toy_world.street.events import Cue
 from data_prep.toy_world.street.figures import Actor
-from data_prep.toy_world.street.scene import Scene, Stage, make_scene
+from data_prep.toy_world.street.scene import Cue, Scene, Stage, make_scene
 from data_prep.toy_world.timing import CAMERA, EVENT, FPS, SECONDS, checked_durations, stream
 
 NORMAL = "Normal_Videos"

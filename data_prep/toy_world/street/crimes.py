@@ -5,9 +5,8 @@ meet, the guard, the animal or the cars into a picture that names the event from
 import math
 
 from data_prep.toy_world.effects import Effect, beam, dust, fireball, flames, impact, light, shards, smoke
-from data_prep.toy_world.street.events import Cue, face
 from data_prep.toy_world.street.poses import Pose, lie, on_knees, run, stagger
-from data_prep.toy_world.street.scene import Stage
+from data_prep.toy_world.street.scene import Cue, Stage, face
 
 
 def fighting(stage: Stage, cue: Cue):

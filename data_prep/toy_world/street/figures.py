@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_prep.toy_world.brush import Box, Brush
+from data_prep.toy_world.brush import Box, Brush, points
 from data_prep.toy_world.palette import SIGNAL, mix
 from data_prep.toy_world.street.poses import HEAD, Pose, joints
 
@@ -50,8 +50,8 @@ class Actor:
             ys = [p[1] for v in parts.values() for p in v] + [hy - r, hy + r]
             return min(xs) - 2, min(ys) - 1, max(xs) + 2, max(ys) + 2
         if self.what == "car":
-            points = _on_car(self, CAR_BODY)
-            return min(p[0] for p in points), min(p[1] for p in points), max(p[0] for p in points), self.y + 1
+            body = _on_car(self, CAR_BODY)
+            return min(p[0] for p in body), min(p[1] for p in body), max(p[0] for p in body), self.y + 1
         half = self.size * 0.62
         return self.x - half, self.y - self.lift - self.size * 0.78, self.x + half, self.y - self.lift + 1
 
@@ -183,21 +183,8 @@ def paint_animal(brush: Brush, actor: Actor):
     brush.disc(head[0] + f * r * 0.45, head[1] - r * 0.25, r * 0.2, (16, 16, 16) if c[0] > 70 else (230, 220, 160))
 
 
-CAR_BODY = (
-    (-38, -7),
-    (-38, -17),
-    (-34, -20),
-    (-21, -21),
-    (-12, -32),
-    (13, -32),
-    (23, -21),
-    (35, -18),
-    (39, -13),
-    (39, -7),
-)
+CAR_BODY = points("-38,-7 -38,-17 -34,-20 -21,-21 -12,-32 13,-32 23,-21 35,-18 39,-13 39,-7")
 CAR_GLASS = (((-18, -21), (-11, -29.5), (-0.5, -29.5), (-0.5, -21)), ((2, -21), (2, -29.5), (12, -29.5), (19, -21)))
-
-
 CAR_SILL = ((-38, -12), (39, -12), (39, -7), (-38, -7))
 
 

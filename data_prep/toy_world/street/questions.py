@@ -103,12 +103,7 @@ def _phrase(kind: str, facts: Facts, rng: np.random.Generator, **words: str) -> 
 
 
 def _presence(facts: Facts, rng: np.random.Generator) -> list[Question]:
-    things = {
-        "tree": facts["tree"],
-        "bench": facts["bench"],
-        "dog": facts["animal"] == "dog",
-        "cat": facts["animal"] == "cat",
-    }
+    things = {"tree": facts["tree"], "bench": facts["bench"]} | {pet: facts["animal"] == pet for pet in ("dog", "cat")}
     thing = str(rng.choice(list(things)))
     return [Question("there_is", _phrase("there_is", facts, rng, thing=thing), "yes" if things[thing] else "no")]
 

@@ -3,6 +3,7 @@ course."""
 
 import argparse
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from data_prep.toy_world.render import Summary, draw_set, render_clip
@@ -41,7 +42,7 @@ def render_set(
         float(seconds),
     )
     out, clips = Path(out), entries(config)
-    check_folder(out, config, workers=workers)
+    check_folder(out, asdict(config), workers=workers)
     return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)
 
 

@@ -2,6 +2,8 @@
 when the (pseudo-)event begins and ends. All of it comes from the seed alone, in separate random streams, and none of
 it knows the kind of event; `Scene.stage(t)` puts the figures in place at second t.
 
+An event is a function of a `Stage` and a `Cue` that changes the stage; the events are in `crimes` and `benign`.
+
 The plot is always the same, so that it tells nothing: a person with a hat and a person with a bag walk towards one
 another and stand close while the event may happen, a guard comes by, a dog or cat is near, 0-3 others walk behind,
 one car stands at the kerb and a second one stops behind it."""
@@ -40,6 +42,21 @@ class Stage:
     scene: "Scene"
     effects: list = field(default_factory=list)
     washes: list[tuple[tuple[int, int, int], float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cue:
+    """`t`: seconds since the event began; `u`: its progress, 0-1; `roll`: eight uniform numbers that vary the event."""
+
+    t: float
+    u: float
+    roll: tuple[float, ...]
+
+
+def face(a: Actor, b: Actor):
+    """Turn both towards one another."""
+    a.facing = 1 if b.x > a.x else -1
+    b.facing = -a.facing
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
+from data_prep.toy_world.brush import points
 from data_prep.toy_world.palette import mix
-from data_prep.toy_world.wildlife.pen import Pen, points, smooth
+from data_prep.toy_world.wildlife.pen import Pen, smooth
 from data_prep.toy_world.wildlife.pose import Pose
 from data_prep.toy_world.wildlife.quadrupeds import eye, jaw
 
@@ -23,13 +24,8 @@ def snake(pen: Pen, pose: Pose):
     radius = 37 - 17 * s
     coil = np.stack([radius * np.cos(turns - 0.6), 9 + 24 * s + 9.5 * np.sin(turns - 0.6)], 1)
     raised = 30 * (1 - 0.75 * pose.stretch) * np.clip((s - 0.8) / 0.2, 0, 1) ** 1.5
-    line = np.stack(
-        [
-            -64 + 112 * s + 6 * np.clip(s - 0.9, 0, 1),
-            9 + 9.5 * np.sin(15 * s - pose.wave) * np.clip(1.2 - s, 0.1, 1) + raised,
-        ],
-        1,
-    )
+    along = -64 + 112 * s + 6 * np.clip(s - 0.9, 0, 1)
+    line = np.stack([along, 9 + 9.5 * np.sin(15 * s - pose.wave) * np.clip(1.2 - s, 0.1, 1) + raised], 1)
     middle = coil + (line - coil) * pose.wind
     width = np.interp(s, [0, 0.25, 0.6, 0.86, 1], [1.5, 8, 12.5, 10, 7.5])
     width = width + pose.puff * 12 * np.exp(-(((s - 0.72) / 0.07) ** 2))
@@ -115,16 +111,8 @@ def _turtle_legs(body: Pen, pose: Pose, out: float, *, far: bool):
 
 
 def _turtle_head(head: Pen, pose: Pose):
-    jaw(
-        head,
-        (2, -3),
-        (14, -2),
-        [(-3, 1), (10, 1), (11, -1), (2, -4)],
-        pose,
-        mix(SKIN, CREAM, 0.3),
-        angle=42,
-        teeth=False,
-    )
+    chin = [(-3, 1), (10, 1), (11, -1), (2, -4)]
+    jaw(head, (2, -3), (14, -2), chin, pose, mix(SKIN, CREAM, 0.3), angle=42, teeth=False)
     head.shape(smooth([(-7, -2), (-5, 6), (4, 9), (13, 5), (15, -2), (8, -4), (0, -5)], 3), SKIN)
     eye(head, 8, 3.4, 1.7, pose, white=(250, 240, 190))
     head.name("mouth", 15, -2)

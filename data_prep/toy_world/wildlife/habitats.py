@@ -93,15 +93,8 @@ def _land(canvas, brush: Brush, habitat: Habitat, rng):
     kind, land = habitat.kind, LANDS[habitat.kind]
     haze = LIGHT[habitat.light].sky[1]
     for row, (share, rough) in enumerate(((0.45, 12), (0.15, 8))):
-        _ridge(
-            brush,
-            rng,
-            HORIZON,
-            26 - 12 * row,
-            rough,
-            mix(habitat.scenery(land.hills), haze, share),
-            snow=kind == "snow" and row == 0,
-        )
+        colour = mix(habitat.scenery(land.hills), haze, share)
+        _ridge(brush, rng, HORIZON, 26 - 12 * row, rough, colour, snow=kind == "snow" and row == 0)
     _gradient(canvas, HORIZON, SIZE, habitat.scenery(land.far), habitat.scenery(land.near))
     if kind == "lake shore":
         _lake(canvas, brush, habitat, rng)
@@ -150,11 +143,8 @@ def _ground_cover(brush: Brush, habitat: Habitat, rng):
     for x, y in sorted(rng.uniform((0, 134), (SIZE, SIZE), (land.n_tufts, 2)).tolist(), key=lambda p: p[1]):
         tall = (y - 96) / 15
         for n in range(5):
-            brush.line(
-                [(x + n - 2, y), (x + (n - 2) * 2.1, y - tall * (1 - 0.15 * abs(n - 2)))],
-                mix(blade, (0, 0, 0), 0.12 * (n % 2)),
-                0.9,
-            )
+            tip = (x + (n - 2) * 2.1, y - tall * (1 - 0.15 * abs(n - 2)))
+            brush.line([(x + n - 2, y), tip], mix(blade, (0, 0, 0), 0.12 * (n % 2)), 0.9)
     stone = habitat.scenery((150, 146, 142))
     for x, y in rng.uniform((0, 130), (SIZE, SIZE - 8), (5, 2)):
         r = rng.uniform(2.2, 4.6) * (y - 70) / 90
@@ -188,41 +178,25 @@ def _forest(brush: Brush, habitat: Habitat, rng):
         brush.line([(x, y), (x, y - 22 * k)], habitat.scenery((96, 68, 48)), 4 * k)
         if rng.random() < 0.5:
             for n in range(3):
-                brush.poly(
-                    [
-                        (x - (17 - 4 * n) * k, y - (14 + 15 * n) * k),
-                        (x, y - (40 + 15 * n) * k),
-                        (x + (17 - 4 * n) * k, y - (14 + 15 * n) * k),
-                    ],
-                    mix(leaf, (0, 0, 0), 0.24 - 0.1 * n),
-                )
+                half, low, tip = (17 - 4 * n) * k, y - (14 + 15 * n) * k, (x, y - (40 + 15 * n) * k)
+                brush.poly([(x - half, low), tip, (x + half, low)], mix(leaf, (0, 0, 0), 0.24 - 0.1 * n))
         else:
             for n in range(6):
                 a = n * 1.05
-                brush.disc(
-                    x + 11 * k * math.cos(a),
-                    y - (38 + 10 * math.sin(a)) * k,
-                    11 * k,
-                    mix(leaf, (0, 0, 0), 0.2 - 0.04 * n),
-                )
+                middle = (x + 11 * k * math.cos(a), y - (38 + 10 * math.sin(a)) * k)
+                brush.disc(*middle, 11 * k, mix(leaf, (0, 0, 0), 0.2 - 0.04 * n))
 
 
 def _shore(brush: Brush, habitat: Habitat, rng):
     reed = habitat.scenery((98, 128, 60))
     for x, y in _stand(rng, 126, 136, 4):
         for n in range(7):
-            lean = (n - 3) * 2.4
-            brush.line(
-                [(x + n * 1.6, y), (x + n * 1.6 + lean, y - 24 - 3 * (n % 3))],
-                mix(reed, (0, 0, 0), 0.12 * (n % 2)),
-                1.1,
-            )
+            root, lean = x + n * 1.6, (n - 3) * 2.4
+            stem = [(root, y), (root + lean, y - 24 - 3 * (n % 3))]
+            brush.line(stem, mix(reed, (0, 0, 0), 0.12 * (n % 2)), 1.1)
             if n % 3 == 0:
-                brush.limb(
-                    [(x + n * 1.6 + lean * 0.85, y - 20), (x + n * 1.6 + lean, y - 27)],
-                    habitat.scenery((112, 74, 44)),
-                    2.4,
-                )
+                head = [(root + lean * 0.85, y - 20), (root + lean, y - 27)]
+                brush.limb(head, habitat.scenery((112, 74, 44)), 2.4)
 
 
 def _desert(brush: Brush, habitat: Habitat, rng):

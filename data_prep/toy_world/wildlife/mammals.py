@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from data_prep.toy_world.brush import points
 from data_prep.toy_world.palette import mix
-from data_prep.toy_world.wildlife.pen import Pen, circle, points, smooth
+from data_prep.toy_world.wildlife.pen import Pen, circle, smooth
 from data_prep.toy_world.wildlife.pose import Pose
 from data_prep.toy_world.wildlife.quadrupeds import Build, eye, jaw, legs, stance
 
@@ -30,16 +31,8 @@ def elephant(pen: Pen, pose: Pose):
     body.shape(ELEPHANT_BODY, GREY)
     legs(ground, ELEPHANT, pose, far=False)
     head = body.at(28, 64, turn=-pose.neck)
-    jaw(
-        head,
-        (6, -12),
-        (15, -13),
-        [(-3, 1), (9, 0), (10, -5), (2, -6)],
-        pose,
-        mix(GREY, (0, 0, 0), 0.1),
-        angle=40,
-        teeth=False,
-    )
+    chin = [(-3, 1), (9, 0), (10, -5), (2, -6)]
+    jaw(head, (6, -12), (15, -13), chin, pose, mix(GREY, (0, 0, 0), 0.1), angle=40, teeth=False)
     head.tube([(13, -9), (22, -16), (33, -14)], (5, 4.4, 1.5), IVORY)
     head.shape(ELEPHANT_HEAD, GREY)
     _trunk(head, pose)

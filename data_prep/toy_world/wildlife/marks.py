@@ -95,20 +95,8 @@ def fish(brush: Brush, x, y, f, k, *, turn=0.0, colour=(232, 150, 60), grow=1.0)
     for grow_by, tone in ((1.22, mix(colour, INK, 0.6)), (1.0, colour)):
         g = grow_by
         brush.poly(put([(-8 * g, 0), (-16 * g, 6 * g), (-14.5 * g, 0), (-16 * g, -6 * g)]), tone)
-        brush.poly(
-            put(
-                [
-                    (-9 * g, 0),
-                    (-4 * g, 5 * g),
-                    (3 * g, 5.6 * g),
-                    (10 * g, 1 * g),
-                    (10 * g, -1 * g),
-                    (3 * g, -5.6 * g),
-                    (-4 * g, -5 * g),
-                ]
-            ),
-            tone,
-        )
+        upper, lower = [(-4, 5), (3, 5.6), (10, 1)], [(10, -1), (3, -5.6), (-4, -5)]
+        brush.poly(put([(px * g, py * g) for px, py in ((-9, 0), *upper, *lower)]), tone)
     ((eye_x, eye_y),) = put([(6, 1.2)])
     brush.disc(eye_x, eye_y, 1.3 * k, INK)
 
@@ -116,11 +104,8 @@ def fish(brush: Brush, x, y, f, k, *, turn=0.0, colour=(232, 150, 60), grow=1.0)
 def mouse(brush: Brush, x, y, f, k, grow=1.0):
     """Half swallowed: its hind part hangs out of the mouth."""
     k *= grow
-    brush.line(
-        [(x + f * 9 * k, y + 3 * k), (x + f * 17 * k, y + 9 * k), (x + f * 15 * k, y + 17 * k)],
-        (206, 140, 140),
-        1.8 * k,
-    )
+    tail = [(x + f * 9 * k, y + 3 * k), (x + f * 17 * k, y + 9 * k), (x + f * 15 * k, y + 17 * k)]
+    brush.line(tail, (206, 140, 140), 1.8 * k)
     brush.oval(x + f * 5 * k, y + k, 8.4 * k, 6.4 * k, INK)
     brush.oval(x + f * 5 * k, y + k, 7.4 * k, 5.4 * k, (150, 146, 150))
     for n in (0, 5):

@@ -101,11 +101,6 @@ def circle(n: int) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def points(text: str) -> list[tuple[float, ...]]:
-    """Rows of numbers as SVG writes the points of a polygon: "x,y x,y"."""
-    return [tuple(map(float, row.split(","))) for row in text.split()]
-
-
 def _weights(u: np.ndarray) -> np.ndarray:
     """(len(u), 4) Catmull-Rom weights of four neighbours at places u, 0-1, between the middle two."""
     u = u[:, None]

@@ -80,8 +80,5 @@ def jaw(pen: Pen, root, upper, lower, pose: Pose, colour: Colour, *, angle=32.0,
         size = 0.2 * math.hypot(upper[0] - root[0], upper[1] - root[1])
         for end, up in ((upper, -1), (down, 1)):
             x, y = end[0] - size * 0.5, end[1]
-            pen.shape(
-                [(x - size * 0.7, y), (x - size * 0.1, y + up * size * 1.5), (x + size * 0.4, y)],
-                (250, 248, 236),
-                edge=False,
-            )
+            tooth = [(x - size * 0.7, y), (x - size * 0.1, y + up * size * 1.5), (x + size * 0.4, y)]
+            pen.shape(tooth, (250, 248, 236), edge=False)

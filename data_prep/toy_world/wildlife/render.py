@@ -3,6 +3,7 @@ toy-wildlife`. Whole files only, resumable, the same pixels for any number of pr
 
 import argparse
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from data_prep.toy_world.render import Summary, draw_set
@@ -25,7 +26,7 @@ def render_wild_set(
     Raises ValueError for a folder that holds another set."""
     config = WildConfig(n_train, n_test, seed, tuple(map(float, event_s)))
     out, clips = Path(out), wild_entries(config)
-    check_folder(out, config, workers=workers)
+    check_folder(out, asdict(config), workers=workers)
     return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
 
 
