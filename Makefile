@@ -3,14 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
 
-.PHONY: demo test lab lint bench clean
+.PHONY: demo test test-quick lab lint bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
 
-test: .venv/installed
-	$(BIN)/ruff check .
+test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# All but the tests marked slow: lessons, browser, commands of the guides, kills, training worlds.
+test-quick: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks

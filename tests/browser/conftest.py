@@ -76,7 +76,6 @@ def made_up_run(tmp_path) -> Path:
     """A run of 12 clips with likelihoods, and the clips."""
     made = made_up_runs.MadeUp({(True, 1): 0.3, (True, 6): 0.6}, n_test=12, labels=LABELS, groups=False)
     run = made_up_runs.write_run(tmp_path / "run", made)
-    made_up_runs.add_likelihoods(run, LABELS)
     for pair in json.loads((run / "clips.json").read_text())["test"]:
         small.write_clip(tmp_path / pair["video"], seconds=int(made_up_runs.LENGTH_S), fps=6)
     return run

@@ -12,6 +12,8 @@ from llamavid_kit.viz.explorers.attention import AttentionExplorer
 from llamavid_kit.viz.explorers.budget import TokenBudget
 from llamavid_kit.viz.explorers.sampler import FrameSampler
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def explorer(request, model, tmp_path):

@@ -26,6 +26,8 @@ from lessons import IN_BROWSER, ROOT
 from llamavid_kit.experiments.browser_figures import cell_clips, probabilities, replies
 from llamavid_kit.experiments.run import Run
 
+pytestmark = pytest.mark.slow
+
 ATTENTION, ABLATION = IN_BROWSER
 
 

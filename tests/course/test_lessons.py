@@ -7,10 +7,12 @@ import pytest
 from lessons import IN_BROWSER, LESSONS, execute
 from outside import chromium
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", [n for n in LESSONS if not (n in IN_BROWSER and chromium())])
 def test_a_lesson_runs_in_a_fresh_kernel(name, tmp_path, monkeypatch):
     """With nothing beside it, and without a word on stderr."""
     done = execute(name, tmp_path, monkeypatch)
-    said = [o.text for c in done.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
-    assert not said
+    errors = [o.text for c in done.cells if c.cell_type == "code" for o in c.outputs if o.get("name") == "stderr"]
+    assert not errors

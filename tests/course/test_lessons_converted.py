@@ -8,6 +8,8 @@ from lessons import LESSONS, ROOT, execute
 
 from llamavid_kit.model.original.convert import convert
 
+pytestmark = pytest.mark.slow
+
 CASE = ROOT / "tests" / "assets" / "case01"
 
 

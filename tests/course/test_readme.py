@@ -132,6 +132,7 @@ def draw(command: str, folder: Path, drawn: tuple[dict[str, Path], Path]) -> Non
         shutil.copytree(folder / name, made[command])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_commands(page, tmp_path, monkeypatch, drawn):
     """In the page's order, all in one folder that was empty."""

@@ -16,6 +16,8 @@ from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.study.setup import CRIME, NORMAL
 from llamavid_kit.training.finetune import TrainSettings, adapter, finetune
 
+pytestmark = pytest.mark.slow
+
 CHANCE = 1 / len(CLASSES)
 LABELS = [NORMAL if kind is None else CRIME.renamed.get(kind, kind) for kind in CLASSES]
 

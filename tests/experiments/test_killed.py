@@ -14,6 +14,8 @@ from small import LABELS, pair, small_model, write_clip
 from llamavid_kit.data.pairs import write_jsonl
 from llamavid_kit.model import checkpoints
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 from pathlib import Path
