@@ -239,12 +239,12 @@ class AblationConfig:
 
     def values(self) -> dict[str, tuple]:
         """Factor → its values, the reference first."""
-        rates: tuple[float | None, ...] = tuple(sorted(self.train_fps)) or (None,)
+        rates: tuple[float | None, ...] = tuple(sorted(map(float, self.train_fps))) or (None,)
         trained = [Lora(seed, rate) for seed in self.seeds for rate in rates]
         return {
             "model": self.models,
             "adapter": (None, *trained) if self.finetune else (None,),
-            "fps": tuple(sorted(self.fps)),
+            "fps": tuple(sorted(map(float, self.fps))),  # 1 and 1.0 head an arm file alike
             "content": self.content,
             "frames": self.frames,
             "prompt": self.prompts,

@@ -176,7 +176,7 @@ def position_table(run: Run) -> pd.DataFrame:
     even = dict(zip(shuffled, holm(list(shuffled.values())), strict=True))
     rows = []
     for key, bias in by_arm.items():
-        row = {"arm": run.words(key), "clips with a label": bias.n}
+        row = {"arm": run.words(key), "rule": run.scores[key]["rule"], "clips with a label": bias.n}
         for name, extra in (("first option", bias.first), ("last option", bias.last)):
             low, high = (100 * x for x in extra.interval95)
             points = f"{100 * extra.difference:+.1f} points ({low:+.1f} to {high:+.1f})"
@@ -219,6 +219,7 @@ def order_table(run: Run) -> pd.DataFrame:
     for keys, one in order_pairs(run).items():
         row = {
             "arm": run.words(keys[0]),
+            "rule": run.scores[keys[0]]["rule"],
             "another order": one.n,
             "another choice": f"{one.changed} = {percent(one.changed, one.n)} ({interval(*one.wilson95)})",
             "to right": one.to_right,

@@ -72,4 +72,4 @@ def _in_words(verdict: AnimalVerdict) -> str:
 def all_tables(run: Run) -> dict[str, pd.DataFrame]:
     """File name → table, those that the run has."""
     tables = {"error_counts": error_table(run), "example_errors": examples(run)} if run.animals else {}
-    return {name: table for name, table in tables.items() if len(table)}
+    return {name: table.assign(rule=run.rule) for name, table in tables.items() if len(table)}
