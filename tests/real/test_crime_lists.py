@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from data_prep import ucf_crime
+from data_prep.dataset import n_sampled
 from data_prep.ucf_crime.lists import label_from_file_name
 from llamavid_kit.evaluation.visibility import visibility_curve
 from llamavid_kit.study.setup import CRIME, TRAINING_TIERS, UCF_CRIME_EVENTS
@@ -60,7 +61,7 @@ def test_with_lengths(real, log):
 def test_the_rule_skips_what_the_study_skipped(real, log):
     fps = int(log[-1])
     for row in rows_of(real, log):
-        sampled = ucf_crime.n_sampled(int(row["n_frames"]), float(row["video_fps"]), fps)
+        sampled = n_sampled(int(row["n_frames"]), float(row["video_fps"]), fps)
         assert sampled == int(row["sampled_frames"]), row["video"]
         assert (sampled > 1800) == (row["prediction"] == ""), row["video"]
 
