@@ -50,7 +50,7 @@ def doctor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    from llamavid_kit.model.doctor import examine
+    from llamavid_kit.model.original.doctor import examine
 
     diagnosis = examine(args.folder, vision_heads=args.vision_heads)
     print(diagnosis)

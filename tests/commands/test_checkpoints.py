@@ -1,8 +1,8 @@
 """`doctor` of the commands about folders: its exit status says what it found."""
 
 from llamavid_kit.__main__ import main
-from llamavid_kit.model import doctor
 from llamavid_kit.model.checkpoints import load, save
+from llamavid_kit.model.original import doctor
 
 
 def test_the_doctors_exit_status(tmp_path, capsys, monkeypatch):

@@ -8,8 +8,8 @@ import pytest
 from case01 import CASE, HEADS
 
 from llamavid_kit.model.checkpoints import load, save
-from llamavid_kit.model.doctor import examine
 from llamavid_kit.model.original.convert import convert
+from llamavid_kit.model.original.doctor import examine
 
 
 def test_doctor_on_a_whole_model(original, tmp_path):
