@@ -42,12 +42,7 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    run(args.model)
-
-
-def run(name: str) -> None:
-    """Print the table of a model by name or folder."""
-    model = load(name)
+    model = load(args.model)
     with tempfile.TemporaryDirectory() as folder:
         videos = []
         for i in range(CLIPS):
@@ -82,11 +77,11 @@ def _interactions(model: LlamaVid, video: Video, out: Path) -> list[tuple[str, f
         ("TokenBudget: another rate", budget.fps, cycle((1, 2, 3))),
         (f"PredictionBrowser: another cell, {BROWSED} clips in 2 arms", browser.truth, cycle(CRIME.labels[1:4])),
     ]
-    return [(what, _seconds(partial(_set_next, control, values))) for what, control, values in rows]
 
+    def move(control: Any, values: Iterator) -> None:
+        control.value = next(values)
 
-def _set_next(control: Any, values: Iterator) -> None:
-    control.value = next(values)
+    return [(what, _seconds(partial(move, control, values))) for what, control, values in rows]
 
 
 def _browser(video: Video, out: Path) -> "PredictionBrowser":

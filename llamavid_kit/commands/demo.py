@@ -6,7 +6,9 @@ a result.
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from data_prep import animal_kingdom, ucf_crime
@@ -29,28 +31,20 @@ QUESTION, FPS = "What happens in the video?", 2
 
 @dataclass(frozen=True)
 class Demo:
-    """Size and seed of the crime demo. Events last 0.1-3 s, log-uniform; their kinds are equally frequent."""
+    """Size and seed. Brief events last 0.1-3 s, log-uniform; their kinds, or species, are equally frequent."""
 
+    render: Callable[..., object]
+    animals: bool = False
     world_seed: int = 1
-    train_per_class: int = 32
-    test_per_class: int = 28
     event_s: tuple[float, float] = (0.1, 3.0)
     train: TrainSettings = TrainSettings()  # noqa: RUF009 - frozen
 
 
-@dataclass(frozen=True)
-class AnimalDemo:
-    """Size and seed of the animal demo. Brief actions last 0.1-3 s, log-uniform; species are equally frequent."""
-
-    world_seed: int = 1
-    n_train: int = 240
-    n_test: int = 156
-    event_s: tuple[float, float] = (0.1, 3.0)
-    train: TrainSettings = TrainSettings()  # noqa: RUF009 - frozen
-
-
-QUICK = Demo(train_per_class=3, test_per_class=2, train=TrainSettings(epochs=2))
-QUICK_ANIMALS = AnimalDemo(n_train=24, n_test=12, train=TrainSettings(epochs=2))
+CRIMES = Demo(partial(render_set, train_per_class=32, test_per_class=28))
+ANIMALS = Demo(partial(render_wild_set, n_train=240, n_test=156), animals=True)
+QUICK = TrainSettings(epochs=2)
+QUICK_CRIMES = Demo(partial(render_set, train_per_class=3, test_per_class=2), train=QUICK)
+QUICK_ANIMALS = Demo(partial(render_wild_set, n_train=24, n_test=12), animals=True, train=QUICK)
 
 
 def demo_options(parser: argparse.ArgumentParser) -> None:
@@ -61,67 +55,39 @@ def demo_options(parser: argparse.ArgumentParser) -> None:
 
 
 def demo(args: argparse.Namespace) -> None:
-    run(args.out, demo=QUICK if args.quick else None, workers=args.workers)
+    run(args.out, QUICK_CRIMES if args.quick else CRIMES, workers=args.workers)
     if args.animals:
         out = args.out.with_name(f"{args.out.name}-animals")
-        run_animals(out, demo=QUICK_ANIMALS if args.quick else None, workers=args.workers)
+        run(out, QUICK_ANIMALS if args.quick else ANIMALS, workers=args.workers)
 
 
-def run(out: Path | str, *, demo: Demo | None = None, workers: int = 2) -> Path:
-    """The crime demo, resumable, into `out`; prints seconds per stage and returns the report's path."""
-    out, demo, began = Path(out), demo or Demo(), time.perf_counter()
+def run(out: Path | str, demo: Demo, *, workers: int = 2) -> Path:
+    """One demo, resumable, into `out`; prints seconds per stage and the result, and returns the report's path.
+
+    Crimes are asked about with the study's closed question, animals with its open one, which a rule judges.
+    """
+    out, began = Path(out), time.perf_counter()
     clips = out.with_name(out.name + "-clips")
-    print(
-        render_set(
-            clips,
-            train_per_class=demo.train_per_class,
-            test_per_class=demo.test_per_class,
-            seed=demo.world_seed,
-            event_s=demo.event_s,
-            workers=workers,
-        )
-    )
+    print(demo.render(clips, seed=demo.world_seed, event_s=demo.event_s, workers=workers))
     rendered = time.perf_counter()
-    crime = ucf_crime.build(clips)
-    config = AblationConfig(source=f"toy world {demo.world_seed}", groups=event_groups(), train=demo.train)
-    summary = ablate([*crime.test, *crime.train["all"]], root=clips, out=out, config=config)
+    if demo.animals:
+        pairs = animal_kingdom.build(clips).pairs["grounding"]
+        config = AblationConfig.for_pairs(pairs, source=f"toy wildlife {demo.world_seed}", train=demo.train)
+    else:
+        crime = ucf_crime.build(clips)
+        pairs = [*crime.test, *crime.train["all"]]
+        config = AblationConfig(source=f"toy world {demo.world_seed}", groups=event_groups(), train=demo.train)
+    seconds = ablate(pairs, root=clips, out=out, config=config)["seconds"]
     ablated = time.perf_counter()
-    answer(clips / crime.test[0].video, out)
-    return _finish(out, summary["seconds"], began, rendered, ablated)
-
-
-def run_animals(out: Path | str, *, demo: AnimalDemo | None = None, workers: int = 2) -> Path:
-    """The animal demo: the study's open question about wildlife clips, judged by rule; otherwise as `run`."""
-    out, demo, began = Path(out), demo or AnimalDemo(), time.perf_counter()
-    clips = out.with_name(out.name + "-clips")
-    print(
-        render_wild_set(
-            clips,
-            n_train=demo.n_train,
-            n_test=demo.n_test,
-            seed=demo.world_seed,
-            event_s=demo.event_s,
-            workers=workers,
-        )
-    )
-    rendered = time.perf_counter()
-    pairs = animal_kingdom.build(clips).pairs["grounding"]
-    config = AblationConfig.for_pairs(pairs, source=f"toy wildlife {demo.world_seed}", train=demo.train)
-    summary = ablate(pairs, root=clips, out=out, config=config)
-    return _finish(out, summary["seconds"], began, rendered, time.perf_counter())
-
-
-def _finish(out: Path, seconds: dict[str, float], began: float, rendered: float, ablated: float) -> Path:
-    """Write the report; print seconds per stage, then the result itself, then where the report lies."""
+    if not demo.animals:
+        answer(clips / pairs[0].video, out)
     report = write_report(out)
     ended = time.perf_counter()
     stages = {"render clips": rendered - began, **seconds, "question and report": ended - ablated}
     print("\nseconds per stage")
-    for stage, spent in stages.items():
+    for stage, spent in {**stages, "in all": ended - began}.items():
         print(f"  {stage:26s} {spent:7.1f}")
-    print(f"  {'in all':26s} {ended - began:7.1f}\n")
-    print("\n".join(result_lines(Run(out))))
-    print(f"\nreport: {report}")
+    print("", *result_lines(Run(out)), f"\nreport: {report}", sep="\n")
     return report
 
 
@@ -136,7 +102,5 @@ def answer(clip: Path, out: Path) -> None:
 def event_groups() -> dict[str, tuple[str, ...]]:
     """Labels by whether the shipped model met the event in its training."""
 
-    def labels(kinds):
-        return tuple(CRIME.renamed.get(kind, kind) for kind in kinds)
-
-    return {"event types seen in pre-training": labels(SEEN_KINDS), "unseen event types": labels(UNSEEN_KINDS)}
+    kinds = {"event types seen in pre-training": SEEN_KINDS, "unseen event types": UNSEEN_KINDS}
+    return {name: tuple(CRIME.renamed.get(kind, kind) for kind in some) for name, some in kinds.items()}

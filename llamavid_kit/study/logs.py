@@ -9,29 +9,20 @@ import csv
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 from llamavid_kit.evaluation.scoring import ArmTable, RuleName, collapse, label_of, score
-from llamavid_kit.evaluation.statistics import compare_arms, wilson
+from llamavid_kit.evaluation.statistics import compare_arms
 from llamavid_kit.files import csv_text
 from llamavid_kit.study.results import BY_KEY, COMPARISONS, TABLE_3_CLASSES
-from llamavid_kit.study.setup import CRIME, NORMAL
+from llamavid_kit.study.setup import CRIME, NORMAL, STUDY
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("video", "n_frames", "video_fps", "sampled_frames", "truth", "prediction")
 RULES: tuple[RuleName, ...] = get_args(RuleName)
-RULE_TEXT = {
-    "exact": "prediction string equals one of the 11 labels",
-    "normalised": "after strip of spaces/quotes/period and lower-casing",
-    "unique_mention": "exactly one distinct label is mentioned anywhere (case-insensitive, word boundaries, optional "
-    "plural s)",
-    "first_mention": "first label mentioned",
-    "last_mention": "last label mentioned",
-    "exact_plus_Road_prefix": "exact, and the one reply 'Road' counted as Road Accident (this is what Figure 5 does)",
-}
-"""Rule of `scoring.RULES` → what `restudy.json` says of it, in the words of the count that ours is checked against."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +122,13 @@ def labels_of(rows: Log, videos: Sequence[str], rule: RuleName) -> list[str | No
     return [label_of(rows[v].reply or "", CRIME.labels, rule=rule) for v in videos]
 
 
+def table_of(truths: Sequence[str], answers: Sequence[str | None], *, binary: bool = False) -> ArmTable:
+    """The table of one arm; binary: every class but Normal Video is Anomaly, as in the study's Figures 4 and 5."""
+    if binary:
+        return score(collapse(truths, keep=NORMAL), collapse(answers, keep=NORMAL), labels=("Anomaly", NORMAL))
+    return score(truths, answers, labels=TABLE_3_CLASSES)
+
+
 def records(logs: Mapping[str, Log]) -> dict[str, Any]:
     """Every log, rule and set of clips as JSON values: counts, intervals, confusion matrices, and pairs of arms.
 
@@ -151,7 +149,7 @@ def records(logs: Mapping[str, Log]) -> dict[str, Any]:
     return {
         "labels_rows": list(TABLE_3_CLASSES),
         "labels_columns": [*TABLE_3_CLASSES, "<no label>"],
-        "rules": RULE_TEXT,
+        "rules": STUDY["rule_text"],
         "results": results,
         "paired": pair_records(logs),
     }
@@ -166,15 +164,18 @@ def pair_records(logs: Mapping[str, Log]) -> list[dict[str, Any]]:
 def _record(rows: Log, videos: Sequence[str], rule: RuleName) -> dict[str, Any]:
     """One arm on one set of clips; with skipped videos among them, only what counts them as wrong."""
     truths, answers = [rows[v].truth for v in videos], labels_of(rows, videos, rule)
-    table = score(truths, answers, labels=TABLE_3_CLASSES)
+    table = table_of(truths, answers)
     if any(rows[v].reply is None for v in videos):
         return {"n": table.n, "correct": table.correct, "accuracy": table.accuracy}
-    binary = score(collapse(truths, keep=NORMAL), collapse(answers, keep=NORMAL), labels=("Anomaly", NORMAL))
+    binary = table_of(truths, answers, binary=True)
     numbers = table.to_dict()
-    names = ("n", "correct", "accuracy", "wilson95", "no_label", "balanced_accuracy", "macro_f1")
     anomalies = [c for name, c in table.per_class.items() if name != NORMAL]
     n, correct = sum(c.n for c in anomalies), sum(c.correct for c in anomalies)
+    names = ("n", "correct", "accuracy", "wilson95", "no_label", "balanced_accuracy", "macro_f1")
     measures = ("correct", "predicted", "recall", "precision", "f1")
+    cells = [
+        f"{truth}_{answer}" for truth in ("anomaly", "normal") for answer in ("as_anomaly", "as_normal", "no_label")
+    ]
     return {
         **{name: numbers[name] for name in names},
         "anomaly_only": {"n": n, "correct": correct, "accuracy": correct / n if n else None},
@@ -183,23 +184,15 @@ def _record(rows: Log, videos: Sequence[str], rule: RuleName) -> dict[str, Any]:
         "majority_baseline": table.baseline.accuracy,
         "majority_balanced_accuracy": 1 / sum(c.n > 0 for c in table.per_class.values()),
         "per_class": {
-            name: {
-                "support": c.n,
-                **{measure: getattr(c, measure) for measure in measures},
-                "recall_wilson95": list(c.wilson95),
-            }
+            name: {"support": c.n, **{m: getattr(c, m) for m in measures}, "recall_wilson95": list(c.wilson95)}
             for name, c in table.per_class.items()
         },
         "confusion_matrix": _confusion(table),
         "binary": {
-            **{
-                f"{truth}_{answer}": n_clips
-                for truth, row in zip(("anomaly", "normal"), _confusion(binary), strict=True)
-                for answer, n_clips in zip(("as_anomaly", "as_normal", "no_label"), row, strict=True)
-            },
+            **dict(zip(cells, chain(*_confusion(binary)), strict=True)),
             "accuracy": binary.accuracy,
             "balanced_accuracy": binary.balanced_accuracy,
-            "accuracy_wilson95": list(wilson(binary.correct, binary.n)),
+            "accuracy_wilson95": list(binary.wilson95),
         },
     }
 

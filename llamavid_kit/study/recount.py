@@ -4,28 +4,25 @@ Numbers come as DataFrames for `plots`, and as tables of texts for reading. Noth
 a setting without a log stays without numbers. What follows in words is in `claims`, pictures are in `figures`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from llamavid_kit.evaluation.resampling import Estimate, metric_intervals
-from llamavid_kit.evaluation.scoring import NO_LABEL, ArmTable, collapse, score
+from llamavid_kit.evaluation.scoring import NO_LABEL, ArmTable, ClassCount
 from llamavid_kit.evaluation.statistics import Paired, compare_arms, holm
 from llamavid_kit.study.evidence import Evidence
+from llamavid_kit.study.logs import table_of
 from llamavid_kit.study.results import BY_KEY, COMPARISONS, SETTINGS, TABLE_3_CLASSES, Setting
-from llamavid_kit.study.setup import NORMAL
 
 NO_LOG = "no log"
-ANOMALY = "Anomaly"
 
 
 def arm(rows: pd.DataFrame, setting: str, *, binary: bool = False) -> ArmTable:
     """The table of one setting on `rows`; binary: every class but Normal Video is Anomaly, as in Figures 4 and 5."""
-    truths, answers = list(rows["truth"]), answers_of(rows, setting)
-    if binary:
-        return score(collapse(truths, keep=NORMAL), collapse(answers, keep=NORMAL), labels=(ANOMALY, NORMAL))
-    return score(truths, answers, labels=TABLE_3_CLASSES)
+    return table_of(list(rows["truth"]), answers_of(rows, setting), binary=binary)
 
 
 def answers_of(rows: pd.DataFrame, setting: str) -> list[str | None]:
@@ -38,12 +35,18 @@ def right_in(rows: pd.DataFrame, setting: str) -> dict[str, bool]:
     return dict(zip(rows.index, rows[setting] == rows["truth"], strict=True))
 
 
-def _videos(evidence: Evidence, setting: Setting, clips: str) -> pd.DataFrame:
-    return evidence.common if clips == "common" else evidence.answered(setting.key)
+def _arms(evidence: Evidence, clips: str) -> Iterator[tuple[Setting, dict[str, Any], pd.DataFrame | None]]:
+    """Each setting, the columns that name it, and its videos; None where there is no log of it."""
+    for setting in SETTINGS:
+        head = {"arm": setting.name, "key": setting.key, "fps": float(setting.fps), "fine_tuned": setting.fine_tuned}
+        if setting not in evidence.logged:
+            yield setting, head, None
+        else:
+            yield setting, head, evidence.common if clips == "common" else evidence.answered(setting.key)
 
 
-def _head(setting: Setting) -> dict[str, Any]:
-    return {"arm": setting.name, "key": setting.key, "fps": float(setting.fps), "fine_tuned": setting.fine_tuned}
+def _counts(table: ArmTable | ClassCount) -> dict[str, Any]:
+    return {"n": table.n, "correct": table.correct, **dict(zip(("low", "high"), table.wilson95, strict=True))}
 
 
 def accuracies(evidence: Evidence, *, clips: str = "common") -> pd.DataFrame:
@@ -53,14 +56,12 @@ def accuracies(evidence: Evidence, *, clips: str = "common") -> pd.DataFrame:
     clips: "common", or "answered" for what each setting answered itself.
     """
     rows = []
-    for setting in SETTINGS:
-        row = {**_head(setting), "published": setting.published}
-        if setting in evidence.logged:
-            videos = _videos(evidence, setting, clips)
+    for setting, head, videos in _arms(evidence, clips):
+        row = head | {"published": setting.published}
+        if videos is not None:
             table, answers = arm(videos, setting.key), answers_of(videos, setting.key)
             intervals = metric_intervals(list(videos["truth"]), answers, labels=TABLE_3_CLASSES)
-            low, high = table.wilson95
-            row |= {"n": table.n, "correct": table.correct, "low": low, "high": high, "no_label": table.no_label}
+            row |= _counts(table) | {"no_label": table.no_label}
             row |= {name: intervals[name] for name in ("balanced_accuracy", "macro_f1")}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -71,14 +72,15 @@ def table_2(evidence: Evidence) -> pd.DataFrame:
     own, common = (accuracies(evidence, clips=clips).set_index("key") for clips in ("answered", "common"))
     of_common, rows = f"common {len(evidence.common)} clips", []
     for key, setting in BY_KEY.items():
-        row = {"setting": setting.name, "published": f"{setting.published}%"}
-        if setting not in evidence.logged:
-            rows.append(row | {"its own clips": NO_LOG, of_common: NO_LOG})
-            continue
-        a, b = own.loc[key], common.loc[key]
-        rows.append(
-            {
-                **row,
+        row = {
+            "setting": setting.name,
+            "published": f"{setting.published}%",
+            "its own clips": NO_LOG,
+            of_common: NO_LOG,
+        }
+        if setting in evidence.logged:
+            a, b = own.loc[key], common.loc[key]
+            row |= {
                 "its own clips": share_text(a["correct"], a["n"]),
                 of_common: share_text(b["correct"], b["n"]),
                 "95% interval": percents_text(b["low"], b["high"]),
@@ -86,7 +88,7 @@ def table_2(evidence: Evidence) -> pd.DataFrame:
                 "balanced accuracy": interval_text(b["balanced_accuracy"]),
                 "macro-F1": interval_text(b["macro_f1"]),
             }
-        )
+        rows.append(row)
     return pd.DataFrame(rows).fillna("–")
 
 
@@ -108,15 +110,11 @@ def interval_text(x: Estimate) -> str:
 def per_class(evidence: Evidence, *, clips: str = "common") -> pd.DataFrame:
     """Table 3 and Figure 6 as numbers: class, arm, key, fps, fine_tuned, published (percent), n, correct, low, high."""
     rows = []
-    for setting in SETTINGS:
-        logged = setting in evidence.logged
-        counts = arm(_videos(evidence, setting, clips), setting.key).per_class if logged else {}
+    for setting, head, videos in _arms(evidence, clips):
+        counts = {} if videos is None else arm(videos, setting.key).per_class
         for label, published in zip(TABLE_3_CLASSES, setting.classes, strict=True):
-            row = {"class": label, **_head(setting), "published": published}
-            if logged:
-                low, high = counts[label].wilson95
-                row |= {"n": counts[label].n, "correct": counts[label].correct, "low": low, "high": high}
-            rows.append(row)
+            row = {"class": label, **head, "published": published}
+            rows.append(row | _counts(counts[label]) if label in counts else row)
     return pd.DataFrame(rows)
 
 

@@ -4,13 +4,13 @@ The study is the blog post "Seeking the limitations of LLaMA-VID" by A. Tragouda
 and V. Karlis (github.com/taslanidis/LLama-VID), which asked LLaMA-VID about surveillance videos and animals at 1 and 6
 frames a second. What was published stands in its Tables 2 to 4; the counts were made from the replies in its evaluation
 logs (`Setting.log` names them), which are not part of this kit: `recount` counts them again where a reader has them.
-Neither the counts nor `outcomes.csv` beside this file keep a video's name or a reply's text.
+Both are in `study.toml`. Neither the counts nor `outcomes.csv` beside it keep a video's name or a reply's text.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from llamavid_kit.study.setup import CRIME
+from llamavid_kit.study.setup import CRIME, STUDY
 
 SOURCE = "https://github.com/taslanidis/LLama-VID/blob/main/blogpost.md"
 
@@ -24,9 +24,9 @@ class Setting:
 
     fine_tuned: bool
     fps: int
-    log: str | None
     published: float
     classes: tuple[int, ...]
+    log: str | None = None
 
     @property
     def key(self) -> str:
@@ -39,14 +39,8 @@ class Setting:
 
 
 TABLE_3_CLASSES = tuple(sorted(CRIME.labels))
-SETTINGS = (
-    Setting(False, 1, "crime-activity-preds-6391574", 57.5, (50, 0, 43, 0, 10, 14, 25, 73, 91, 20, 0)),
-    Setting(False, 6, None, 57.9, (50, 0, 43, 0, 10, 14, 25, 74, 91, 20, 0)),
-    Setting(True, 1, "crime-ft-fps1-activity-preds-6364933", 62.0, (0, 0, 33, 50, 60, 40, 0, 79, 83, 60, 0)),
-    Setting(True, 6, "crime-ft-fps6-activity-preds-6382022", 65.3, (0, 0, 56, 100, 80, 35, 20, 80, 87, 60, 0)),
-)
+SETTINGS = tuple(Setting(**setting) for setting in STUDY["settings"])
 BY_KEY = {setting.key: setting for setting in SETTINGS}
-LOGGED = tuple(setting.key for setting in SETTINGS if setting.log)
 COMPARISONS = (
     ("zero_shot_fps1", "zero_shot_fps6"),
     ("finetuned_fps1", "finetuned_fps6"),
@@ -55,12 +49,7 @@ COMPARISONS = (
 )
 """Pairs that the study's text compares: more frames without and with fine-tuning, fine-tuning at each rate."""
 
-TABLE_4_ANIMALS = {
-    "zero_shot_fps1": (18.04, 1.32),
-    "zero_shot_fps6": (19.50, 1.34),
-    "finetuned_fps1": (34.06, 2.65),
-    "finetuned_fps6": (34.89, 2.66),
-}
+TABLE_4_ANIMALS: dict[str, tuple[float, float]] = STUDY["table_4"]
 """Animal Kingdom by a judge: percent "yes" and mean score from 0 to 5, of 812 pairs. No prediction log was found."""
 
 ZERO_SHOT_FPS6_REPORTED = ((103, 242), (95, 242))
@@ -79,31 +68,11 @@ OUTCOMES = Path(__file__).with_name("outcomes.csv")
 fine-tuned is "Road", which the study's Figure 5 counts as Road Accident.
 """
 
-_SHORT = ("exact", "normalised", "unique_mention", "first_mention", "last_mention")
-BY_RULE = {
-    "zero_shot_fps1": {
-        "exact": (105, 47, 100, 43),
-        "normalised": (107, 45, 102, 41),
-        "unique_mention": (119, 23, 113, 21),
-        "first_mention": (119, 5, 113, 3),
-        "last_mention": (133, 5, 127, 3),
-        "exact_plus_Road_prefix": (105, 47, 100, 43),
-    },
-    "finetuned_fps1": dict.fromkeys((*_SHORT, "exact_plus_Road_prefix"), (158, 0, 150, 0)),
-    "finetuned_fps6": dict.fromkeys(_SHORT, (158, 1, 158, 1)) | {"exact_plus_Road_prefix": (158, 0, 158, 0)},
-}
+BY_RULE: dict[str, dict[str, tuple[int, int, int, int]]] = STUDY["by_rule"]
 """Setting → rule of `scoring.RULES` → right and without label, of the answered videos, then of the common 242."""
 
-PAIRED_BY_RULE = {
-    ("finetuned_fps1", "finetuned_fps6"): dict.fromkeys(BY_RULE["zero_shot_fps1"], (242, 4, 12)),
-    ("zero_shot_fps1", "finetuned_fps1"): {
-        "exact": (257, 9, 62),
-        "normalised": (257, 9, 60),
-        "unique_mention": (257, 15, 54),
-        "first_mention": (257, 15, 54),
-        "last_mention": (257, 17, 42),
-        "exact_plus_Road_prefix": (257, 9, 62),
-    },
+PAIRED_BY_RULE: dict[tuple[str, str], dict[str, tuple[int, int, int]]] = {
+    (a, b): counts for a, others in STUDY["paired_by_rule"].items() for b, counts in others.items()
 }
 """Pair → rule → videos that both answered, right in the first only, in the second only."""
 

@@ -1,11 +1,24 @@
 """What the LLaMA-VID reproduction study asked and how it split its data, as data: no code decides anything here.
 
-Source: the study's scripts and logs (its UCF-Crime preparation, prompts and fine-tuning settings), quoted verbatim.
-`pairs.multiple_choice_question(CRIME.task, CRIME.labels)` gives `CRIME.question`; a test pins every character.
+Source: the study's scripts and logs (its UCF-Crime preparation, prompts and fine-tuning settings), quoted verbatim in
+`study.toml`. `pairs.multiple_choice_question(CRIME.task, CRIME.labels)` gives `CRIME.question`; a test pins every
+character.
 """
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+
+def _fixed(value: Any) -> Any:
+    """The same value with tuples for lists, which nobody can change."""
+    if isinstance(value, dict):
+        return {key: _fixed(part) for key, part in value.items()}
+    return tuple(map(_fixed, value)) if isinstance(value, list) else value
+
+
+STUDY = _fixed(tomllib.loads(Path(__file__).with_name("study.toml").read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -16,7 +29,6 @@ class ClosedTask:
     renamed: what a file name says → the label used
     """
 
-    name: str
     task: str
     question: str
     labels: tuple[str, ...]
@@ -25,32 +37,7 @@ class ClosedTask:
 
 
 NORMAL = "Normal Video"
-
-CRIME = ClosedTask(
-    name="crime",
-    task="You will perform anomaly detection on a surveillance camera video. Classify the activity in the video",
-    question=(
-        "You will perform anomaly detection on a surveillance camera video. Classify the activity in the video by "
-        "using ONLY ONE of the mentioned categories: Abuse, Arrest, Arson, Assault, Burglary, Explosion, Fighting, "
-        "Robbery, Road Accident, Shooting, or Normal Video."
-    ),
-    labels=(
-        "Abuse",
-        "Arrest",
-        "Arson",
-        "Assault",
-        "Burglary",
-        "Explosion",
-        "Fighting",
-        "Robbery",
-        "Road Accident",
-        "Shooting",
-        NORMAL,
-    ),
-    excluded_classes=("Shoplifting", "Stealing", "Vandalism"),
-    renamed={"RoadAccidents": "Road Accident", "Normal Videos": NORMAL},
-)
-
+CRIME = ClosedTask(**STUDY["crime"])
 
 MAX_SAMPLED_FRAMES = 1800
 """A test video with more sampled frames than this was skipped: 2 of 259 at 1 fps, 17 at 6 fps."""
@@ -60,43 +47,18 @@ TRAINING_TIERS: dict[str, int | None] = {"all": None, "under_1800": 1800, "under
 
 STUDY_FPS = (1, 6)
 
-UCF_CRIME_EVENTS: dict[str, Any] = {
-    "n": 156,
-    "shortest_s": 1.0,
-    "median_s": 8.0,
-    "seen": {1: 156, 2: 156, 3: 156, 6: 156},
-}
+_SEEN = {1: 156, 2: 156, 3: 156, 6: 156}
+UCF_CRIME_EVENTS: dict[str, Any] = {"n": 156, "shortest_s": 1.0, "median_s": 8.0, "seen": _SEEN}
 """What the authors' test annotation of UCF-Crime holds (290 videos), and how many events have a frame at each fps.
 
 `visibility.visibility_curve` of the list at 30 frames a second: at 1 fps no event is missed, so missed events cannot
 explain the study's difference between 1 and 6 fps. The toy world's much shorter events are another matter.
 """
 
-ANIMAL_QUESTION = (
-    "Find the action each animal performs in the video. Provide independent sentences for each animal and their "
-    "corresponding action in the video. Do not repeat sentences. Pay careful attention, as some videos only have a "
-    "single animal through the video."
-)
+ANIMAL_QUESTION: str = STUDY["animals"]["question"]
 """What the study asked about Animal Kingdom's grounding videos: an open question, no choices."""
 
-ANIMAL_TURNS = (
-    (
-        "Below is a video of animals performing some actions. Memorize the content and answer my question after this "
-        "video. The video starts.\n<image>\nThe video ends.\n Tell me what are the distinct animal species in this "
-        "video. If you notice a species twice only mention it once",
-        "The distinct species I see are {species}",
-    ),
-    (
-        "Tell me what are the distinct animal classes in this video. If you notice a the same class twice only mention "
-        "it once",
-        "The distinct categories I see are {classes}",
-    ),
-    (
-        "Tell me for each animal what action it performs. Give independent unique sentences for each animal for each "
-        "action.",
-        "{sentences}",
-    ),
-)
+ANIMAL_TURNS: tuple[tuple[str, str], ...] = STUDY["animals"]["turns"]
 """(human, gpt) turns of the study's conversations about Animal Kingdom's action recognition; quirks are its own."""
 
 ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY = "{animal} is {action}", ". "

@@ -27,13 +27,19 @@ Matrix = Sequence[Sequence[int]]
 
 
 def arm_colours(arms: pd.DataFrame) -> dict[str, tuple]:
-    """Arm → RGB from the columns arm, fps, fine_tuned: hue says zero-shot or fine-tuned, a darker shade more fps."""
-    rates = sorted(arms["fps"].unique())
+    """Arm → RGB from the columns arm, fps, fine_tuned: hue says zero-shot or fine-tuned, a darker shade more fps.
+
+    Arms that differ in another factor have neighbouring shades, the later in the table the darker one.
+    """
+    arms = arms.drop_duplicates("arm")
+    places = [*zip(arms["fps"], arms.groupby(["fine_tuned", "fps"]).cumcount(), strict=True)]
+    levels = sorted(set(places))
     shades = {
-        fine_tuned: sns.light_palette(base, len(rates) + 1)[1:] if len(rates) > 1 else [to_rgb(base)]
+        fine_tuned: sns.light_palette(base, len(levels) + 1)[1:] if len(levels) > 1 else [to_rgb(base)]
         for fine_tuned, base in ((True, VERMILION), (False, BLUE))
     }
-    return {row.arm: shades[bool(row.fine_tuned)][rates.index(row.fps)] for row in arms.itertuples()}
+    rows = zip(arms["arm"], arms["fine_tuned"], places, strict=True)
+    return {arm: shades[bool(fine_tuned)][levels.index(place)] for arm, fine_tuned, place in rows}
 
 
 @house_figure
@@ -49,13 +55,8 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
         style: Style = {"marker": "os^D"[i % 4], "ms": 8, "lw": 2.5, "capsize": 4, "color": colour}
         label = f"{name} (n = {rows['n'].iloc[0]} events)"
         ax.errorbar(rows["fps"], share, yerr=whiskers(share, rows["low"], rows["high"]), label=label, **style)
-        above = share.mean() >= 0.97 and table["set"].nunique() > 1
-        note: Style = {
-            "xytext": (8, 7 if above else -17),
-            "textcoords": "offset points",
-            "fontsize": 12,
-            "fontweight": "bold",
-        }
+        lift = 7 if share.mean() >= 0.97 and table["set"].nunique() > 1 else -17
+        note: Style = {"xytext": (8, lift), "textcoords": "offset points", "fontsize": 12, "fontweight": "bold"}
         for fps, value in zip(rows["fps"], share, strict=True):
             ax.annotate(f"{value:.0%}", (fps, value), color=colour, **note)
     rates = sorted(table["fps"].unique())
@@ -130,12 +131,6 @@ def confusion(
 
     matrix: (rows, columns) clips of true class `labels[i]` answered as `columns[j]`; a class without clips stays empty
     """
-    return _confusion(matrix, labels, columns, title, ax)
-
-
-def _confusion(
-    matrix: Matrix, labels: Sequence[str], columns: Sequence[str], title: str | None, ax: Axes | None
-) -> Figure:
     counts = np.asarray(matrix, dtype=int)
     totals = counts.sum(1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -162,7 +157,7 @@ def confusion_row(
     down = -(-len(panels) // across)
     fig, axes = plt.subplots(down, across, figsize=(5 * across, 3.6 * down + 0.4), squeeze=False)
     for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
-        _confusion(matrix, labels, columns, name, ax)
+        confusion(matrix, labels, columns, name, ax=ax)
         ax.set_title(name, fontsize=12)
         ax.set_xticks(ax.get_xticks(), columns, rotation=25, ha="right")  # a narrow panel has no room for level names
     for ax in axes.flat[len(panels) :]:
@@ -228,15 +223,8 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
     ax.axvline(0, color=GREY, lw=1.5)
     for y, row in enumerate(paired.itertuples()):
         spread = whiskers(row.difference, row.low, row.high) * 100
-        style: Style = {
-            "ms": 10,
-            "lw": 2.5,
-            "capsize": 5,
-            "mew": 2,
-            "color": BLUE,
-            "mfc": BLUE if row.p_holm < 0.05 else "white",
-        }
-        ax.errorbar(row.difference * 100, y, xerr=spread, fmt="o", **style)
+        style: Style = {"fmt": "o", "ms": 10, "lw": 2.5, "capsize": 5, "mew": 2, "color": BLUE}
+        ax.errorbar(row.difference * 100, y, xerr=spread, mfc=BLUE if row.p_holm < 0.05 else "white", **style)
         note = f"only first right: {row.only_a}, only second: {row.only_b}\n"
         note += f"p {p_text(row.p)}, Holm {p_text(row.p_holm)}"
         ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
@@ -272,9 +260,8 @@ def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
             style: Style = {"lw": 2, "ls": ("-", "--", ":", "-.")[i % 4], "capsize": 3, "color": colours[arm]}
             bars, label = whiskers(share, rows["low"], rows["high"]), f"{arm} (n = {rows['n'].sum()})"
             ax.errorbar(rows["confidence"], share, yerr=bars, label=label, **style)
-            ax.scatter(
-                rows["confidence"], share, s=500 * rows["n"] / rows["n"].sum() + 12, color=colours[arm], zorder=3
-            )
+            area = 500 * rows["n"] / rows["n"].sum() + 12
+            ax.scatter(rows["confidence"], share, s=area, color=colours[arm], zorder=3)
         ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the choice among the options")
         ax.set_title(f"likeliest choice, {rule}", fontsize=12)
         ax.set_xticks(np.linspace(0, 1, 6))

@@ -7,12 +7,12 @@ from data_prep.ucf_crime.lists import events_of
 from llamavid_kit.study.claims import findings
 from llamavid_kit.study.evidence import event_lengths, read_evidence, with_road
 from llamavid_kit.study.logs import read_logs
-from llamavid_kit.study.results import LOGGED
+from llamavid_kit.study.results import BY_RULE
 
 
 def test_labels_by_hand(evidence):
     outcomes = evidence.outcomes
-    assert list(outcomes["truth"]) == list(TRUTHS.values()) and list(outcomes.columns[1:]) == list(LOGGED)
+    assert list(outcomes["truth"]) == list(TRUTHS.values()) and list(outcomes.columns[1:]) == list(BY_RULE)
     assert list(outcomes["zero_shot_fps1"]) == [
         "Abuse",
         "no label",
@@ -22,7 +22,7 @@ def test_labels_by_hand(evidence):
         "Normal Video",
     ]
     assert list(outcomes["finetuned_fps6"])[-1] == "skipped" and len(evidence.common) == 5
-    assert [len(evidence.answered(key)) for key in LOGGED] == [6, 6, 5]
+    assert [len(evidence.answered(key)) for key in BY_RULE] == [6, 6, 5]
     assert list(with_road(outcomes)["finetuned_fps1"])[-1] == "Road Accident"
     assert list(with_road(outcomes)["zero_shot_fps1"]) == list(outcomes["zero_shot_fps1"])
 

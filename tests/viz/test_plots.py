@@ -90,6 +90,15 @@ def test_arms_differ_in_colour_by_kind_and_by_rate():
     assert len({tuple(colour) for colour in plots.arm_colours(four).values()}) == 4
 
 
+def test_arms_that_differ_in_another_factor_do_not_share_a_colour():
+    """A factor that is neither rate nor fine-tuning: other shades of the same hue, and faster stays darker."""
+    names = [("plain 1", 1), ("study 1", 1), ("plain 6", 6), ("study 6", 6)]
+    table = pd.DataFrame([(arm, fps, False) for arm, fps in names * 2], columns=["arm", "fps", "fine_tuned"])
+    colours = plots.arm_colours(table)
+    reds = [colours[arm][0] for arm, _ in names]  # of a blue: the less, the darker
+    assert list(colours) == [arm for arm, _ in names] and reds == sorted(set(reds), reverse=True)
+
+
 def test_names_under_narrow_panels_do_not_run_into_each_other():
     """Two panels side by side: each name ends, upwards and to the right, under its own column."""
     labels = ("Anomaly", "Normal Video")

@@ -55,7 +55,6 @@ class AttentionExplorer(Explorer):
         self.replies: list[str] = []
         self.panels, self.strip = LiveFigure(), LiveFigure()
         self._make_controls(question, second, fps)
-        self._observe()
         self._ask()
 
     def _make_controls(self, question: str, second: str, fps: float) -> None:
@@ -71,21 +70,9 @@ class AttentionExplorer(Explorer):
         opacity = {"description": "Opacity", "style": short, "layout": {"width": "32%"}}
         self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, **opacity)
         self._words = widgets.HTML()
-        self.view = widgets.VBox(
-            [
-                self.question,
-                widgets.HBox([self.second, self.fps]),
-                self._message,
-                self._words,
-                widgets.HBox([self.frame, self.query, self.opacity]),
-                self.panels,
-                self.strip,
-                widgets.HTML(EXPLAINED),
-                self.saving,
-            ]
-        )
-
-    def _observe(self) -> None:
+        asking = [self.question, widgets.HBox([self.second, self.fps]), self._message, self._words]
+        looking = [widgets.HBox([self.frame, self.query, self.opacity]), self.panels, self.strip]
+        self.view = widgets.VBox([*asking, *looking, widgets.HTML(EXPLAINED), self.saving])
         for control in (self.question, self.second, self.fps):
             control.observe(self._ask, "value")
         for control in (self.frame, self.query, self.opacity):
@@ -115,8 +102,9 @@ class AttentionExplorer(Explorer):
             html_line(reply or "(no words)", size=17, strong=f"“{question.question}” →")
             for question, reply in zip(self._need(self.state).questions, self.replies, strict=True)
         ]
-        world = self.model.config.world
-        return "".join([*lines, *([html_line(f"This model only knows {world}", size=14)] if world else [])])
+        if world := self.model.config.world:
+            lines.append(html_line(f"This model only knows {world}", size=14))
+        return "".join(lines)
 
     def _clip(self, fps: float) -> EncodedClip:
         if fps not in self._clips:
@@ -128,11 +116,10 @@ class AttentionExplorer(Explorer):
 
     def _show(self, clip: EncodedClip, questions: tuple[QuestionAttention, ...]) -> None:
         """Set the controls to what this clip has without asking again, then draw both figures."""
-        n_queries = questions[0].attention.shape[1]
         self.state = None  # the controls' observers have nothing to draw until all of them fit the clip
         self._words.value = html_line("…", size=17, strong="Reply:")
         self.frame.max = len(clip) - 1
-        options = [MEAN, *((f"query {k + 1}", k) for k in range(n_queries))]
+        options = [MEAN, *((f"query {k + 1}", k) for k in range(questions[0].attention.shape[1]))]
         if len(self.query.options) != len(options):
             self.query.options = options
         self._draw(State(clip, questions, self.name, *self._controls()))
@@ -163,7 +150,7 @@ class AttentionExplorer(Explorer):
 
     @property
     def title(self) -> str:
-        return self._need(self.state).setting
+        return self._need(self.state).heading(frame=False)
 
     def figure(self) -> Figure:
         """The present state as a matplotlib Figure. Raises ValueError where nothing could be shown yet."""

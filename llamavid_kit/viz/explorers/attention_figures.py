@@ -28,7 +28,6 @@ ROWS = (  # column of `timeline`, its title, the axis from bottom to top, ticks
     ("peak_x", "peak from left", (0, 1), [0, 0.5, 1]),
     ("peak_y", "peak from top", (1, 0), [0, 0.5, 1]),
 )
-MARK = {"color": "#222222", "width": 2}  # the line at the present frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +77,10 @@ class State:
     def time_s(self) -> float:
         return float(self.clip.timestamps_s[self.frame])
 
-    @property
-    def heading(self) -> str:
-        place = f"frame {self.frame + 1} of {len(self.clip)}, {self.time_s:.2f} s"
-        return f"{self.model}, {self.clip.name}, {self.clip.fps:g} fps: {place}, {self.query_name}"
-
-    @property
-    def setting(self) -> str:
-        """As `heading`, without the frame."""
-        return f"{self.model}, {self.clip.name}, {self.clip.fps:g} fps, {self.query_name}"
+    def heading(self, *, frame: bool = True) -> str:
+        """Model, clip, rate and query, and the frame that is shown."""
+        place = f": frame {self.frame + 1} of {len(self.clip)}, {self.time_s:.2f} s" if frame else ""
+        return f"{self.model}, {self.clip.name}, {self.clip.fps:g} fps{place}, {self.query_name}"
 
     def picture(self, panel: int) -> np.ndarray:
         """(side, side, 3) uint8: the frame, without colour where heat lies over it."""
@@ -127,7 +121,10 @@ def _panel_traces(state: State) -> list[go.Image | go.Heatmap]:
     return traces
 
 
-def _square(fig: go.Figure) -> None:
+def _draw_panels(fig: go.Figure, state: State) -> None:
+    """Both squares, in the first row."""
+    for i, trace in enumerate(_panel_traces(state)):
+        fig.add_trace(trace, row=1, col=1 + i // 2)
     ends, hidden = (-0.5, PICTURE_PX - 0.5), {"visible": False, "constrain": "domain", "row": 1}
     for column, x in ((1, "x"), (2, "x2")):
         fig.update_xaxes(range=ends, col=column, **hidden)
@@ -137,10 +134,8 @@ def _square(fig: go.Figure) -> None:
 def panels(state: State) -> go.Figure:
     """The frame under the first question's attention; beside it the second question's, or the frame itself."""
     fig = make_subplots(1, 2, subplot_titles=[*map(state.short_title, (0, 1))], horizontal_spacing=0.02)
-    for i, trace in enumerate(_panel_traces(state)):
-        fig.add_trace(trace, row=1, col=1 + i // 2)
-    _square(fig)
-    title = {"text": state.heading, "font": {"size": 14}, "x": 0.01, "y": 0.98}
+    _draw_panels(fig, state)
+    title = {"text": state.heading(), "font": {"size": 14}, "x": 0.01, "y": 0.98}
     fig.update_layout(LAYOUT, height=520, margin={"l": 10, "r": 90, "t": 80, "b": 10}, title=title)
     fig.update_annotations(font={"size": 16, "weight": "bold"})
     return fig
@@ -150,7 +145,7 @@ def strip(state: State) -> go.Figure:
     """Thumbnails along time, and below them each frame's concentration and where its peak lies, a line a question."""
     fig = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.24, 0.32, 0.22, 0.22])
     frames, times = thumbnails(state), state.clip.timestamps_s
-    pitch = _pitch(state)
+    pitch = float(np.diff(times[frames]).min()) if len(frames) > 1 else 1.0  # seconds between the two nearest
     place: Style = {"xanchor": "center", "yanchor": "middle", "xref": "x", "yref": "y", "layer": "below"}
     for i in frames:
         source = data_uri(state.clip.pictures[i], side=96)
@@ -159,8 +154,7 @@ def strip(state: State) -> go.Figure:
     click["marker"] = {"size": 60, "symbol": "square", "color": "rgba(0,0,0,0)"}
     fig.add_trace(go.Scatter(x=times[frames], y=[0.5] * len(frames), customdata=frames, **click), row=1, col=1)
     _lines(fig, state, first_row=2)
-    at = {"x0": state.time_s, "x1": state.time_s, "y0": 0, "y1": 1}
-    fig.add_shape(type="line", xref="x", yref="paper", line=MARK, **at)
+    fig.add_shape(_mark(state, "x", "paper"))
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
     fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
     fig.update_xaxes(zeroline=False)  # it would cut the first thumbnail
@@ -169,13 +163,6 @@ def strip(state: State) -> go.Figure:
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
     fig.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
     return fig
-
-
-def _pitch(state: State) -> float:
-    """Seconds between the two nearest thumbnails."""
-    times = state.clip.timestamps_s
-    frames = thumbnails(state)
-    return float(np.diff(times[frames]).min()) if len(frames) > 1 else 1.0
 
 
 def _lines(fig: go.Figure, state: State, *, first_row: int, rows=ROWS) -> None:
@@ -196,9 +183,7 @@ def page(state: State) -> go.Figure:
     cells: Style = {"specs": [[{}, {}], [{"colspan": 2}, None]], "row_heights": [0.68, 0.32]}
     titles = [*map(state.short_title, (0, 1)), ""]
     fig = make_subplots(2, 2, vertical_spacing=0.1, horizontal_spacing=0.02, subplot_titles=titles, **cells)
-    for i, trace in enumerate(_panel_traces(state)):
-        fig.add_trace(trace, row=1, col=1 + i // 2)
-    _square(fig)
+    _draw_panels(fig, state)
     _lines(fig, state, first_row=2, rows=ROWS[:1])
     states = [state.at(i, state.query, state.opacity) for i in range(len(state.clip))]
     fig.frames = [
@@ -216,10 +201,10 @@ def page(state: State) -> go.Figure:
     return fig
 
 
-def _mark(state: State) -> Style:
-    """The line at the present frame, over the page's timeline."""
+def _mark(state: State, xref: str = "x3", yref: str = "y3") -> Style:
+    """The line at the present frame, over the page's timeline or other axes."""
     at = {"x0": state.time_s, "x1": state.time_s, "y0": 0, "y1": 1}
-    return {"type": "line", "xref": "x3", "yref": "y3", "line": MARK, **at}
+    return {"type": "line", "xref": xref, "yref": yref, "line": {"color": "#222222", "width": 2}, **at}
 
 
 @house_figure
@@ -238,7 +223,7 @@ def picture(state: State, replies: list[str]) -> Figure:
         ax.set_title(state.panel_title(panel), fontsize=13)
         ax.set_xlabel(f"reply: {replies[panel] or '(no words)'}" if panel < len(replies) else "", fontsize=13)
     above.colorbar(heat, ax=axes, shrink=0.85, label=state.scale)
-    above.suptitle(state.heading, fontsize=12)
+    above.suptitle(state.heading(), fontsize=12)
     frames = thumbnails(state)
     for ax, i in zip(film.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
         ax.imshow(state.clip.pictures[i])

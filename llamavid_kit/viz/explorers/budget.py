@@ -1,6 +1,6 @@
 """TokenBudget: duration × rate × tokens a frame → context and memory. All numbers are `planner.plan`'s."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -26,24 +26,21 @@ OWN = "this model"
 GPUS_GIB = (8, 12, 16, 24, 40, 48, 80, 141)
 CONTENTS = ("mean", "grid:2", "grid:4", "grid:8", "all")
 COLOURS = {
-    "frames": BLUE,
     "prompt and answer": GREEN,
+    "weights": GREY,
     "left": "#dddddd",
     "too much": VERMILION,
-    "weights": GREY,
-    "key-value cache": BLUE,
-}
+}  # the frames' are blue
 
 
 def parts(budget: Plan, *, gpu_gib: float) -> pd.DataFrame:
     """bar, part, amount: the context in tokens, the GPU in GiB; "left" fits besides, "too much" does not."""
-    prompt = budget.total_tokens - budget.visual_tokens
     left = budget.context - budget.total_tokens
     memory = [budget.weight_bytes / GIB, budget.kv_cache_bytes / GIB]
     free = gpu_gib - sum(memory)
     rows = [
         ("context", "frames", budget.visual_tokens),
-        ("context", "prompt and answer", prompt),
+        ("context", "prompt and answer", budget.total_tokens - budget.visual_tokens),
         ("context", "left" if left >= 0 else "too much", abs(left)),
         ("GPU", "weights", memory[0]),
         ("GPU", "key-value cache", memory[1]),
@@ -59,36 +56,30 @@ def verdict(budget: Plan, *, gpu_gib: float) -> str:
     return f"{budget}; {left if free > 0 else over}."
 
 
-def _spans(table: pd.DataFrame, bar: str) -> list[tuple[str, float, float]]:
-    """part, start, length of the bar's pieces, side by side; what is too much is marked at the end of the bar."""
-    spans, at = [], 0.0
-    for row in table[table["bar"] == bar].itertuples():
-        start = at - row.amount if row.part == "too much" else at
-        spans.append((row.part, start, row.amount))
-        at += row.amount
-    return spans
+def _pieces(budget: Plan, gpu_gib: float) -> Iterator[tuple[str, float, pd.DataFrame]]:
+    """For each bar its axis title, the limit drawn as a line, and `parts` side by side, with columns start and label.
 
-
-def _captions(budget: Plan, gpu_gib: float) -> dict[str, tuple[str, float]]:
-    """bar → its axis title and the limit drawn as a line."""
-    return {"context": ("tokens", budget.context), "GPU": ("GiB (activations are not counted)", gpu_gib)}
-
-
-def _label(bar: str, part: str, amount: float) -> str:
-    return f"{part}: {amount:,.0f} tokens" if bar == "context" else f"{part}: {amount:,.3g} GiB"
+    What is too much is marked at the end of the bar.
+    """
+    table = parts(budget, gpu_gib=gpu_gib)
+    context = ("context", "tokens", budget.context, "{:,.0f} tokens")
+    gpu = ("GPU", "GiB (activations are not counted)", gpu_gib, "{:,.3g} GiB")
+    for bar, unit, limit, number in (context, gpu):
+        pieces = table[table["bar"] == bar]
+        ends = pieces["amount"].where(pieces["part"] != "too much", 0).cumsum()
+        labels = pieces["part"] + ": " + pieces["amount"].map(number.format)
+        yield unit, limit, pieces.assign(start=ends - pieces["amount"], label=labels)
 
 
 def bars(budget: Plan, *, gpu_gib: float, title: str) -> go.Figure:
     """Two bars: the context in tokens and the GPU in GiB; a line marks the limit."""
-    table = parts(budget, gpu_gib=gpu_gib)
     fig = make_subplots(2, 1, vertical_spacing=0.38)
-    for row, (bar, (unit, limit)) in enumerate(_captions(budget, gpu_gib).items(), 1):
-        for part, start, length in _spans(table, bar):
-            label = _label(bar, part, length)
-            style: Style = {"name": label, "hovertemplate": f"{label}<extra></extra>", "marker_color": COLOURS[part]}
-            style |= {"orientation": "h", "legend": "legend" if row == 1 else "legend2"}
-            style["marker_pattern_shape"] = "/" if part == "too much" else ""
-            fig.add_trace(go.Bar(x=[length], base=[start], y=[bar], **style), row=row, col=1)
+    for row, (unit, limit, pieces) in enumerate(_pieces(budget, gpu_gib), 1):
+        for piece in pieces.itertuples():
+            style: Style = {"name": piece.label, "hovertemplate": f"{piece.label}<extra></extra>", "orientation": "h"}
+            style |= {"marker_color": COLOURS.get(piece.part, BLUE), "legend": "legend" if row == 1 else "legend2"}
+            style["marker_pattern_shape"] = "/" if piece.part == "too much" else ""
+            fig.add_trace(go.Bar(x=[piece.amount], base=[piece.start], y=[piece.bar], **style), row=row, col=1)
         fig.add_vline(x=limit, line={"color": "#222222", "width": 3}, row=row, col=1)
         fig.update_xaxes(title=unit, rangemode="tozero", gridcolor="#dddddd", row=row, col=1)
     upper, lower = ({"y": y, "yanchor": "top"} for y in (1.0, 0.32))
@@ -99,13 +90,11 @@ def bars(budget: Plan, *, gpu_gib: float, title: str) -> go.Figure:
 @house_figure
 def picture(budget: Plan, *, gpu_gib: float, title: str) -> Figure:
     """As `bars`, with the verdict below."""
-    table = parts(budget, gpu_gib=gpu_gib)
     fig, axes = plt.subplots(2, 1, figsize=(11, 4.6))
-    for ax, (bar, (unit, limit)) in zip(axes, _captions(budget, gpu_gib).items(), strict=True):
-        for part, start, length in _spans(table, bar):
-            hatch = "//" if part == "too much" else None
-            label = _label(bar, part, length)
-            ax.barh([bar], [length], left=[start], color=COLOURS[part], hatch=hatch, label=label)
+    for ax, (unit, limit, pieces) in zip(axes, _pieces(budget, gpu_gib), strict=True):
+        for piece in pieces.itertuples():
+            look = {"color": COLOURS.get(piece.part, BLUE), "hatch": "//" if piece.part == "too much" else None}
+            ax.barh([piece.bar], [piece.amount], left=[piece.start], label=piece.label, **look)
         ax.axvline(limit, color="#222222", lw=3)
         ax.set_xlabel(unit)
         ax.grid(axis="y", visible=False)
@@ -124,9 +113,7 @@ class TokenBudget(Explorer):
 
     def __init__(self, config: LlamaVidConfig | None = None, *, duration_s: float = 120.0, fps: float = 1.0):
         super().__init__("budget.png")
-        self._models: dict[str, Callable[[], LlamaVidConfig]] = dict(PRESETS)
-        if config is not None:
-            self._models = {OWN: lambda: config, **PRESETS}
+        self._models = PRESETS if config is None else {OWN: lambda: config, **PRESETS}
         self.model = widgets.Dropdown(options=list(self._models), description="Model", style=WIDE)
         seconds = {"min": 0.1, "max": 10**6, "step": 10, "description": "Seconds", "style": WIDE}
         self.duration_s = widgets.BoundedFloatText(duration_s, **seconds)
