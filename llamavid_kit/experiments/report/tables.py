@@ -4,7 +4,7 @@ From it come the tables of a report, with texts for reading, and what its figure
 two arms are `paired`. The study's published numbers stand here as data, beside the counts that its own logs give.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -77,8 +77,9 @@ def written(value: float, bounds: Sequence[float] | None, form: str) -> str:
 
 @lru_cache(maxsize=4)  # every table and figure begins with it
 def measures(run: Run) -> pd.DataFrame:
-    """key, arm, fps, fine_tuned, seed, answering, main, measure, of, k, n, value, low, high: a row an arm and measure.
+    """A row an arm and measure, of all arms.
 
+    Columns: key, arm, fps, fine_tuned, seed, answering, rule, main, measure, of, k, n, value, low, high.
     measure: of NAMES, or "accuracy" by part: of a class, of a group of classes, of clips by what the arm's frames held;
     of: which part, or ALL. k of n is counted where there is a count. low, high: 95% interval where there is one.
     """
@@ -92,6 +93,7 @@ def measures(run: Run) -> pd.DataFrame:
             "fine_tuned": arm.adapter is not None,
             "seed": arm.adapter and arm.adapter.seed,
             "answering": arm.answering,
+            "rule": score["rule"],
             "main": run.is_main(arm),
         }
         for name in (name for name in NAMES if name in score):
@@ -256,9 +258,9 @@ def paired(run: Run, family: str | None = None, *, answering: str | None = None)
     rows = []
     for row in run.summary["paired"]:
         a, b = run.arm(row["a"]), run.arm(row["b"])
-        if family not in (None, row["family"]) or answering not in (None, a.answering):
+        if family not in (None, row["family"]) or (answering and {answering} != {a.answering, b.answering}):
             continue
-        without = ("answering",) if len(run.answering) == 1 else ()
+        without = ("answering",) if answering or len(run.answering) == 1 else ()
         numbers = {name: row[name] for name in ("n", "only_a", "only_b", "difference", "p", "p_holm")}
         numbers |= dict(zip(("low", "high"), row["interval95"], strict=True))
         if run.open:
@@ -354,21 +356,22 @@ def normal_label(run: Run) -> str | None:
 
 
 def all_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """File name → table, those that the run has."""
-    tables: dict[str, Callable[[], pd.DataFrame]] = {
-        "measures": lambda: measures(run),
-        "excluded": lambda: run.excluded,
-        "visibility": lambda: visibility(run),
-        "paired": lambda: paired(run),
-        "seconds": lambda: seconds(run),
+    """File name → table, those that the run has; one about replies says by which rule they were judged."""
+    rules = {arm.name: run.scores[arm.name]["rule"] for arm in run.arms}
+    both = paired(run)
+    tables = {
+        "measures": measures(run),
+        "excluded": run.excluded,
+        "visibility": visibility(run),
+        "paired": both.assign(rule_a=both["key_a"].map(rules), rule_b=both["key_b"].map(rules)),
+        "seconds": seconds(run),
+        "class_sizes": class_sizes(run) if run.labels else pd.DataFrame(),
+        "prompts": prompts(run) if len(run.config["prompts"]) > 1 else pd.DataFrame(),
     }
-    if run.labels:
-        tables["class_sizes"] = lambda: class_sizes(run)
-    if len(run.config["prompts"]) > 1:
-        tables["prompts"] = lambda: prompts(run)
-    drawn = {name: table() for name, table in tables.items()}
     for way in run.answering:
-        drawn[f"arms_{way}"] = arm_table(run, way, every=True)
-        drawn |= {f"by_{measure}_{way}": by_part(run, way, measure) for measure in ("group", "event")}
-        drawn[f"by_class_{way}"] = class_table(run, way) if run.labels else pd.DataFrame()
-    return {name: table for name, table in drawn.items() if len(table)}
+        rule = next(rules[arm.name] for arm in run.arms if arm.answering == way)
+        tables[f"arms_{way}"] = arm_table(run, way, every=True).assign(rule=rule)
+        parts = {f"by_{measure}_{way}": by_part(run, way, measure) for measure in ("group", "event")}
+        parts[f"by_class_{way}"] = class_table(run, way)
+        tables |= {name: table.assign(rule=rule) for name, table in parts.items() if len(table)}
+    return {name: table for name, table in tables.items() if len(table)}
