@@ -165,67 +165,43 @@ class Clustered:
     interval95: tuple[float, float]
 
 
-def clustered_mean(outcomes: Sequence[float], clusters: Sequence[Hashable]) -> Clustered:
+def clustered_mean(
+    outcomes: Sequence[float], clusters: Sequence[Hashable], parts: Sequence[Hashable] | None = None
+) -> Clustered:
     """Mean of `outcomes` (right or wrong, a score, or the difference of two arms), of the video that `clusters` names.
 
-    Questions about one video share what the model made of it, so they are fewer observations than they seem. It is
-    statsmodels' OLS on a constant with cov_type="cluster", for G videos with its factor G / (G - 1), and a t interval
-    with G - 1 degrees of freedom; with one question a video the plain standard error. Raises ValueError for unequal
-    lengths, values that are not finite and fewer than two videos.
-    """
-    values = np.asarray(outcomes, dtype=float)
-    codes, names = pd.factorize(pd.Series(list(clusters), dtype=object))
-    if len(values) != len(codes) or len(names) < 2 or not np.isfinite(values).all() or (codes < 0).any():
-        raise ValueError(
-            f"{len(values)} outcomes of {len(names)} videos ({len(codes)} named): expected a finite number and a video "
-            "each, and at least two videos; of one video nothing can be said about others"
-        )
-    model = sm.OLS(values, np.ones(len(values)))
-    fit = model.fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
-    low, high = fit.conf_int(0.05)[0]
-    naive = float(model.fit().bse[0])
-    return Clustered(float(values.mean()), len(values), len(names), float(fit.bse[0]), naive, (float(low), float(high)))
-
-
-def clustered_mean_of_means(
-    outcomes: Sequence[float], clusters: Sequence[Hashable], parts: Sequence[Hashable]
-) -> Clustered:
-    """Mean of the P parts' means, each part counting alike however many outcomes it has; clustered by video.
-
-    The parts are dependent where they ask about the same videos. A video g moves the value by
+    Questions about one video share what the model made of it, so they are fewer observations than they seem. With
+    `parts` it is the mean of the P parts' means, each part counting alike however many outcomes it has; they are
+    dependent where they ask about the same videos. A video g moves the value by
 
         u_g = 1/P * sum over parts a of (sum of g's outcomes in a, less a's mean each) / n_a,
 
     so its variance is the sum of u_g squared: the sandwich of Liang and Zeger (Biometrika 73, 1986) for an OLS on one
     indicator a part and the contrast 1/P, which squares a video's sum over all parts and so holds their covariances.
     It is statsmodels' with cov_type="cluster", for G videos and N outcomes with its factor
-    G / (G - 1) * (N - 1) / (N - P), and a t interval with G - 1 degrees of freedom. One part: `clustered_mean`.
+    G / (G - 1) * (N - 1) / (N - P), and a t interval with G - 1 degrees of freedom; with one question a video and one
+    part the plain standard error.
     Raises ValueError for unequal lengths, values that are not finite, and a part of fewer than two videos.
     """
-    table = pd.DataFrame(
-        {
-            "value": pd.Series(outcomes, dtype=float),
-            "video": pd.Series(list(clusters), dtype=object),
-            "part": pd.Series(list(parts), dtype=object),
-        }
-    )
-    n_videos = table.groupby("part")["video"].nunique()
-    if not np.isfinite(table["value"]).all() or table.isna().any(axis=None) or n_videos.min() < 2 or table.empty:
+    parts = ["all"] * len(outcomes) if parts is None else parts
+    columns = {"value": outcomes, "video": clusters, "part": parts}
+    table = pd.DataFrame({name: pd.Series(list(column), dtype=object) for name, column in columns.items()})
+    values, n_videos = table["value"].to_numpy(float), table.groupby("part")["video"].nunique()
+    if not np.isfinite(values).all() or table.isna().any(axis=None) or n_videos.min() < 2 or table.empty:
         raise ValueError(
             f"{len(outcomes)} outcomes, {len(clusters)} videos and {len(parts)} parts named; videos by part: "
-            f"{n_videos.to_dict()}; expected a finite number, a video and a part each, and two videos or more in each "
-            "part: of one video nothing can be said about others"
+            f"{n_videos.to_dict()}; expected a finite number and a video each, and two videos or more in each part: of "
+            "one video nothing can be said about others"
         )
     codes, names = pd.factorize(table["part"])
-    model = sm.OLS(table["value"].to_numpy(), np.eye(len(names))[codes])
+    model = sm.OLS(values, np.eye(len(names))[codes])
     evenly = np.full((1, len(names)), 1 / len(names))
     groups = pd.factorize(table["video"])[0]
     mean = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True).t_test(evenly)
     naive = float(model.fit(cov_type="HC1").t_test(evenly).sd.item())
-    low, high = (float(bound) for bound in mean.conf_int(0.05)[0])
-    return Clustered(
-        float(mean.effect.item()), len(table), int(groups.max()) + 1, float(mean.sd.item()), naive, (low, high)
-    )
+    value = float(np.mean([values[codes == part].mean() for part in range(len(names))]))
+    low, high = map(float, mean.conf_int(0.05)[0])
+    return Clustered(value, len(table), int(groups.max()) + 1, float(mean.sd.item()), naive, (low, high))
 
 
 def nested_bootstrap(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Estimate:

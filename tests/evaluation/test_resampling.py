@@ -13,7 +13,6 @@ from llamavid_kit.evaluation.resampling import (
     METRICS,
     balanced_permutation,
     clustered_mean,
-    clustered_mean_of_means,
     metric_differences,
     metric_intervals,
     nested_bootstrap,
@@ -232,7 +231,7 @@ def mean_of_means(scores, axes) -> float:
 
 def test_a_mean_of_means_by_hand():
     """Two axes, three videos; what each video adds to the value, squared and summed."""
-    estimate = clustered_mean_of_means([4, 2, 0, 5, 1], list("aabac"), ["x", "x", "x", "y", "y"])
+    estimate = clustered_mean([4, 2, 0, 5, 1], list("aabac"), ["x", "x", "x", "y", "y"])
     # x: mean 2 of a, a, b; y: mean 3 of a, c
     u = np.array([((4 - 2) + (2 - 2)) / 3 + (5 - 3) / 2, (0 - 2) / 3, (1 - 3) / 2]) / 2
     assert (estimate.mean, estimate.n, estimate.n_clusters) == (2.5, 5, 3)
@@ -243,7 +242,7 @@ def test_a_mean_of_means_by_hand():
 
 def test_one_part_is_the_clustered_mean():
     scores, videos, _ = axes_world(np.random.default_rng(0), 20, shared=1)
-    one, plain = clustered_mean_of_means(scores, videos, ["all"] * len(scores)), clustered_mean(scores, videos)
+    one, plain = clustered_mean(scores, videos, ["all"] * len(scores)), clustered_mean(scores, videos)
     assert (one.mean, one.se, *one.interval95) == pytest.approx((plain.mean, plain.se, *plain.interval95))
     assert one.naive_se == pytest.approx(plain.naive_se)
 
@@ -253,7 +252,7 @@ def test_a_mean_of_means_is_as_wide_as_a_bootstrap_over_videos(shared):
     """Videos resampled with all about them. Axes taken as independent would be half as wide where shared."""
     rng = np.random.default_rng(1)
     scores, videos, axes = axes_world(rng, 150, shared=shared)
-    estimate = clustered_mean_of_means(scores, videos, axes)
+    estimate = clustered_mean(scores, videos, axes)
     assert estimate.mean == pytest.approx(mean_of_means(scores, axes)) != pytest.approx(scores.mean())
     of = [np.flatnonzero(videos == video) for video in range(150)]
     resampled = []
@@ -273,7 +272,7 @@ def test_the_interval_of_a_mean_of_means_holds_the_truth():
     """400 worlds of 40 videos; as if all scores were independent, few intervals do."""
     rng, hits = np.random.default_rng(2), np.zeros(2)
     for _ in range(400):
-        estimate = clustered_mean_of_means(*axes_world(rng, 40, shared=1))
+        estimate = clustered_mean(*axes_world(rng, 40, shared=1))
         hits += [
             estimate.interval95[0] < 2.5 < estimate.interval95[1],
             abs(estimate.mean - 2.5) < 1.96 * estimate.naive_se,
@@ -293,7 +292,7 @@ def test_the_interval_of_a_mean_of_means_holds_the_truth():
 )
 def test_what_has_no_mean_of_means(outcomes, videos, parts):
     with pytest.raises(ValueError, match="two videos or more in each part"):
-        clustered_mean_of_means(outcomes, list(videos), list(parts))
+        clustered_mean(outcomes, list(videos), list(parts))
 
 
 # --- several training seeds

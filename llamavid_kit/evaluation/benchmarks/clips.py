@@ -17,14 +17,19 @@ from tqdm import tqdm
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
 from llamavid_kit.files import append, read_replies, read_texts, resume, some
-from llamavid_kit.model.answering import ClipModel
+from llamavid_kit.model.answering import ClipModel, ImageModel, VideoModel, View
+from llamavid_kit.model.ask import Reply
 
 AHEAD = ".ahead.jsonl"
+AnyModel = ImageModel | ClipModel | VideoModel
 
 
-def clip_by_clip(items: Sequence[Item], model: ClipModel, path: Path, *, head: dict[str, Any], fps: float) -> None:
+def clip_by_clip(
+    items: Sequence[Item], model: AnyModel, path: Path, *, head: dict[str, Any], max_new_tokens: int
+) -> None:
     """Answers what `path` does not hold yet; of a run that is killed at most one clip is asked about again.
 
+    A model without `watch` is asked one question after the other, for replies of at most `max_new_tokens`.
     Raises ValueError where `path` was begun with another `head`, and, after all other clips, for those that cannot be
     read.
     """
@@ -41,7 +46,7 @@ def clip_by_clip(items: Sequence[Item], model: ClipModel, path: Path, *, head: d
     unreadable = []
     for media, of_clip in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
         try:
-            answers = model.watch(Video(media), [item.prompt for item in of_clip], fps=fps)
+            answers = _watch(model, Video(media), [item.prompt for item in of_clip], head["fps"], max_new_tokens)
         except VideoError as error:
             unreadable.append(f"{len(of_clip)} questions: {error}")
             continue
@@ -57,6 +62,13 @@ def clip_by_clip(items: Sequence[Item], model: ClipModel, path: Path, *, head: d
             f"  {bad}\nThe other replies are kept: put whole files in their place and run the same again"
         )
     ahead.unlink()
+
+
+def _watch(model: AnyModel, clip: Video, questions: Sequence[str], fps: float, max_new_tokens: int) -> list[Reply]:
+    if isinstance(model, ClipModel):
+        return model.watch(clip, questions, fps=fps)
+    assert hasattr(model, "generate"), "`run.answer` refuses any other model"
+    return [model.generate([clip], text, View(fps), max_new_tokens=max_new_tokens)[0] for text in questions]
 
 
 def _in_turn(items: Sequence[Item], done: int, replies: dict[str, str], path: Path) -> int:

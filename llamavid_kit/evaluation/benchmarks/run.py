@@ -28,7 +28,7 @@ from llamavid_kit.evaluation.benchmarks.base import (
     clustered_interval,
     joined,
 )
-from llamavid_kit.evaluation.benchmarks.clips import check_clips, clip_by_clip
+from llamavid_kit.evaluation.benchmarks.clips import AnyModel, check_clips, clip_by_clip
 from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_judges, judge_run, score_record
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE
@@ -61,7 +61,7 @@ class Result:
 
 def evaluate(
     benchmark: Benchmark,
-    model: ImageModel | ClipModel,
+    model: AnyModel,
     *,
     data: Path,
     out: Path,
@@ -75,7 +75,8 @@ def evaluate(
     """Answer what is not answered yet, score, and write the result.
 
     Args:
-        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`.
+        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where there is none
+            `VideoModel.generate`, question by question.
         data, out: the benchmark's folder; the run's own folder.
         name: the model's, in the tables.
         settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
@@ -126,7 +127,7 @@ def media_settings(benchmark: Benchmark, *, batch: int | None, fps: float | None
 def answer(
     benchmark: Benchmark,
     items: Sequence[Item],
-    model: ImageModel | ClipModel,
+    model: AnyModel,
     out: Path,
     *,
     name: str,
@@ -142,9 +143,9 @@ def answer(
     key = items_key(items, benchmark.media)
     head = {"benchmark": benchmark.name, "model": name, **(settings or {}), "items": key, "n": len(items), **media}
     if benchmark.media == "video":
-        if not isinstance(model, ClipModel):
+        if not isinstance(model, ClipModel) and not hasattr(model, "generate"):
             raise ValueError(f"{benchmark.title} asks about clips: expected a model with `watch`, see `ClipModel`")
-        clip_by_clip(items, model, path, head=head, fps=media["fps"])
+        clip_by_clip(items, model, path, head=head, max_new_tokens=head.get("max_new_tokens", benchmark.max_new_tokens))
     elif isinstance(model, ImageModel):
         _picture_by_picture(items, model, path, head=head)
     else:

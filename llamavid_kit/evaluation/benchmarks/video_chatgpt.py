@@ -20,7 +20,7 @@ from llamavid_kit.evaluation.benchmarks.video_qa import MODES, Clips, check_word
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.prompts import AXES, JudgeItem
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Verdict, verdict_table
-from llamavid_kit.evaluation.resampling import clustered_mean_of_means
+from llamavid_kit.evaluation.resampling import clustered_mean
 
 QUESTIONS = {"generic": ("Q",), "temporal": ("Q",), "consistency": ("Q1", "Q2")}
 FROM = {"correctness": "generic", "detail": "generic", "context": "generic"}  # axis → file, where its name is another
@@ -95,7 +95,7 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
 
 
 def _interval(axes: Mapping[str, Mapping[str, float]], videos: Mapping[str, str]) -> Interval | None:
-    """95% interval of the mean over the axes: `resampling.clustered_mean_of_means`. videos: item id → its video.
+    """95% interval of the mean over the axes: `resampling.clustered_mean`. videos: item id → its video.
 
     All axes are asked about the same videos, three of them about the same replies, so a video is one observation. None
     where an axis has scores of one video alone, or where all scores of each axis are alike: no spread is not certainty.
@@ -104,7 +104,7 @@ def _interval(axes: Mapping[str, Mapping[str, float]], videos: Mapping[str, str]
     if n_videos < 2 or max(len(set(scores.values())) for scores in axes.values()) < 2:
         return None
     rows = [(score, videos[name], axis) for axis, scores in axes.items() for name, score in scores.items()]
-    mean = clustered_mean_of_means(*zip(*rows, strict=True))
+    mean = clustered_mean(*zip(*rows, strict=True))
     low, high = mean.interval95
     return max(min(0.0, mean.mean), low), min(max(float(TOP_SCORE), mean.mean), high)
 

@@ -52,6 +52,13 @@ class OneByOne:
         return [self.answerer.generate([clip], question, View(fps=fps))[0] for question in questions]
 
 
+class Generates:
+    """A `VideoModel` that can be asked one question at a time and no more."""
+
+    def __init__(self, answerer):
+        self.generate = answerer.generate
+
+
 class Says:
     """A `ClipModel` that names clip and question; dies after so many clips."""
 
@@ -87,6 +94,18 @@ def test_each_clip_is_decoded_and_encoded_once(msvd, model, tmp_path, counted):
     decoded.clear(), encoded.clear()
     again = answer(bench, items, OneByOne(answerer), tmp_path / "each", **OPTIONS)
     assert decoded == encoded == [2] * 12 and again.read_bytes() == path.read_bytes()
+
+
+def test_a_model_without_watch_is_asked_question_by_question(msvd, model, tmp_path, counted):
+    """Any `VideoModel` takes a video benchmark: the run's longest reply is said to it, its file is the same."""
+    bench, items = msvd
+    answerer, options = LlamaVidAnswerer(model, FrameCache(model), 6), OPTIONS | {"settings": {"max_new_tokens": 6}}
+    path = answer(bench, items, answerer, tmp_path / "watches", **options)
+    counted[0].clear(), counted[1].clear()
+    generates = Generates(LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=1))
+    assert not isinstance(generates, ClipModel)
+    again = answer(bench, items, generates, tmp_path / "generates", **options)
+    assert counted == ([2] * 12, [2] * 12) and again.read_bytes() == path.read_bytes()
 
 
 def test_the_same_question_twice_about_a_clip(tmp_path, model, counted):

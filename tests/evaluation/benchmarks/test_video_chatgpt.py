@@ -17,7 +17,7 @@ from llamavid_kit.evaluation.benchmarks.table import table
 from llamavid_kit.evaluation.judges.judge import ChatJudge, RuleJudge
 from llamavid_kit.evaluation.judges.prompts import JudgeItem, judge_prompt
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Verdict, verdict_table
-from llamavid_kit.evaluation.resampling import clustered_mean_of_means
+from llamavid_kit.evaluation.resampling import clustered_mean
 
 
 def test_questions_of_video_chatgpt(data):
@@ -179,7 +179,7 @@ def test_the_row_of_video_chatgpt_has_an_interval():
 
     result = scored(score)
     counted = [row for row in rows if row[0] is not None]
-    expected = clustered_mean_of_means(*zip(*counted, strict=True))
+    expected = clustered_mean(*zip(*counted, strict=True))
     assert len(counted) < len(rows) == 30 * (2 * 3 + 1) + 20
     assert result.value == pytest.approx(expected.mean) and result.interval95 == pytest.approx(expected.interval95)
     low, high = result.interval95
