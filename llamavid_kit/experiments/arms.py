@@ -122,7 +122,11 @@ class Arm:
 
 FACTORS: dict[str, dict[str, Any]] = {f.name: dict(f.metadata) for f in fields(Arm) if f.metadata}
 """Factor → "title", "words", "file", in the order in which they name an arm."""
-NESTING = ("model", "prompt", "order", "frames", "content", "adapter", "fps", "answering")  # the last changes fastest
+INNERMOST = ("adapter", "fps", "answering")
+NESTING = (
+    *(name for name in FACTORS if name not in INNERMOST),
+    *INNERMOST,
+)  # in a list of arms the last changes fastest
 
 
 def difference(a: Arm, b: Arm) -> str | None:
@@ -238,19 +242,17 @@ class AblationConfig:
         return (self.model,) if isinstance(self.model, str) else tuple(self.model)
 
     def values(self) -> dict[str, tuple]:
-        """Factor → its values, the reference first."""
-        rates: tuple[float | None, ...] = tuple(sorted(map(float, self.train_fps))) or (None,)
-        trained = [Lora(seed, rate) for seed in self.seeds for rate in rates]
-        return {
+        """Factor → its values, the reference first; a field of the factor's name holds them."""
+        rates: tuple[float | None, ...] = tuple(sorted(self.train_fps)) or (None,)
+        trained = [Lora(seed, rate) for seed in self.seeds for rate in rates] if self.finetune else []
+        others = {
             "model": self.models,
-            "adapter": (None, *trained) if self.finetune else (None,),
-            "fps": tuple(sorted(map(float, self.fps))),  # 1 and 1.0 head an arm file alike
-            "content": self.content,
-            "frames": self.frames,
+            "adapter": (None, *trained),
+            "fps": tuple(sorted(self.fps)),
             "prompt": self.prompts,
             "order": (None,) if self.shuffle_choices is None else (None, self.shuffle_choices),
-            "answering": self.answering,
         }
+        return {name: others[name] if name in others else getattr(self, name) for name in FACTORS}
 
     def arms(self, *, trainable: Collection[str] | None = None) -> list[Arm]:
         """Every arm, by NESTING: by model and prompt, zero-shot before fine-tuned, slow before fast.
