@@ -137,6 +137,8 @@ def _replies(
             answers = model.generate(batch, text, arm.view, max_new_tokens=max_new_tokens)
         else:
             answers = model.choose(batch, text, options, arm.view)
+            if any(set(reply.log_likelihood) != set(options) for reply in answers):
+                raise ValueError(f"model {arm.model} gave no likelihood for some option: ask it by generation alone")
         if len(answers) != len(batch):
             raise ValueError(
                 f"model {arm.model} gave {len(answers)} replies to {len(batch)} clips: expected one a clip"
