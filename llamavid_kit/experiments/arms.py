@@ -243,12 +243,12 @@ class AblationConfig:
 
     def values(self) -> dict[str, tuple]:
         """Factor → its values, the reference first; a field of the factor's name holds them."""
-        rates: tuple[float | None, ...] = tuple(sorted(self.train_fps)) or (None,)
+        rates: tuple[float | None, ...] = tuple(sorted(map(float, self.train_fps))) or (None,)
         trained = [Lora(seed, rate) for seed in self.seeds for rate in rates] if self.finetune else []
         others = {
             "model": self.models,
             "adapter": (None, *trained),
-            "fps": tuple(sorted(self.fps)),
+            "fps": tuple(sorted(map(float, self.fps))),  # 1 and 1.0 head an arm file alike
             "prompt": self.prompts,
             "order": (None,) if self.shuffle_choices is None else (None, self.shuffle_choices),
         }

@@ -10,6 +10,7 @@ from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz.plots import p_text
 
 SURE = 0.05  # a difference is called one where Holm's p is below this
+KEYS = ("key_a", "key_b")
 
 
 def main_pair(run: Run, answering: str) -> pd.Series | None:
@@ -17,15 +18,11 @@ def main_pair(run: Run, answering: str) -> pd.Series | None:
 
     A run of one rate is about its first comparison. None where nothing is compared in this way of answering.
     """
-    table = tables.paired(run, answering=answering)
-    table = table[[run.is_main(run.arm(key)) for key in table["key_a"]]]
-    if table.empty:
-        return None
-    rates = table[table["family"] == "fps"]
-    arms = [(run.arm(row.key_a), run.arm(row.key_b)) for row in rates.itertuples()]
-    rates = rates[[{a.fps, b.fps} == {run.fps[0], run.fps[-1]} for a, b in arms]]
-    fine = rates[[run.arm(key).adapter is not None for key in rates["key_a"]]]
-    return (fine if len(fine) else rates if len(rates) else table).iloc[0]
+    rows = [row for _, row in tables.paired(run, answering=answering).iterrows() if run.is_main(run.arm(row["key_a"]))]
+    ends = {run.fps[0], run.fps[-1]}
+    rates = [row for row in rows if row["family"] == "fps" and {run.arm(row[key]).fps for key in KEYS} == ends]
+    fine_tuned = [row for row in rates if run.arm(row["key_a"]).adapter]
+    return next(iter(fine_tuned or rates or rows), None)
 
 
 def answer(run: Run) -> str:

@@ -154,10 +154,12 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
 
     heading = "figure"
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (headings := re.findall(r"^#+ (.+)$", cell.source, flags=re.MULTILINE)):
-            heading = headings[-1]
+        if cell.cell_type == "markdown":
+            heading = _heading(cell.source) or heading
         for output in cell.get("outputs", ()):
-            if "image/png" in output.get("data", {}):
+            data = output.get("data", {})
+            heading = _heading(data.get("text/markdown", "")) or heading
+            if "image/png" in data:
                 output.setdefault("metadata", {})["image/png"] = {"alt": f"Figure: {heading}"}
     config = Config()
     config.TagRemovePreprocessor.enabled = True
@@ -178,3 +180,8 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )
+
+
+def _heading(text: str) -> str:
+    """The last heading of a Markdown text, "" where it has none."""
+    return "".join(re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)[-1:])

@@ -150,7 +150,8 @@ def of_arms(run: Run, answering: str, measure: str = "accuracy", *, every: bool 
     table = measures(run)
     table = table[(table["answering"] == answering) & (table["measure"] == measure) & (table["main"] | every)]
     order = table.assign(varied=~table["main"]).sort_values(["varied", "fine_tuned", "fps", "seed"], kind="stable")
-    return order.drop(columns="varied").assign(correct=order["k"].astype("Int64")).reset_index(drop=True)
+    counts = order["k"].astype("Int64")  # of a measure without counts they are missing, and pandas would make floats
+    return order.drop(columns="varied").assign(k=counts, correct=counts).reset_index(drop=True)
 
 
 def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
