@@ -66,13 +66,13 @@ def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
     with changes(page, heat, href, "one query's heat"):
         page.get_by_label("Query").select_option("query 1")
 
-    asked, beside = "How many people are there?", "Is it night?"
+    first, second = "How many people are there?", "Is it night?"
     with changes(page, heat, href, "the heat of another question"):
-        retype(page, "Question", asked)
+        retype(page, "Question", first)
     with changes(page, page.locator(HEAT).nth(1), href, "the heat of another second question"):
-        retype(page, "Compare with", beside)
-    assert page.locator(".annotation-text").all_text_contents()[:2] == [f"“{asked}”", f"“{beside}”"]
-    for question in (asked, beside):
+        retype(page, "Compare with", second)
+    assert page.locator(".annotation-text").all_text_contents()[:2] == [f"“{first}”", f"“{second}”"]
+    for question in (first, second):
         page.locator(".widget-html", has_text=f"“{question}” →").wait_for()
 
     with changes(page, strip, lambda s: s.locator(".point").count(), "the timeline at another rate"):
@@ -84,7 +84,7 @@ def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
     until(page, lambda: slider(page, "Frame")[1].inner_text() == "0", "the first thumbnail is the first frame")
     assert page.locator(".modebar-btn").count() and not page.locator(UPLOADS).count()
     saved = save_as(page, "seen.html", folder)
-    assert asked in saved.read_text()
+    assert first in saved.read_text()
     heat.scroll_into_view_if_needed()
     page.screenshot(path=tmp_path / "06-after.png")
 
@@ -92,9 +92,9 @@ def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
 def of_the_cell(run: Run, arm: str, truth: str, answered: str) -> tuple[list, list, list]:
     """What `cell_shown` must find there, from the run's files."""
     clips = cell_clips(run, arm, truth, answered)["clip"].tolist()
-    said = replies(run, clips[0])
-    said["right"] = said["right"].map({True: "right", False: "wrong"})
-    return clips, said.astype(str).to_numpy().tolist(), probabilities(run, clips[0]).T.to_numpy().tolist()
+    answers = replies(run, clips[0])
+    answers["right"] = answers["right"].map({True: "right", False: "wrong"})
+    return clips, answers.astype(str).to_numpy().tolist(), probabilities(run, clips[0]).T.to_numpy().tolist()
 
 
 def test_notebook_09_in_jupyterlab(page, run_whole, tmp_path):

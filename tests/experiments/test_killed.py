@@ -64,9 +64,9 @@ def root(tmp_path_factory, tokenizers):
         write_clip(root / f"{name}.mp4", label=label, seed=k)
         pairs.append(pair(name, label, split="test" if k < 9 else "train"))
     write_jsonl(pairs, root / "closed.jsonl")
-    told = dict(zip(LABELS, SENTENCES, strict=True))
-    asked = {"question": "Which animal does what?", "choices": ()}
-    write_jsonl([replace(p, answer=told[p.answer], **asked) for p in pairs], root / "open.jsonl")
+    answers = dict(zip(LABELS, SENTENCES, strict=True))
+    question = {"question": "Which animal does what?", "choices": ()}
+    write_jsonl([replace(p, answer=answers[p.answer], **question) for p in pairs], root / "open.jsonl")
     checkpoints.save(small_model(*tokenizers), root / "model")
     return root
 

@@ -1,6 +1,7 @@
 """Run folders with made-up replies, in the format that an ablation writes, for tests of plots and reports.
 
-An arm is right on a clip by a seeded coin whose bias is given; the summary is the library's own.
+An arm is right on a clip by a seeded coin whose bias is given; a choice that an arm made is eight times as likely as
+any other; the summary is the library's own.
 """
 
 import json
@@ -47,15 +48,16 @@ class MadeUp:
 
 
 USUAL = {(False, 1): 0.1, (False, 6): 0.12, (True, 1): 0.5, (True, 6): 0.8}
-
-
-def add_likelihoods(run: Path, labels) -> None:
-    """To the likelihood arms of a written run: of three choices the one that an arm made has 0.8 of the probability."""
-    for path in (run / "arms").glob("*likelihood.jsonl"):
-        head, *lines = map(json.loads, path.read_text().splitlines())
-        for line in lines:
-            line["log_likelihood"] = {x: float(np.log(0.4 if x == line["label"] else 0.05)) for x in labels}
-        path.write_text("\n".join(map(json.dumps, [head, *lines])))
+RUNS = {
+    "normal": MadeUp(USUAL),
+    "no_train": MadeUp({(False, 1): 0.1, (False, 6): 0.12}, n_test=44),
+    "no_events": MadeUp(USUAL, events=False, groups=False, n_test=22, answering=("generation",)),
+    "own_labels": MadeUp(USUAL, labels=("Fall", "Jump", "Nothing"), n_test=30, groups=False, answering=("generation",)),
+    "seeds": MadeUp(USUAL, seeds=(0, 1), n_test=110, answering=("generation",)),
+    "one_rate": MadeUp({(False, 1): 0.5, (True, 1): 0.6}, n_test=5),
+    "likelihood_only": MadeUp(USUAL, answering=("likelihood",), n_test=33),
+}
+REPORTED = ("normal", "no_train", "own_labels")  # the others' figures are drawn without a report
 
 
 def write_run(folder: Path, made: MadeUp) -> Path:
@@ -122,5 +124,8 @@ def _answers(made: MadeUp, test: list[dict], arm: Arm, rng: np.random.Generator)
         label = pair["answer"] if right else None if silent else str(rng.choice(wrong))
         times = (np.arange(LENGTH_S * arm.fps) / arm.fps).tolist()
         line = {"clip": pair["id"], "truth": pair["answer"], "reply": label or "a <b>dog</b>", "label": label}
-        lines.append(line | {"correct": right, "timestamps_s": times, "n_visual": 2 * len(times)})
+        line |= {"correct": right, "timestamps_s": times, "n_visual": 2 * len(times)}
+        if arm.answering == "likelihood":
+            line["log_likelihood"] = {x: float(np.log(0.4 if x == label else 0.05)) for x in made.labels}
+        lines.append(line)
     return lines
