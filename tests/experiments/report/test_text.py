@@ -1,0 +1,102 @@
+"""Sentences follow the run's numbers, and know what a run lacks."""
+
+import pytest
+from made_up_open_runs import ARMS, REPLIES, by_hand
+from made_up_runs import RUNS
+
+from llamavid_kit.experiments.report import choices, text
+from llamavid_kit.experiments.run import Run
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_sentence_can_be_made(runs, name):
+    run = runs[name]
+    makers = (
+        text.asked,
+        text.clips,
+        text.visibility,
+        text.seeds,
+        text.classes,
+        text.training,
+        text.seconds,
+        text.limits,
+    )
+    sentences = [make(run) for make in makers]
+    sentences += [text.accuracy(run, way) for way in run.answering]
+    sentences += [text.family(run, family) for family in run.families]
+    sentences += [text.mistakes(run, arm.name) for arm in run.arms] + [choices.places(run), choices.written(run)]
+    if "likelihood" in run.answering:
+        sentences += [choices.rules(run), choices.calibration(run)]
+    assert all(sentence.strip() and "nan" not in sentence for sentence in sentences)
+
+
+def test_sentences_know_what_a_run_lacks(runs):
+    assert "Nobody has marked" in text.visibility(runs["no_events"])
+    assert "must not be taken for UCF-Crime's" in text.visibility(runs["normal"])
+    assert "Nothing was fine-tuned" in text.seeds(runs["no_train"])
+    assert "trained once (seed 0)" in text.seeds(runs["normal"])
+    assert "repeated with 2 seeds" in text.seeds(runs["seeds"])
+    assert "**Anything about frame rates.** One rate was run." in text.limits(runs["one_rate"])
+    assert "fps" not in runs["one_rate"].families
+    assert "**5 clips are too few" in text.clips(runs["one_rate"])
+    assert "too few" not in text.clips(runs["normal"])
+    assert text.published(runs["own_labels"]) == "" and "match no log" in text.published(runs["normal"])
+
+
+def test_a_factors_sentences_count_its_comparisons_alone(runs):
+    run = runs["normal"]
+    for family in run.families:
+        p = [row["p_holm"] for row in run.summary["paired"] if row["family"] == family]
+        expected = f"Of 4 comparisons, {sum(x < 0.05 for x in p)} have p < 0.05 after Holm's correction over them."
+        assert text.family(run, family).endswith(expected)
+    assert text.family(run, "fps").count("answered more of the same 330 clips right") == 2  # either way of answering
+    assert "not told apart" in text.family(runs["seeds"], "seed")
+    assert len(runs["seeds"].seeds) == 2 and text.seed_spread(runs["seeds"]).count(" to ") == 2
+
+
+def test_models_and_their_worlds_are_named(runs):
+    words = text.asked(runs["normal"])
+    assert "the model is **tiny** (tiny knows toy world), as it came (zero-shot) and after fine-tuning on 20" in words
+    assert "**330 clips** of **toy** (median length 8.0 s)" in words and "taken at 1 and 6 fps" in words
+    assert words.endswith(f"> {runs['normal'].question}")
+    assert "after fine-tuning" not in text.asked(runs["no_train"])
+
+
+def test_small_numbers_and_lists():
+    assert [text.plural(n, "class", "classes") for n in (1, 2, 1200)] == ["1 class", "2 classes", "1,200 classes"]
+    assert text.plural(1, "clip") == "1 clip" and text.plural(0, "clip") == "0 clips"
+
+
+# --- an open question
+
+
+def test_sentences_know_the_open_run(open_run, open_zero_shot):
+    words = text.clips(open_run)
+    assert "**5 test clips** whose true answers hold 7 claims about 3 animals" in words and "too few" in words
+    assert "cannot read" not in words and "(2 of them)" in words and "1 of 5 (20.0%)" in words
+    assert "these very clips** (3)" in text.clips(open_zero_shot)
+    words = text.accuracy(open_run, "generation")
+    assert "In 2 of 20 replies" in words
+    assert "Above it by the 95% interval: fine-tuned, 1 fps; fine-tuned, 4 fps" in words
+    assert "No log supports" in text.published(open_run)
+    words = text.family(open_run, "fps")
+    assert words.startswith("**fine-tuned, 1 fps** and **fine-tuned, 4 fps** are **not told apart** on 5 clips")
+    assert (
+        "By mean score they are not told apart: the second is +1.20" in words and "Of 4 tests (2 comparisons" in words
+    )
+    assert "a zero-shot model has not" in text.limits(open_run).replace("\n", " ")
+    assert "zero-shot" not in text.limits(open_zero_shot)
+    assert 'begins with "lion: walking"' in text.rule(open_run) and "score 4" in text.rule(open_run)
+
+
+def test_what_the_rule_cannot_read_is_counted(open_run, tmp_path):
+    by_hand(tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert text.clips(run) == text.clips(open_run)
+    run.clips.loc[run.clips["clip"] == "t0", "label"] = "lovely day"
+    assert "(1 of them the rule cannot read)" in text.clips(run)
+
+
+def test_arms_without_spread_are_named(tmp_path):
+    by_hand(tmp_path / "run", replies=REPLIES | {ARMS[0]: ("",) * 5})
+    assert "**All clips score alike in: zero-shot, 1 fps.**" in text.accuracy(Run(tmp_path / "run"), "generation")

@@ -1,0 +1,96 @@
+"""A run's folder reads back what was written, and what does not agree with itself is refused."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from made_up_open_runs import ARMS, by_hand
+from made_up_runs import RUNS, write_run
+
+from llamavid_kit.experiments.arms import Arm, Lora
+from llamavid_kit.experiments.run import Run
+
+
+@pytest.fixture(scope="module")
+def normal(tmp_path_factory) -> Run:
+    return Run(write_run(tmp_path_factory.mktemp("runs") / "normal", RUNS["normal"]))
+
+
+@pytest.fixture(scope="module")
+def open_run(tmp_path_factory) -> Run:
+    by_hand(folder := tmp_path_factory.mktemp("runs") / "open")
+    return Run(folder)
+
+
+def test_a_run_reads_back_what_was_written(normal, tmp_path):
+    run = normal
+    assert (len(run.test), len(run.clips), len(run.replies)) == (330, 350, 8 * 330)
+    assert run.fps == [1, 6] and run.seeds == [0] and run.answering == ["generation", "likelihood"]
+    assert list(run.training) == ["fps1-seed0", "fps6-seed0"] and len(run.training["fps1-seed0"]) == 100
+    assert run.check() == "8 arms answered the same 330 clips; counts agree with the replies."
+    assert (run.name, run.source, run.models, run.rule) == ("normal", "toy", ["tiny"], "exact")
+    seeds = Run(write_run(tmp_path / "seeds", RUNS["seeds"]))
+    assert seeds.words(seeds.arms[-1]) == "fine-tuned, seed 1, 6 fps" and seeds.seeds == [0, 1]
+    assert seeds.families == ["fps", "adapter", "seed"]
+
+
+def test_its_arms_are_records_of_factors(normal):
+    arm = normal.arm("lora-seed0-6fps-likelihood")
+    assert arm == Arm(adapter=Lora(0), fps=6, answering="likelihood") and arm in normal.arms
+    assert normal.words(arm) == "fine-tuned, 6 fps, likelihood" == normal.words(arm.name)
+    assert normal.name_in_tables(arm) == "fine-tuned, 6 fps"
+    assert all(normal.is_main(arm) for arm in normal.arms) and normal.varied == []
+    assert normal.families == ["fps", "adapter", "answering"]
+    assert list(normal.scores) == [arm.name for arm in normal.arms]
+    rows = normal.of(arm.name)
+    assert len(rows) == 330 and set(rows["key"]) == {arm.name} and set(rows["arm"]) == {"fine-tuned, 6 fps"}
+    assert set(rows["seed"]) == {0} and rows["fine_tuned"].all() and set(rows["fps"]) == {6.0}
+    assert rows["timestamps_s"].map(len).eq(48).all() and rows["n_visual"].eq(96).all()
+    head = normal.head(arm.name)
+    assert Arm.of(head) == arm and (head["question"], head["rule"]) == (normal.question, "likeliest choice")
+
+
+def test_a_summary_that_the_replies_contradict_is_refused(tmp_path):
+    folder = write_run(tmp_path, RUNS["one_rate"])
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["arms"][0]["correct"] += 1
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ValueError, match=r"zero-shot-1fps-generation: summary.json says \d of 5, its replies say"):
+        Run(folder).check()
+
+
+def test_an_arm_that_answered_other_clips_is_refused(tmp_path):
+    folder = write_run(tmp_path, RUNS["one_rate"])
+    path = folder / "arms" / "zero-shot-1fps-generation.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match="arm zero-shot-1fps-generation answered 4 clips, the list has 5"):
+        Run(folder).check()
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="summary.json lists the arm; run ablate again"):
+        Run(folder).check()
+
+
+def test_a_folder_that_is_no_run_says_what_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config.json is not there.*finished ablation"):
+        Run(tmp_path)
+
+
+# --- an open question
+
+
+def test_the_open_folder_is_read_back(open_run):
+    run = open_run
+    assert run.open and run.labels == [] and run.animals == ("frog", "goby fish", "lion")
+    assert run.check() == "4 arms answered the same 5 clips; counts agree with the replies."
+    assert run.judge == {"judge": "rule", "rule": "animals", "animals": ["frog", "goby fish", "lion"]}
+    assert isinstance(run.excluded, pd.DataFrame) and run.excluded["clip"].tolist() == ["torn"]
+
+
+def test_scores_that_the_replies_contradict_are_refused(open_run, tmp_path):
+    folder = shutil.copytree(open_run.folder, tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["arms"][1]["scores"] = [0, 1, 1, 1, 0, 2]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ValueError, match=f"arm {ARMS[1]}: its replies have other scores"):
+        Run(folder).check()
