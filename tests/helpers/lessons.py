@@ -1,7 +1,7 @@
 """The course's notebooks as the tests meet them: which there are, their cells, and running one in a fresh kernel.
 
 The rule that tells two kinds apart: a notebook whose `parameters` cell sets MODEL is a lesson (`test_lessons.py`,
-`test_lessons_converted.py`); one that sets RUN is a report and runs on a finished run (`test_report.py`).
+`test_lessons_converted.py`); one that sets RUN is a report and runs on a finished run (`test_page.py`).
 """
 
 from pathlib import Path

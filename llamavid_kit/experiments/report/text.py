@@ -32,10 +32,10 @@ def _rates(run: Run) -> str:
     return _list([f"{fps:g}" for fps in run.fps]) + " fps"
 
 
-# --- what was asked, of which clips
+# --- the setting and the clips
 
 
-def asked(run: Run) -> str:
+def setting(run: Run) -> str:
     """Models, clips, rates and the question itself."""
     kinds = ["as it came (zero-shot)"] * any(arm.adapter is None for arm in run.arms)
     if run.seeds:

@@ -12,7 +12,7 @@ from llamavid_kit.experiments.run import Run
 def test_every_sentence_can_be_made(runs, name):
     run = runs[name]
     makers = (
-        text.asked,
+        text.setting,
         text.clips,
         text.visibility,
         text.seeds,
@@ -55,11 +55,11 @@ def test_a_factors_sentences_count_its_comparisons_alone(runs):
 
 
 def test_models_and_their_worlds_are_named(runs):
-    words = text.asked(runs["normal"])
+    words = text.setting(runs["normal"])
     assert "the model is **tiny** (tiny knows toy world), as it came (zero-shot) and after fine-tuning on 20" in words
     assert "**330 clips** of **toy** (median length 8.0 s)" in words and "taken at 1 and 6 fps" in words
     assert words.endswith(f"> {runs['normal'].question}")
-    assert "after fine-tuning" not in text.asked(runs["no_train"])
+    assert "after fine-tuning" not in text.setting(runs["no_train"])
 
 
 def test_small_numbers_and_lists():
