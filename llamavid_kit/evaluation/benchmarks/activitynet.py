@@ -1,18 +1,17 @@
 """ActivityNet-QA (Yu et al. 2019): 8,000 questions of nine types about long videos, by a judge or the official rule.
 
-Data folder: test_q.json, test_a.json (the authors'), all_test/. The published numbers of video LLMs are a judge's; the
-authors' own scorer asks for the same characters, which a model that answers in sentences hardly ever writes. Sources:
-MILVLG/activitynet-qa (`dataset/`, `evaluation/eval.py`); dvlab-research/LLaMA-VID, `model_activitynet_qa.py` of its
-`llamavid/eval/`.
+The published numbers of video LLMs are a judge's; the authors' own scorer asks for the same characters, which a model
+that answers in sentences hardly ever writes. Sources: MILVLG/activitynet-qa (`dataset/`, `evaluation/eval.py`);
+dvlab-research/LLaMA-VID, `model_activitynet_qa.py` of its `llamavid/eval/`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from llamavid_kit.evaluation.benchmarks.base import Item, Mode, Score, accuracy_score
+from llamavid_kit.evaluation.benchmarks.base import Benchmark, Item, Mode, Score, accuracy_score
 from llamavid_kit.evaluation.benchmarks.reading import needed, read_by_id, same_ids
-from llamavid_kit.evaluation.benchmarks.video_qa import MODES, Clips, check_words, score_qa, video_benchmark
+from llamavid_kit.evaluation.benchmarks.video_qa import Clips, check_words, score_qa
 from llamavid_kit.evaluation.judges.judge import Judge
 
 TYPES = ("Motion", "Spatial Relation", "Temporal Relation", "Yes/No", "Color", "Object", "Location", "Number", "Other")
@@ -88,4 +87,4 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     return accuracy_score(mode, items, outcomes, more=official_accuracy(*counts))
 
 
-BENCHMARK = video_benchmark("activitynet", "ActivityNet-QA", load, score, size=8_000, modes=(*MODES, "official"))
+BENCHMARK = Benchmark.of("activitynet", load, score)

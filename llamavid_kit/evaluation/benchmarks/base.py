@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from llamavid_kit.evaluation.benchmarks import TABLE
 from llamavid_kit.evaluation.benchmarks.reading import in_words
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import Verdict
@@ -102,6 +103,10 @@ class Scorer(Protocol):
     ) -> Score: ...
 
 
+Load = Callable[[Path], list[Item]]
+Submit = Callable[[Sequence[Item], Mapping[str, str], Path], Path | None]
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """How one benchmark is read, asked and scored.
@@ -120,7 +125,7 @@ class Benchmark:
 
     name: str
     title: str
-    load: Callable[[Path], list[Item]]
+    load: Load
     score: Scorer
     size: int
     media: Literal["image", "video"] = "image"
@@ -131,10 +136,16 @@ class Benchmark:
     max_new_tokens: int = 128
     pad: bool = True
     judged: bool = False
-    submit: Callable[[Sequence[Item], Mapping[str, str], Path], Path | None] | None = None
+    submit: Submit | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "columns", self.columns or {"": self.title})
+
+    @classmethod
+    def of(cls, name: str, load: Load, score: Scorer, *, submit: Submit | None = None) -> "Benchmark":
+        """The benchmark that `benchmarks.toml` describes under `name`."""
+        fields = TABLE[name] | {"modes": tuple(TABLE[name].get("modes", cls.modes))}
+        return cls(name=name, load=load, score=score, submit=submit, **fields)
 
 
 def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[str, str]:

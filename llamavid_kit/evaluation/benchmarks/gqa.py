@@ -1,7 +1,4 @@
-"""GQA (Hudson and Manning 2019), testdev-balanced: 12,578 short answers about real pictures, compared exactly.
-
-Data folder: llava_gqa_testdev_balanced.jsonl (LLaVA), testdev_balanced_questions.json (the official labels), images/.
-"""
+"""GQA (Hudson and Manning 2019), testdev-balanced: 12,578 short answers about real pictures, compared exactly."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,4 +47,4 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     return accuracy_score(mode, items, {i.id: float(prediction(replies[i.id]) == i.answers[0]) for i in items})
 
 
-BENCHMARK = Benchmark("gqa", "GQA", load, score, size=12_578)
+BENCHMARK = Benchmark.of("gqa", load, score)

@@ -1,8 +1,8 @@
 """MMBench dev (Liu et al. 2023), 1,176 questions in 4,377 rows: every rotation of the choices must be answered right.
 
-Data folder: mmbench_dev_20230712.tsv, which holds the pictures. The published numbers are the MMBench server's, and
-`submit` writes the file for it. What is computed here is its rule with VLMEvalKit's reader of letters, without the chat
-model that the server asks about replies which that reader cannot tell.
+The table holds the pictures. The published numbers are the MMBench server's, and `submit` writes the file for it. What
+is computed here is its rule with VLMEvalKit's reader of letters, without the chat model that the server asks about
+replies which that reader cannot tell.
 """
 
 import base64
@@ -63,7 +63,7 @@ def _item(row: Mapping[str, Any], path: Path) -> Item:
     name = str(row["index"])
     if not isinstance(row["index"], int):
         raise ValueError(f"{path}: index {row['index']!r} is no whole number")
-    choices = _choices(row)
+    choices = {letter: str(row[letter]) for letter in takewhile(lambda letter: not _is_none(row[letter]), OPTIONS)}
     answer = None if _is_none(row["answer"]) else row["answer"]
     if len(choices) < 2 or (answer is not None and answer not in choices):
         raise ValueError(f"{path}, row {name}: answer {answer!r} of choices {choices}; expected one of at least two")
@@ -89,10 +89,6 @@ def _item(row: Mapping[str, Any], path: Path) -> Item:
 
 def _is_none(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value) or str(value).lower() in ("nan", "none")
-
-
-def _choices(row: Mapping[str, Any]) -> dict[str, str]:
-    return {letter: str(row[letter]) for letter in takewhile(lambda letter: not _is_none(row[letter]), OPTIONS)}
 
 
 def infer_option(reply: str, choices: Mapping[str, str]) -> str | None:
@@ -164,26 +160,12 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
     path = out / "mmbench_upload.xlsx"
     rows = [item.extra["row"] | {"prediction": replies[item.id]} for item in items]
     table = pd.DataFrame([{name: _printable(value) for name, value in row.items()} for row in rows])
-    try:
-        with pd.ExcelWriter(path, engine="openpyxl") as writer:
-            table[["index", "question", *OPTIONS, "prediction", "answer", "split"]].to_excel(writer, index=False)
-            for cell in (cell for row in next(iter(writer.sheets.values())).iter_rows() for cell in row):
-                if cell.data_type == "f":
-                    cell.data_type = "s"  # a reply that begins with "=" is text, no formula
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{path} cannot be written: install openpyxl and run this again") from error
+    with pd.ExcelWriter(path, engine="openpyxl") as writer:
+        table[["index", "question", *OPTIONS, "prediction", "answer", "split"]].to_excel(writer, index=False)
+        for cell in (cell for row in next(iter(writer.sheets.values())).iter_rows() for cell in row):
+            if cell.data_type == "f":
+                cell.data_type = "s"  # a reply that begins with "=" is text, no formula
     return path
 
 
-BENCHMARK = Benchmark(
-    "mmbench",
-    "MMBench",
-    load,
-    score,
-    size=4_377,
-    modes=("original", "strict"),
-    columns={"": "MMB"},
-    metric="questions right in every rotation",
-    max_new_tokens=1024,
-    submit=submit,
-)
+BENCHMARK = Benchmark.of("mmbench", load, score, submit=submit)

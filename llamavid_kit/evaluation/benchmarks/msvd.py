@@ -1,6 +1,5 @@
 """MSVD-QA (Xu et al. 2017): 13,157 short questions about short clips, answered by one word, scored by a judge.
 
-Data folder: test_qa.json, video/, and youtube_mapping.txt where the clips have their YouTube names (see `load_qa`).
 Sources: data.mendeley.com/datasets/h5j7cpwnvn, named by xudejing/video-question-answering; dvlab-research/LLaMA-VID,
 `scripts/video/eval/msvd_eval.sh`. Video-ChatGPT's published number is of val_qa.json, says its issue 113: no neighbour
 of LLaMA-VID's, which is of test_qa.json.
@@ -9,6 +8,9 @@ The study's 59.17 is 7,786 of 13,157 (59.1776, cut off), by Llama-3-8B-Instruct;
 59.08.
 """
 
-from llamavid_kit.evaluation.benchmarks.video_qa import qa_benchmark
+from functools import partial
 
-BENCHMARK = qa_benchmark("msvd", "MSVD-QA", prefix="vid", size=13_157)
+from llamavid_kit.evaluation.benchmarks.base import Benchmark
+from llamavid_kit.evaluation.benchmarks.video_qa import load_qa, score_qa
+
+BENCHMARK = Benchmark.of("msvd", partial(load_qa, name="msvd", prefix="vid"), score_qa)

@@ -87,13 +87,13 @@ class Judging:
 
 def score_record(scores: Mapping[Mode, Score], intervals: Mapping[Mode, Intervals]) -> dict[str, Any]:
     """Mode → the score's numbers, without those of each item."""
-    return {
-        mode: {
-            k: v for k, v in asdict(replace(score, verdicts={})).items() if k not in ("outcomes", "axes", "verdicts")
+    records: dict[str, Any] = {}
+    for mode, score in scores.items():
+        numbers = asdict(replace(score, outcomes={}, axes={}, verdicts={})) | {"intervals95": intervals[mode]}
+        records[mode] = {
+            name: number for name, number in numbers.items() if name not in ("outcomes", "axes", "verdicts")
         }
-        | {"intervals95": intervals[mode]}
-        for mode, score in scores.items()
-    }
+    return records
 
 
 def check_judges(judges: Sequence[Judge], again: int) -> None:

@@ -1,7 +1,4 @@
-"""POPE (Li et al. 2023): "Is there a … in the image?" in three categories; the number is the mean of three F1 of "yes".
-
-Data folder: llava_pope_test.jsonl (LLaVA), coco/coco_pope_{adversarial,popular,random}.json, val2014/.
-"""
+"""POPE (Li et al. 2023): "Is there a … in the image?" in three categories; the mean of three F1 of "yes"."""
 
 import re
 import warnings
@@ -152,6 +149,4 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     return Score(mode, value, parts, outcomes, none, more, interval95=intervals[""])
 
 
-BENCHMARK = Benchmark(
-    "pope", "POPE", load, score, size=8_910, modes=("original", "strict"), metric="mean of the categories' F1 of yes"
-)
+BENCHMARK = Benchmark.of("pope", load, score)

@@ -1,7 +1,4 @@
-"""ScienceQA (Lu et al. 2022), the 2,017 test questions with a picture: a letter from up to five choices.
-
-Data folder: llava_test_CQM-A.json (LLaVA), problems.json and pid_splits.json (ScienceQA), images/test/.
-"""
+"""ScienceQA (Lu et al. 2022), the 2,017 test questions with a picture: a letter from up to five choices."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -76,14 +73,4 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     return accuracy_score(mode, items, outcomes, no_answer=none)
 
 
-BENCHMARK = Benchmark(
-    "scienceqa",
-    "ScienceQA-IMG",
-    load,
-    score,
-    size=2_017,
-    modes=("original", "strict"),
-    columns={"": "SQA-Image"},
-    max_new_tokens=1024,
-    pad=False,
-)
+BENCHMARK = Benchmark.of("scienceqa", load, score)

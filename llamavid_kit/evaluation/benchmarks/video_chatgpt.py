@@ -1,7 +1,7 @@
 """Video-ChatGPT's generation benchmark (Maaz et al. 2024): long answers about videos, scored 0 to 5 on five axes.
 
-Data folder: generic_qa.json, temporal_qa.json, consistency_qa.json, Test_Videos/. A generic answer is judged three
-times (correctness, detail, context), a temporal one once; a row of consistency has two questions and one verdict.
+A generic answer is judged three times (correctness, detail, context), a temporal one once; a row of consistency has
+two questions and one verdict.
 Sources: mbzuai-oryx/Video-ChatGPT, `quantitative_evaluation/`; dvlab-research/LLaMA-VID, `llamavid/eval/`
 `model_video_chatgpt_{general,consistency}.py` and `evaluate_benchmark_*.py`. How many there are: the data set card of
 lmms-lab/VideoChatGPT, 1,996 generic and 499 temporal rows and 998 of consistency, which are 499 with two questions.
@@ -14,9 +14,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from llamavid_kit.evaluation.benchmarks.base import Interval, Item, Mode, Part, Score
+from llamavid_kit.evaluation.benchmarks.base import Benchmark, Interval, Item, Mode, Part, Score
 from llamavid_kit.evaluation.benchmarks.reading import needed, read_rows
-from llamavid_kit.evaluation.benchmarks.video_qa import MODES, Clips, check_words, judge_item, video_benchmark
+from llamavid_kit.evaluation.benchmarks.video_qa import MODES, Clips, check_words, judge_item
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.prompts import AXES, JudgeItem
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE, Verdict, verdict_table
@@ -109,13 +109,4 @@ def _interval(axes: Mapping[str, Mapping[str, float]], videos: Mapping[str, str]
     return max(min(0.0, mean.mean), low), min(max(float(TOP_SCORE), mean.mean), high)
 
 
-BENCHMARK = video_benchmark(
-    "video_chatgpt",
-    "Video-ChatGPT generation",
-    load,
-    score,
-    size=1_996 + 499 + 2 * 499,
-    columns={axis.capitalize(): axis.capitalize() for axis in AXES},
-    metric="mean of the five axes",
-    unit="0-5",
-)
+BENCHMARK = Benchmark.of("video_chatgpt", load, score)

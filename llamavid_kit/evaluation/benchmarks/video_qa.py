@@ -9,11 +9,10 @@ likeliest token is taken.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llamavid_kit.evaluation.benchmarks.base import Benchmark, Item, Mode, Score, accuracy_parts
+from llamavid_kit.evaluation.benchmarks.base import Item, Mode, Score, accuracy_parts
 from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.prompts import JudgeItem
@@ -22,7 +21,6 @@ from llamavid_kit.files import read_text, some
 
 VIDEO_FORMATS = (".mp4", ".avi", ".mov", ".mkv", ".webm")  # the original's scripts know the first four
 MAPPING = "youtube_mapping.txt"
-MAX_NEW_TOKENS = 1024  # of every video script of the original
 MODES: tuple[Mode, ...] = ("strict", "original")  # how a judge's words are read, see `verdict_parser`
 
 
@@ -81,7 +79,8 @@ def load_qa(data: Path, *, name: str, prefix: str) -> list[Item]:
     A clip is called as its `video_id` says (LLaMA-VID's `model_msvd_qa.py`); or `prefix` and that number, as the data
     sets' authors name it (`preprocess_msvdqa.py`: vid1.avi to vid1970.avi, `preprocess_msrvttqa.py`: video0.mp4 to
     video9999.mp4, both of xudejing/video-question-answering); or, where the folder holds youtube_mapping.txt, as that
-    says, which is how MSVD's own clips are called (`preprocess/datautils/msvd_qa.py` of thaolmk54/hcrn-videoqa).
+    says, which is how MSVD's own clips are called (`preprocess/datautils/msvd_qa.py` of thaolmk54/hcrn-videoqa). The
+    bare question is prompt and text-guided query, as in `model_msvd_qa.py`.
     """
     path, folder = needed(data, name, "test_qa.json", "video")
     clips, mapping = Clips(folder), path.with_name(MAPPING)
@@ -124,12 +123,3 @@ def score_qa(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, j
         more={"judge": judge.identity, **asdict(whole), "no_verdict": whole.no_verdict},
         verdicts={"qa": (verdicts, videos)},
     )
-
-
-video_benchmark = partial(Benchmark, media="video", modes=MODES, max_new_tokens=MAX_NEW_TOKENS, judged=True)
-"""A `Benchmark` of clips, in which a judge says what is right."""
-
-
-def qa_benchmark(name: str, title: str, *, prefix: str, size: int) -> Benchmark:
-    """MSVD-QA or MSRVTT-QA. The bare question is prompt and text-guided query, as in `model_msvd_qa.py`."""
-    return video_benchmark(name, title, partial(load_qa, name=name, prefix=prefix), score_qa, size=size)

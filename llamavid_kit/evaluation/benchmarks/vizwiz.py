@@ -1,7 +1,6 @@
 """VizWiz-VQA (Gurari et al. 2018): questions of blind people about their own photographs; 8,000 test questions.
 
-Data folder: llava_test.jsonl (LLaVA) and test/, scored by the server; or val.json (VizWiz's annotations) and val/,
-scored here. The published numbers are the server's on the test questions.
+The test questions are scored by the server, and published numbers are of these; the labelled ones are scored here.
 """
 
 import json
@@ -53,4 +52,4 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
     return path
 
 
-BENCHMARK = Benchmark("vizwiz", "VizWiz", load, score, size=8_000, submit=submit)
+BENCHMARK = Benchmark.of("vizwiz", load, score, submit=submit)

@@ -1,8 +1,6 @@
 """VQA v2 (Goyal et al. 2017): 107,394 test-dev questions about COCO pictures.
 
-Data folder: llava_vqav2_mscoco_test-dev2015.jsonl, llava_vqav2_mscoco_test2015.jsonl (LLaVA) and test2015/, scored by
-the server; or v2_OpenEnded_mscoco_val2014_questions.json, v2_mscoco_val2014_annotations.json and val2014/, scored here.
-The published numbers are the server's on test-dev.
+They are scored by the server, and published numbers are of these; the validation questions are scored here.
 """
 
 import json
@@ -77,4 +75,4 @@ def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path
     return path
 
 
-BENCHMARK = Benchmark("vqav2", "VQA v2", load, score, size=107_394, submit=submit)
+BENCHMARK = Benchmark.of("vqav2", load, score, submit=submit)

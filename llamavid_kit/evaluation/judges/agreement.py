@@ -70,21 +70,12 @@ def agreement(
     Raises ValueError where the items differ, are doubled, or none has a verdict from both, and for a score outside 0
     to 5, which only the mode `original` lets pass.
     """
-    columns, groups = _joined([first, second], videos)
-    both = [at for at, pair in enumerate(zip(*columns, strict=True)) if not any(v.problem for v in pair)]
-    if not both:
+    common, scores, at = _compared([first, second], videos, seed)
+    if not len(scores):
         raise ValueError(f"none of {len(first)} items has a verdict from both; nothing can be compared")
-    shares, scores, at = _compared([[column[i] for i in both] for column in columns], [groups[i] for i in both], seed)
     change = scores[:, 1] - scores[:, 0]
-    return Agreement(
-        n=len(first),
-        n_both=len(both),
-        n_groups=int(at.max()) + 1,
-        no_verdict=_no_verdict(columns),
-        **shares,
-        score_change=float(change.mean()),
-        score_change95=_mean95(change, at, (-TOP_SCORE, TOP_SCORE), seed),
-    )
+    change95 = _mean95(change, at, (-TOP_SCORE, TOP_SCORE), seed)
+    return Agreement(**common, n_both=len(scores), score_change=float(change.mean()), score_change95=change95)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,35 +106,23 @@ def repeatability(
     """
     if len(askings) < 2:
         raise ValueError(f"{len(askings)} asking: expected at least two, to compare a judge with itself")
-    columns, groups = _joined(askings, videos)
-    n_askings = len(columns)
-    n_verdicts = [sum(not v.problem for v in verdicts) for verdicts in zip(*columns, strict=True)]
-    always = [at for at, n in enumerate(n_verdicts) if n == n_askings]
-    shares: dict[str, Any] = {}
-    if always:
-        verdicts = [[column[i] for i in always] for column in columns]
-        shares, scores, at = _compared(verdicts, [groups[i] for i in always], seed)
+    common, scores, at = _compared(askings, videos, seed)
+    if len(scores):
         spread = scores.max(1) - scores.min(1)
-        shares |= {"score_range": float(spread.mean()), "score_range95": _mean95(spread, at, (0, TOP_SCORE), seed)}
+        common |= {"score_range": float(spread.mean()), "score_range95": _mean95(spread, at, (0, TOP_SCORE), seed)}
+    n_some = len({v.item for verdicts in askings for v in verdicts if not v.problem})
     return Repeatability(
-        n=len(groups),
-        n_askings=n_askings,
-        n_always=len(always),
-        n_sometimes=sum(0 < n < n_askings for n in n_verdicts),
-        n_groups=len({groups[i] for i in always}),
-        no_verdict=_no_verdict(columns),
-        accuracies=tuple(_mean([v.correct for v in column if v.correct is not None]) for column in columns),
-        scores=tuple(_mean([v.score for v in column if v.score is not None]) for column in columns),
-        **shares,
+        n_askings=len(askings),
+        n_always=len(scores),
+        n_sometimes=n_some - len(scores),
+        accuracies=tuple(_mean([v.correct for v in verdicts if v.correct is not None]) for verdicts in askings),
+        scores=tuple(_mean([v.score for v in verdicts if v.score is not None]) for verdicts in askings),
+        **common,
     )
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _no_verdict(columns: Sequence[Sequence[Verdict]]) -> tuple[int, ...]:
-    return tuple(sum(bool(v.problem) for v in column) for column in columns)
 
 
 def _joined(
@@ -162,23 +141,27 @@ def _joined(
 
 
 def _compared(
-    columns: Sequence[Sequence[Verdict]], groups: Sequence[str], seed: int
+    askings: Sequence[Sequence[Verdict]], videos: Sequence[str] | None, seed: int
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """A lists of verdicts on the same n items → shares and kappas, scores (n, A), the groups as numbers (n,)."""
-    if odd := [v for column in columns for v in column if v.score not in range(TOP_SCORE + 1)]:
+    """The fields of `_Match`; of items with a verdict in all A askings, scores (n, A) and groups as numbers (n,)."""
+    columns, groups = _joined(askings, videos)
+    rows = list(zip(*columns, strict=True))
+    judged = [k for k, row in enumerate(rows) if not any(v.problem for v in row)]
+    if odd := [v for k in judged for v in rows[k] if v.score not in range(TOP_SCORE + 1)]:
         raise ValueError(f"item {odd[0].item!r} has score {odd[0].score}; expected 0 to {TOP_SCORE}: read it strictly")
-    at = np.unique(groups, return_inverse=True)[1]
-    scores = np.array([[v.score for v in column] for column in columns]).T
-    shares: dict[str, Any] = {}
-    if all(v.correct is not None for column in columns for v in column):
-        yes = np.array([[v.correct for v in column] for column in columns], dtype=int).T
-        same = (yes == yes[:, :1]).all(1)
-        shares = {"same": float(same.mean()), "same95": _mean95(same, at, (0, 1), seed)}
-        shares["kappa"] = _kappa(yes, at, 2, None, seed)
-    same = (scores == scores[:, :1]).all(1)
-    shares |= {"same_score": float(same.mean()), "same_score95": _mean95(same, at, (0, 1), seed)}
-    shares["score_kappa"] = _kappa(scores, at, TOP_SCORE + 1, "quadratic", seed)
-    return shares, scores, at
+    names, at = np.unique([groups[k] for k in judged], return_inverse=True)
+    silent = tuple(sum(bool(v.problem) for v in column) for column in columns)
+    common: dict[str, Any] = {"n": len(rows), "n_groups": len(names), "no_verdict": silent}
+    scores, words = (np.array([[getattr(v, name) for v in rows[k]] for k in judged]) for name in ("score", "correct"))
+    for share, kappa, values, n_values, weights in (
+        ("same", "kappa", words, 2, None),
+        ("same_score", "score_kappa", scores, TOP_SCORE + 1, "quadratic"),
+    ):
+        if judged and None not in values:
+            same = (values == values[:, :1]).all(1)
+            common |= {share: float(same.mean()), f"{share}95": _mean95(same, at, (0, 1), seed)}
+            common[kappa] = _kappa(values.astype(int), at, n_values, weights, seed)
+    return common, scores, at
 
 
 def _mean95(values: np.ndarray, at: np.ndarray, bounds: Interval, seed: int) -> Interval:

@@ -34,7 +34,10 @@ REFUSED = "refused by the judge"
 
 
 class Judge(Protocol):
-    """Anything that judges. `identity`: JSON values that, with an item, decide its verdict."""
+    """Anything that judges. `identity`: JSON values that, with an item, decide its verdict.
+
+    A judge that has nothing to keep, and says the same at every asking, inherits `for_arm` and `at_asking`.
+    """
 
     @property
     def identity(self) -> dict[str, Any]: ...
@@ -44,6 +47,7 @@ class Judge(Protocol):
 
     def for_arm(self, folder: Path | str, arm: str) -> "Judge":
         """This judge for one arm: it keeps in `folder`, apart from all other arms, what it need not be asked twice."""
+        return self
 
     @property
     def steady(self) -> str:
@@ -51,6 +55,7 @@ class Judge(Protocol):
 
     def at_asking(self, number: int) -> "Judge":
         """This judge, asked for the `number`-th time, from 1: what it said at another asking is not used."""
+        return self
 
 
 def _check(items: Sequence[JudgeItem], task: str) -> None:
@@ -161,7 +166,7 @@ class ChatJudge:
 
 
 @dataclass(frozen=True)
-class RuleJudge:
+class RuleJudge(Judge):
     """A rule as judge: the same verdict every time, for nothing, and checked by hand. It knows no synonym.
 
     rule: one of `RULE_TEXT`; animals: lexicon of the rule "animals" (see `animal_claims.animals_of`)
@@ -180,17 +185,9 @@ class RuleJudge:
     def identity(self) -> dict[str, Any]:
         return {"judge": "rule", "rule": self.rule, **({"animals": list(self.animals)} if self.animals else {})}
 
-    def for_arm(self, folder: Path | str, arm: str) -> "RuleJudge":
-        """Itself: a rule has nothing to keep."""
-        return self
-
     @property
     def steady(self) -> str:
         return "a rule gives the same verdict every time"
-
-    def at_asking(self, number: int) -> "RuleJudge":
-        """Itself."""
-        return self
 
     def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
         """`mode` plays no part: a rule says nothing that has to be read."""

@@ -54,15 +54,9 @@ class JudgePrompt:
         """The two messages about `item`. Each place is filled once: braces within an answer stay as they are."""
         corrected = self.version == "corrected"
         second = item.question2 if corrected else item.question  # the published script's slip, see point 6 above
-        places = {
-            "question": item.question,
-            "answer": item.answer,
-            "pred": item.prediction,
-            "question1": item.question,
-            "question2": second,
-            "pred1": item.prediction,
-            "pred2": item.prediction2,
-        }
+        places = {"answer": item.answer, "question2": second, "pred2": item.prediction2}
+        places |= dict.fromkeys(("question", "question1"), item.question)
+        places |= dict.fromkeys(("pred", "pred1"), item.prediction)
 
         def fill(place: re.Match) -> str:
             text = places[place[1]]
