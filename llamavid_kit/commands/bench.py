@@ -6,13 +6,13 @@ Nothing here is a test.
 
 import argparse
 import tempfile
-import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -22,15 +22,18 @@ from llamavid_kit.commands.options import MODEL_HELP
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn, template, tokenize
 from llamavid_kit.data.video import Video
+from llamavid_kit.experiments.ablation import ablate
+from llamavid_kit.experiments.arms import AblationConfig
+from llamavid_kit.experiments.browser import PredictionBrowser
 from llamavid_kit.model.answering import LlamaVidAnswerer, View, choice_log_likelihood, generate_texts
 from llamavid_kit.model.checkpoints import load
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.study.setup import CRIME
-
-if TYPE_CHECKING:
-    from llamavid_kit.experiments.browser import PredictionBrowser
+from llamavid_kit.viz.explorers.attention import AttentionExplorer
+from llamavid_kit.viz.explorers.budget import TokenBudget
+from llamavid_kit.viz.explorers.sampler import FrameSampler
 
 Row = tuple[str, float, float]  # what, seconds of the baseline, our seconds
 CLIPS, REPEATS = 16, 3
@@ -63,10 +66,6 @@ def bench(args: argparse.Namespace) -> None:
 
 def _interactions(model: LlamaVid, video: Video, out: Path) -> list[tuple[str, float]]:
     """(interaction, median seconds in the kernel) of each explorer; what the browser then draws is not in it."""
-    from llamavid_kit.viz.explorers.attention import AttentionExplorer
-    from llamavid_kit.viz.explorers.budget import TokenBudget
-    from llamavid_kit.viz.explorers.sampler import FrameSampler
-
     attention, sampler, budget = AttentionExplorer(model, video, fps=2), FrameSampler(video), TokenBudget(model.config)
     questions = (f"What is thing number {i}?" for i in count())
     n, browser = attention.frame.max + 1, _browser(video, out)
@@ -84,11 +83,8 @@ def _interactions(model: LlamaVid, video: Video, out: Path) -> list[tuple[str, f
     return [(what, _seconds(partial(move, control, values))) for what, control, values in rows]
 
 
-def _browser(video: Video, out: Path) -> "PredictionBrowser":
+def _browser(video: Video, out: Path) -> PredictionBrowser:
     """Of a run of the tiny model in two arms, on one clip under many names: which clip is browsed costs the same."""
-    from llamavid_kit.experiments.ablation import AblationConfig, ablate
-    from llamavid_kit.experiments.browser import PredictionBrowser
-
     answers = islice(cycle(CRIME.labels), BROWSED)
     pairs = [
         InstructionPair(id=str(k), video=video.path.name, question=CRIME.question, answer=answer, choices=CRIME.labels)
@@ -147,9 +143,4 @@ def _chunk_row(model: LlamaVid, video: Video) -> Row:
 
 def _seconds(work: Callable[[], object]) -> float:
     """Median wall seconds of `work`."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return median(times)
+    return median(timeit.repeat(work, number=1, repeat=REPEATS))

@@ -101,24 +101,23 @@ def zero_shot_columns(evidence: Evidence) -> tuple[Verdict, str]:
     ]
     none = [str(total) for total, ks in possible.items() if not ks]
     some = [f"{ks[0]} of {total}" for total, ks in possible.items() if ks]
-    parts = [
+    text = (
         f"Depending on how a reply is matched to a label, {share_text(counts[low], n)} ({low}) to "
-        f"{share_text(counts[high], n)} ({high}) are right, where {published}% was published."
-    ]
+        f"{share_text(counts[high], n)} ({high}) are right, where {published}% was published. "
+    )
     if none:
         but = f"; {', '.join(some)} would be" if some else ""
-        parts.append(f"No number of videos out of {' or '.join(none)} is {published}%{but}.")
+        text += f"No number of videos out of {' or '.join(none)} is {published}%{but}. "
     if odd:
-        parts.append(
+        text += (
             f"In Table 3 these are no share of their class: {', '.join(odd)}; replies without a label may have been "
-            "left out of the denominators."
+            "left out of the denominators. "
         )
-    parts.append(
+    text += (
         "The numbers were made by a language model as judge, which need not follow any of these rules. An earlier "
         "reading of the study's files reports that both judge runs wrote into one folder, which held 257 older "
         "verdicts, and that all of it was averaged; the predictions can neither confirm nor exclude that."
     )
-    text = " ".join(parts)
     return ("holds" if agrees else "not shown", text)
 
 
@@ -127,8 +126,7 @@ def same_clips(evidence: Evidence) -> tuple[Verdict, str]:
     counts = {s.name: len(evidence.answered(s.key)) for s in evidence.logged}
     left_out = Counter(evidence.outcomes.drop(evidence.common.index)["truth"])
     lost = ", ".join(f"{n} {label}" for label, n in sorted(left_out.items(), key=lambda x: (-x[1], x[0])))
-    answered = ", ".join(f"{name}: {n}" for name, n in counts.items())
-    text = f"Videos answered of {len(evidence.outcomes)}: {answered}. "
+    text = f"Videos answered of {len(evidence.outcomes)}: {', '.join(f'{name}: {n}' for name, n in counts.items())}. "
     text += (
         "Videos with more than 1,800 sampled frames were skipped, so more frames a second meant fewer videos, without "
         f"the long ones ({lost} are not common to all). Below, arms are compared on what both answered."

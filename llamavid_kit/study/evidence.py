@@ -5,7 +5,7 @@ moves the counts, and what sampling showed of the annotated events. Tables are m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,8 @@ class Evidence:
     paired_by_rule: Mapping[tuple[str, str], Mapping[str, tuple[int, int, int]]]
     curve: list[Visibility]
     halves: pd.DataFrame
-    source: str
-    event_source: str
+    source: str = SHIPPED
+    event_source: str = SHIPPED
 
     @property
     def logged(self) -> list[Setting]:
@@ -67,35 +67,32 @@ def read_evidence(
     events: {video: [(start_s, end_s), …]}; `data_prep.ucf_crime.lists.events_of` reads UCF-Crime's own list.
     event_source: where they came from, in words.
     """
-    shipped_curve = [Visibility(fps, results.CLIPS_WITH_EVENT, seen) for fps, seen in results.CLIPS_SEEN.items()]
-    shipped_halves = pd.DataFrame(results.BY_EVENT_LENGTH, columns=HALVES)
+    evidence = Evidence(
+        outcomes=pd.read_csv(results.OUTCOMES, index_col="video"),
+        by_rule=results.BY_RULE,
+        paired_by_rule=results.PAIRED_BY_RULE,
+        curve=[Visibility(fps, results.CLIPS_WITH_EVENT, n_visible) for fps, n_visible in results.CLIPS_SEEN.items()],
+        halves=pd.DataFrame(results.BY_EVENT_LENGTH, columns=HALVES),
+    )
     if predictions is None:
         if events is not None:
             raise ValueError(f"{event_source} without predictions: give the folder of prediction files, too")
-        return Evidence(
-            outcomes=pd.read_csv(results.OUTCOMES, index_col="video"),
-            by_rule=results.BY_RULE,
-            paired_by_rule=results.PAIRED_BY_RULE,
-            curve=shipped_curve,
-            halves=shipped_halves,
-            source=SHIPPED,
-            event_source=SHIPPED,
-        )
+        return evidence
     logs = read_logs(predictions)
+    if events is not None:
+        curve, halves = _curve_and_halves(logs, events)
+        evidence = replace(evidence, curve=curve, halves=halves, event_source=event_source)
     common = common_videos(logs)
     pairs: dict[tuple[str, str], dict[str, tuple[int, int, int]]] = {}
     for row in pair_records(logs):
         pairs.setdefault((row["a"], row["b"]), {})[row["rule"]] = (row["n_common"], row["only_a"], row["only_b"])
     absent = [f"{s.key}.csv" for s in SETTINGS if s.key not in logs]
-    curve, halves = (shipped_curve, shipped_halves) if events is None else _curve_and_halves(logs, events)
-    return Evidence(
+    return replace(
+        evidence,
         outcomes=_outcomes(logs),
         by_rule={key: {rule: _counts(rows, common, rule) for rule in RULES} for key, rows in logs.items()},
         paired_by_rule=pairs,
-        curve=curve,
-        halves=halves,
         source=f"the predictions of {len(logs)} settings" + (f" (no file {', '.join(absent)})" if absent else ""),
-        event_source=SHIPPED if events is None else event_source,
     )
 
 

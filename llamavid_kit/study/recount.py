@@ -39,10 +39,8 @@ def _arms(evidence: Evidence, clips: str) -> Iterator[tuple[Setting, dict[str, A
     """Each setting, the columns that name it, and its videos; None where there is no log of it."""
     for setting in SETTINGS:
         head = {"arm": setting.name, "key": setting.key, "fps": float(setting.fps), "fine_tuned": setting.fine_tuned}
-        if setting not in evidence.logged:
-            yield setting, head, None
-        else:
-            yield setting, head, evidence.common if clips == "common" else evidence.answered(setting.key)
+        own = [setting] if clips == "answered" else evidence.logged
+        yield setting, head, evidence.answered(*(s.key for s in own)) if setting in evidence.logged else None
 
 
 def _counts(table: ArmTable | ClassCount) -> dict[str, Any]:

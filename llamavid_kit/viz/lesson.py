@@ -89,15 +89,15 @@ def heat(
 ) -> Figure:
     """A matrix as colours, axes called `x` and `y`, colour bar `unit`; `numbers` is a format ("{:.2f}") for cells."""
     values = np.asarray(matrix, dtype=float)
-    size = (min(10.5, 3.2 + 0.62 * values.shape[1]), min(6.5, 1.7 + 0.5 * values.shape[0]))
-    fig, ax = plt.subplots(figsize=size)
+    down, across = values.shape
+    fig, ax = plt.subplots(figsize=(min(10.5, 3.2 + 0.62 * across), min(6.5, 1.7 + 0.5 * down)))
     image = ax.imshow(values, cmap="cividis", aspect="auto")
     if numbers is not None:
         for (i, j), value in np.ndenumerate(values):
             dark = value < (values.min() + values.max()) / 2
             ax.text(j, i, numbers.format(value), ha="center", va="center", color="white" if dark else "black")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     if rows is not None:
         ax.set_yticks(range(len(rows)), rows)
     if columns is not None:
@@ -174,8 +174,7 @@ def stacked(rows: Mapping[str, Mapping[str, float]], *, x: str, title: str, grey
     for piece in pieces:
         widths = np.array([row.get(piece, 0) for row in rows.values()], dtype=float)
         container = ax.barh(list(rows), widths, left=left, color=colours[piece], edgecolor="white", label=piece)
-        red, green, blue = to_rgb(colours[piece])
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        dark = np.dot(to_rgb(colours[piece]), (0.299, 0.587, 0.114)) < 0.5
         labels = [f"{w:g}" if w else "" for w in widths]
         ax.bar_label(container, labels=labels, label_type="center", color="white" if dark else "black")
         left += widths
@@ -206,8 +205,8 @@ def tape(kinds: Sequence[str], *, title: str) -> Figure:
     cells = np.full(down * across, np.nan)
     cells[: len(kinds)] = [names.index(kind) for kind in kinds]
     fig, ax = plt.subplots(figsize=(10.5, 1.5 + 0.42 * down))
-    colours = [KINDS[name] for name in names]
-    ax.imshow(cells.reshape(down, across), cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5)
+    colours = ListedColormap([KINDS[name] for name in names])
+    ax.imshow(cells.reshape(down, across), cmap=colours, vmin=-0.5, vmax=len(names) - 0.5)
     ax.yaxis.set_visible(down > 1)
     ax.grid(False)
     ax.vlines(np.arange(1, across) - 0.5, -0.5, down - 0.5, color="white", lw=1.5)
@@ -215,7 +214,6 @@ def tape(kinds: Sequence[str], *, title: str) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=f"position in the {'row' if down > 1 else 'sequence'} (tokens)", yticks=range(down), title=title)
     ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
-    names_with_counts = [f"{name}: {list(kinds).count(name)}" for name in names]
-    patches = [Patch(color=colour) for colour in colours]
-    fig.legend(patches, names_with_counts, ncols=len(names), loc="outside lower center", frameon=False)
+    patches = [Patch(color=KINDS[name], label=f"{name}: {list(kinds).count(name)}") for name in names]
+    fig.legend(handles=patches, ncols=len(names), loc="outside lower center", frameon=False)
     return fig

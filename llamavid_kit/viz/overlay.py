@@ -101,14 +101,11 @@ def attention_overlay(
     indices = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
     highest = float(maps[indices].max())
     top = max(highest, 1.0 + 1e-6) if vmax is None else vmax
-    cut = highest > top * (1 + 1e-6)
     height, width = np.asarray(frames[0]).shape[:2]
     across = max(5.0, 2.1 * len(indices))  # inches
-    heading = [title or f'Where the context token looks: "{question}"']
-    heading += [] if reply is None else [f"reply: “{reply}”"]
-    lines = [line for text in heading for line in wrap(text, int(8 * across))] + [
-        f"{len(indices)} of {len(maps)} frames"
-    ]
+    heading = [title or f'Where the context token looks: "{question}"', "" if reply is None else f"reply: “{reply}”"]
+    lines = [line for text in heading for line in wrap(text, int(8 * across))]
+    lines.append(f"{len(indices)} of {len(maps)} frames")
     size = (across, 2 * max(5.0 / len(indices), 2.1) * height / width + 1.5 + 0.25 * len(lines))
     fig, axes = plt.subplots(2, len(indices), figsize=size, squeeze=False)
     for (above, below), i in zip(axes.T, indices, strict=True):
@@ -119,10 +116,11 @@ def attention_overlay(
         extent, look = (-0.5, width - 0.5, height - 0.5, -0.5), {"cmap": "inferno", "alpha": 0.62}
         heat = below.imshow(maps[i], vmin=0, vmax=top, interpolation="bilinear", extent=extent, **look)
         picture_axes(below)
-    extend = "max" if cut else "neither"
-    bar = fig.colorbar(heat, ax=axes, location="bottom", shrink=0.6, aspect=40, pad=0.02, extend=extend)
-    scale = f"one scale for all frames, 0 to {top:.3g}" if vmax is None else f"scale given: 0 to {top:.3g}"
-    scale += f"; here up to {highest:.3g}" if vmax is not None else ""
+    place = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
+    bar = fig.colorbar(heat, ax=axes, extend="max" if highest > top * (1 + 1e-6) else "neither", **place)
+    scale = f"one scale for all frames, 0 to {top:.3g}"
+    if vmax is not None:
+        scale = f"scale given: 0 to {top:.3g}; here up to {highest:.3g}"
     bar.set_label(f"context attention, mean over {np.shape(attention)[1]} queries\n(1 = even; {scale})")
     fig.suptitle("\n".join(lines), fontweight="bold")
     return fig

@@ -1,6 +1,6 @@
 """Figures of results: from arrays and DataFrames to matplotlib Figures in one look, for print and for a projector.
 
-Input: tables of counts and training logs; attention over frames is drawn in `overlay`, whose functions are reachable
+Input: tables of counts and training logs; attention over frames is drawn in `overlay`, whose figures are reachable
 here, too. Nothing is computed but heights, shares and positions; intervals and p-values come in with the data. Blue is
 zero-shot, vermilion fine-tuned, darker means more frames a second (`look` has the colours). Every function returns a
 Figure that pyplot has forgotten, so that a notebook shows it once.
@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, Style, house_axes, house_figure, whiskers
-from llamavid_kit.viz.overlay import attention_grid as attention_grid
 from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
 from llamavid_kit.viz.overlay import attention_top as attention_top
 

@@ -4,6 +4,7 @@ The frames' features are computed once per clip and rate and kept by the explore
 decoder and the reply; moving through frames, queries and opacity runs no model at all.
 """
 
+from functools import cache, partial
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -48,9 +49,9 @@ class AttentionExplorer(Explorer):
         super().__init__("attention.png")
         self.model, self.name = model, name or Path(model.config.name_or_path or "model").name
         self._video = video
-        self._clips: dict[float, EncodedClip] = {}
-        self._questions: dict[tuple[float, str], QuestionAttention] = {}
-        self._replies: dict[tuple[float, str], str] = {}
+        self._clip = cache(self._watch)  # each rate, question and reply is worked out once
+        self._attend = cache(lambda fps, text: attention_maps.attend(model, self._clip(fps), text))
+        self._reply = cache(partial(attention_maps.reply, model))
         self.state: State | None = None
         self.replies: list[str] = []
         self.panels, self.strip = LiveFigure(), LiveFigure()
@@ -84,16 +85,9 @@ class AttentionExplorer(Explorer):
         """Encode the clip at this rate, ask each question, draw; what was done before is kept. The reply comes last."""
         fps, texts = self.fps.value, [self.question.value.strip()]
         texts += [self.second.value.strip()] if self.second.value.strip() else []
-        clip = self._clip(fps)
-        for text in texts:
-            if (fps, text) not in self._questions:
-                self._questions[fps, text] = attention_maps.attend(self.model, clip, text)
-        questions = tuple(self._questions[fps, text] for text in texts)
-        self._show(clip, questions)
-        for question in questions:
-            if (fps, question.question) not in self._replies:
-                self._replies[fps, question.question] = attention_maps.reply(self.model, question)
-        self.replies = [self._replies[fps, question.question] for question in questions]
+        questions = tuple(self._attend(fps, text) for text in texts)
+        self._show(self._clip(fps), questions)
+        self.replies = [self._reply(question) for question in questions]
         self._words.value = self._reply_lines()
 
     def _reply_lines(self) -> str:
@@ -106,13 +100,12 @@ class AttentionExplorer(Explorer):
             lines.append(html_line(f"This model only knows {world}", size=14))
         return "".join(lines)
 
-    def _clip(self, fps: float) -> EncodedClip:
-        if fps not in self._clips:
-            self.say("Watching the clip …")
-            video = self._video if isinstance(self._video, Video) else Video(self._video)
-            self._clips[fps] = attention_maps.encode_clip(self.model, video, fps=fps)
-            self.say("")
-        return self._clips[fps]
+    def _watch(self, fps: float) -> EncodedClip:
+        self.say("Watching the clip …")
+        video = self._video if isinstance(self._video, Video) else Video(self._video)
+        clip = attention_maps.encode_clip(self.model, video, fps=fps)
+        self.say("")
+        return clip
 
     def _show(self, clip: EncodedClip, questions: tuple[QuestionAttention, ...]) -> None:
         """Set the controls to what this clip has without asking again, then draw both figures."""
@@ -137,11 +130,8 @@ class AttentionExplorer(Explorer):
     def _move(self, _) -> None:
         """Another frame, query or opacity: arithmetic on what is there, no model."""
         if self.state is not None:  # else the message that says why nothing is shown stays
-            self._redraw()
-
-    @guarded
-    def _redraw(self) -> None:
-        self._draw(self._need(self.state).at(*self._controls()))
+            self.say("")
+            self._draw(self.state.at(*self._controls()))
 
     def _go_to(self, click: Click) -> None:
         """A thumbnail or a point of a line was clicked: go to its frame."""
@@ -150,7 +140,7 @@ class AttentionExplorer(Explorer):
 
     @property
     def title(self) -> str:
-        return self._need(self.state).heading(frame=False)
+        return self._need(self.state).heading(with_frame=False)
 
     def figure(self) -> Figure:
         """The present state as a matplotlib Figure. Raises ValueError where nothing could be shown yet."""

@@ -77,9 +77,9 @@ class State:
     def time_s(self) -> float:
         return float(self.clip.timestamps_s[self.frame])
 
-    def heading(self, *, frame: bool = True) -> str:
+    def heading(self, *, with_frame: bool = True) -> str:
         """Model, clip, rate and query, and the frame that is shown."""
-        place = f": frame {self.frame + 1} of {len(self.clip)}, {self.time_s:.2f} s" if frame else ""
+        place = f": frame {self.frame + 1} of {len(self.clip)}, {self.time_s:.2f} s" if with_frame else ""
         return f"{self.model}, {self.clip.name}, {self.clip.fps:g} fps{place}, {self.query_name}"
 
     def picture(self, panel: int) -> np.ndarray:
@@ -153,11 +153,11 @@ def strip(state: State) -> go.Figure:
     click: Style = {"mode": "markers", "showlegend": False, "hovertemplate": "%{x:.2f} s<extra></extra>"}
     click["marker"] = {"size": 60, "symbol": "square", "color": "rgba(0,0,0,0)"}
     fig.add_trace(go.Scatter(x=times[frames], y=[0.5] * len(frames), customdata=frames, **click), row=1, col=1)
-    _lines(fig, state, first_row=2)
+    _lines(fig, state)
     fig.add_shape(_mark(state, "x", "paper"))
     fig.update_yaxes(range=[0, 1], visible=False, row=1, col=1)
-    fig.update_xaxes(range=[times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch])
-    fig.update_xaxes(zeroline=False)  # it would cut the first thumbnail
+    ends = [times[0] - 0.6 * pitch, times[-1] + 0.6 * pitch]
+    fig.update_xaxes(range=ends, zeroline=False)  # a line at zero would cut the first thumbnail
     fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title="seconds from the start of the clip", row=4, col=1)
     fig.update_layout(LAYOUT, height=540, margin={"l": 120, "r": 20, "t": 66, "b": 55}, clickmode="event")
@@ -165,14 +165,15 @@ def strip(state: State) -> go.Figure:
     return fig
 
 
-def _lines(fig: go.Figure, state: State, *, first_row: int, rows=ROWS) -> None:
-    for row, (column, title, ends, ticks) in enumerate(rows, first_row):
+def _lines(fig: go.Figure, state: State, rows=ROWS) -> None:
+    """From the figure's second row on."""
+    for row, (column, title, ends, ticks) in enumerate(rows, 2):
         for k, table in enumerate(state.timelines):
             colour, dash, _, symbol = STYLES[k]
             style: Style = {"mode": "lines+markers", "name": state.panel_title(k), "legendgroup": str(k)}
             style |= {"line": {"color": colour, "dash": dash, "width": 2.5}, "marker": {"size": 8, "symbol": symbol}}
             style |= {"cliponaxis": False, "hovertemplate": "%{x:.2f} s: %{y:.3f}<extra></extra>"}
-            line = go.Scatter(x=table["time_s"], y=table[column], showlegend=row == first_row, **style)
+            line = go.Scatter(x=table["time_s"], y=table[column], showlegend=row == 2, **style)
             fig.add_trace(line, row=row, col=1)
         name = {"text": title.replace(" from", "<br>from"), "font": {"size": 13}}
         fig.update_yaxes(title=name, gridcolor="#dddddd", range=ends, tickvals=ticks, row=row, col=1)
@@ -184,7 +185,7 @@ def page(state: State) -> go.Figure:
     titles = [*map(state.short_title, (0, 1)), ""]
     fig = make_subplots(2, 2, vertical_spacing=0.1, horizontal_spacing=0.02, subplot_titles=titles, **cells)
     _draw_panels(fig, state)
-    _lines(fig, state, first_row=2, rows=ROWS[:1])
+    _lines(fig, state, ROWS[:1])
     states = [state.at(i, state.query, state.opacity) for i in range(len(state.clip))]
     fig.frames = [
         go.Frame(name=str(i), data=_panel_traces(one), traces=[0, 1, 2, 3], layout={"shapes": [_mark(one)]})

@@ -29,23 +29,9 @@ from llamavid_kit.viz.look import VERMILION
 T = TypeVar("T")
 EXPECTED = (ValueError, OSError)  # VideoError and FileNotFoundError among them
 FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 15, "color": "#222222"}
-LAYOUT = {
-    "font": FONT,
-    "paper_bgcolor": "white",
-    "plot_bgcolor": "white",
-    "margin": {"l": 70, "r": 20, "t": 50, "b": 50},
-}
+MARGIN = {"l": 70, "r": 20, "t": 50, "b": 50}
+LAYOUT = {"font": FONT, "paper_bgcolor": "white", "plot_bgcolor": "white", "margin": MARGIN}
 WIDE = {"description_width": "110px"}
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
-<style>body {{ font-family: {family}; color: {colour}; max-width: 1100px; margin: 16px auto; padding: 0 12px }}
-h1 {{ font-size: 20px; padding: 0 12px }}</style><script>{plotly}</script></head>
-<body><h1>{title}</h1>
-{body}
-</body></html>
-"""
 
 
 class Explorer(ABC):
@@ -85,15 +71,12 @@ class Explorer(ABC):
         path = Path(path)
         if path.suffix not in (".png", ".svg", ".html"):
             raise ValueError(f"{path}: expected a name that ends in .png, .svg or .html")
-        if path.suffix == ".html":
-            parts = self.page()  # first: where nothing is shown it says so, and there is no title
-            text = offline_page(self.title, parts)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        state = self.page() if path.suffix == ".html" else self.figure()  # says so where nothing is shown
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(state, list):
+            path.write_text(offline_page(self.title, state), encoding="utf-8")
         else:
-            figure = self.figure()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=140)
+            state.savefig(path, dpi=140)
         return path
 
     def _save(self, *_) -> None:
@@ -115,8 +98,10 @@ class Explorer(ABC):
         return state
 
     def still(self) -> display.Image:
-        """`figure()` as an IPython image that is small enough to stay in a notebook."""
-        return display.Image(data=jpeg(self.figure()))
+        """`figure()` as an IPython image, a JPEG: as PNG, frames of a video would be too large for a notebook."""
+        file = io.BytesIO()
+        self.figure().savefig(file, format="jpeg", dpi=80, pil_kwargs={"quality": 75, "optimize": True})
+        return display.Image(data=file.getvalue())
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show one line in the view; problem: in a frame that is hard to miss. "" takes the line away."""
@@ -155,13 +140,6 @@ def guarded(work: Callable) -> Callable:
         return True
 
     return observer
-
-
-def jpeg(figure: Figure, dpi: int = 80) -> bytes:
-    """The figure as a JPEG: frames of a video as PNG would be several times larger, too large for a notebook."""
-    file = io.BytesIO()
-    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": 75, "optimize": True})
-    return file.getvalue()
 
 
 def data_uri(picture: np.ndarray, *, side: int | None = None) -> str:
@@ -203,7 +181,8 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
 
 def offline_page(title: str, parts: list[go.Figure | str]) -> str:
     """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     own = {"full_html": False, "include_plotlyjs": False, "auto_play": False, "config": {"responsive": True, **CONFIG}}
     body = "\n".join(part if isinstance(part, str) else part.to_html(**own) for part in parts)
     look = {"family": FONT["family"], "colour": FONT["color"], "plotly": get_plotlyjs()}
-    return PAGE.format(title=html.escape(title), body=body, **look)
+    return page.format(title=html.escape(title), body=body, **look)
