@@ -217,10 +217,17 @@ def rule(run: Run) -> str:
 def family(run: Run, name: str) -> str:
     """What the comparisons over one factor say: the widest gap, and how many of all decide something."""
     table = tables.paired(run, name)
-    main = [row for row in (main_pair(run, way) for way in run.answering) if row is not None and row["family"] == name]
-    lines = [verdict(row) for row in main] or [verdict(table.loc[table["difference"].abs().idxmax()])]
-    if run.open and main:
-        row = main[0]
+    pairs = [pair for pair in (main_pair(run, way) for way in run.answering) if pair is not None]
+    main = table[
+        [
+            any((a, b) == (pair["key_a"], pair["key_b"]) for pair in pairs)
+            for a, b in zip(table["key_a"], table["key_b"], strict=True)
+        ]
+    ]
+    widest = table.loc[[table["difference"].abs().idxmax()]]
+    lines = [verdict(row) for _, row in (main if len(main) else widest).iterrows()]
+    if run.open and len(main):
+        row = main.iloc[0]
         word = "differ" if row["score_p_holm"] < SURE else "are not told apart"
         lines.append(
             f"By mean score they {word}: the second is {row['score_difference']:+.2f} from the first (95% interval "
