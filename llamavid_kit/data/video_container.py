@@ -1,8 +1,7 @@
 """What is true about a video file: when each frame appears, where keyframes are, the display size, what is broken.
 
 `scan` reads the container with PyAV, nearly always without decoding more than one frame. The readers in
-`video_readers` fetch frames by their place in this table, and one that disagrees with it is not used. PyAV is imported
-inside functions: this module loads without it.
+`video_readers` fetch frames by their place in this table, and one that disagrees with it is not used.
 """
 
 import logging
@@ -12,10 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 log = logging.getLogger(__name__)
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
+NAL_LENGTH_AT = {"h264": 4, "hevc": 21}  # the byte of a codec's extra data that says how long a unit's length is
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
 WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out"
 
@@ -68,8 +69,6 @@ def scan(path: Path) -> ClipTable:
     container announces. Damage that decoding confirms raises, with the counts. Flipped bits inside a packet are not
     noticed: H.264 has no checksums, decoders paint over them, and the two readers may paint differently.
     """
-    import av
-
     check_file(path)
     try:
         with av.open(str(path)) as container:
@@ -91,14 +90,16 @@ def scan(path: Path) -> ClipTable:
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, f"not readable as a video ({brief(error)})") from error
     timestamps_s = times_s - times_s[0]
-    fps = stream.fps or _rate_of(timestamps_s)
+    gaps_s = np.diff(timestamps_s)
+    fps = stream.fps or (len(gaps_s) / float(timestamps_s[-1]) if len(gaps_s) else 1.0)
     last_s = float(packets.durations[packets.pts.argmax()]) * stream.tick_s if trusted else 0.0
+    last_s = last_s or (float(np.median(gaps_s)) if len(gaps_s) else 1.0 / fps)
     return ClipTable(
         stream_index=stream.index,
         container=stream.container,
         codec=stream.codec,
         timestamps_s=timestamps_s,
-        duration_s=float(timestamps_s[-1]) + (last_s or _frame_s(timestamps_s, fps)),
+        duration_s=float(timestamps_s[-1]) + last_s,
         fps=fps,
         pts=in_order if trusted else None,
         seekable=stream.seekable,
@@ -155,8 +156,6 @@ def matroska_size(path: Path) -> int:
 
 def _describe(path: Path, container: Any) -> _Stream:
     """The best video stream. Cover art, and text that FFmpeg would draw as a picture, do not count."""
-    import av
-
     if container.format.name == "tty":
         raise VideoError(path, "is a text file, not a video", "give a video file such as clip.mp4")
     cover = av.stream.Disposition.attached_pic
@@ -184,8 +183,6 @@ class _Packets:
 
 def _read_packets(stream: Any, container: Any) -> _Packets:
     """Reads every packet of `stream` without decoding."""
-    import av
-
     length_bytes = _nal_length_bytes(stream.codec_context)
     pts: list[int] = []
     durations: list[int] = []
@@ -222,12 +219,8 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
 
 def _nal_length_bytes(codec: Any) -> int:
     """Bytes of the length before each unit of an H.264 or HEVC packet in MP4 and Matroska; 0 for anything else."""
-    extra = codec.extradata or b""
-    if codec.name == "h264" and len(extra) > 6 and extra[0] == 1:
-        return (extra[4] & 3) + 1
-    if codec.name == "hevc" and len(extra) > 22 and extra[0] == 1:
-        return (extra[21] & 3) + 1
-    return 0
+    extra, at = codec.extradata or b"", NAL_LENGTH_AT.get(codec.name, 0)
+    return (extra[at] & 3) + 1 if at and len(extra) > at and extra[0] == 1 else 0
 
 
 def _lengths_add_up(packet: Any, length_bytes: int) -> bool:
@@ -260,17 +253,12 @@ def _display(path: Path, stream_index: int) -> tuple[int, int, int]:
 
 def decode(path: Path, stream_index: int) -> Iterator[Any]:
     """All frames in presentation order, one at a time."""
-    import av
-
     with av.open(str(path)) as container:
-        stream = container.streams[stream_index]
-        yield from container.decode(stream)
+        yield from container.decode(container.streams[stream_index])
 
 
 def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) -> None:
     """Decodes the whole clip; raises VideoError unless every announced frame comes out."""
-    import av
-
     n_decoded, cause = 0, damage or "the file ends early"
     try:
         for _ in decode(path, stream_index):
@@ -295,16 +283,6 @@ def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.nd
     if not stream.fps:
         raise VideoError(path, "its frames carry no times and the file names no rate")
     return pts, np.arange(len(frames)) / stream.fps
-
-
-def _rate_of(timestamps_s: np.ndarray) -> float:
-    """Average frames a second of a clip whose container names no rate (a single frame: 1)."""
-    return (len(timestamps_s) - 1) / float(timestamps_s[-1]) if len(timestamps_s) > 1 else 1.0
-
-
-def _frame_s(timestamps_s: np.ndarray, fps: float) -> float:
-    """How long one frame is shown: the median gap, or 1/fps for a single frame."""
-    return float(np.median(np.diff(timestamps_s))) if len(timestamps_s) > 1 else 1.0 / fps
 
 
 def brief(error: BaseException) -> str:

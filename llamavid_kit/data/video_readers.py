@@ -1,7 +1,7 @@
 """Two ways to fetch frames by index, decord and PyAV; which one a clip gets, and the few that are open. For `Video`.
 
-Both take a path and its `ClipTable` and answer `frames(indices)` for increasing indices; both give upright RGB. The
-libraries are imported inside functions, so that a machine without decord can read videos through PyAV.
+Both take a path and its `ClipTable` and answer `frames(indices)` for increasing indices; both give upright RGB. decord
+is imported inside functions, so that a machine without it can read videos through PyAV.
 """
 
 import logging
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from llamavid_kit.data.video_container import ClipTable, VideoError, brief
 
@@ -81,8 +83,6 @@ class PyavReader:
 
     def _fetch(self, index: int) -> Any:
         """The decoded frame at `index`; first from a keyframe, then, if the seek went wrong, from the start."""
-        import av
-
         try:
             self._approach(index)
             frame = self._forward_to(index)
@@ -96,18 +96,14 @@ class PyavReader:
             raise VideoError(self.path, f"frame {index} of {len(self.table.timestamps_s)} never leaves the decoder")
         return frame
 
-    def _open(self) -> Any:
+    def _open(self) -> None:
         """(Re)opens the file at its start."""
-        import av
-        from av.video.reformatter import VideoReformatter
-
         if self._container is not None:
             self._container.close()
         self._container, self._reformatter = av.open(str(self.path)), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
         stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
         self._decoded, self._position, self._next_index = self._container.decode(stream), -1, 0
-        return stream
 
     def _approach(self, index: int) -> None:
         """Goes to the best place to decode `index` from: here, a keyframe between here and it, or the start."""
@@ -116,20 +112,14 @@ class PyavReader:
             self._open()
         if pts is None:
             return
-        before = np.searchsorted(keyframes, pts[index], side="right") - 1
+        before, passed = np.searchsorted(keyframes, pts[index], side="right") - 1, self._position >= index
         if before < 0:
-            if self._position >= index:
+            if passed:
                 self._open()
-            return
-        if self._position >= index or keyframes[before] > (
-            keyframes[0] if self._position < 0 else pts[self._position + 1]
-        ):
-            self._seek(int(keyframes[before]))
-
-    def _seek(self, keyframe_pts: int) -> None:
-        stream = self._container.streams[self.table.stream_index]
-        self._container.seek(keyframe_pts, stream=stream, backward=True)
-        self._decoded, self._position = self._container.decode(stream), -1
+        elif passed or keyframes[before] > (keyframes[0] if self._position < 0 else pts[self._position + 1]):
+            stream = self._container.streams[self.table.stream_index]
+            self._container.seek(int(keyframes[before]), stream=stream, backward=True)
+            self._decoded, self._position = self._container.decode(stream), -1
 
     def _forward_to(self, index: int) -> Any | None:
         """Decodes forward until `index`; None when it has been passed or the file ends."""

@@ -1,24 +1,24 @@
 """The model's configuration: what LLaMA-VID is made of, as data.
 
 `LlamaVidConfig` holds three transformers configurations (vision tower, text decoder, language model) and the few
-numbers that LLaMA-VID adds. It knows no weights and no files; presets are class methods. `check_fits` refuses what the
-language model's context cannot hold.
+numbers that LLaMA-VID adds. It knows no weights; presets are class methods, their sizes stand in presets.toml.
+`check_fits` refuses what the language model's context cannot hold.
 """
 
 import math
+import tomllib
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoConfig, BertConfig, LlamaConfig, PreTrainedConfig
+from transformers import AutoConfig, BertConfig, PreTrainedConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
 from llamavid_kit.data.pixels import CLIP_MEAN, CLIP_STD, pixel_values
 
-MLP_RATIO = 4.3637  # EVA-ViT-G: the MLP is int(C * 4.3637) wide
-
-VICUNA_13B = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40, "num_attention_heads": 40}
+PRESETS = tomllib.loads(Path(__file__).with_name("presets.toml").read_text(encoding="utf-8"))
 
 ContentPool = Literal["mean", "grid", "all"]
 
@@ -84,8 +84,8 @@ class LlamaVidConfig(PreTrainedConfig):
         **kwargs,
     ):
         self.vision_config = _sub_config(vision_config, InstructBlipVisionConfig)
-        self.qformer_config = _text_decoder_config(qformer_config)
-        self.text_config = _language_model_config(text_config)
+        self.qformer_config = _sub_config(qformer_config, _text_decoder_config)
+        self.text_config = _sub_config(text_config, _language_model_config)
         parse_content(content)
         self.n_query = n_query
         self.content = content
@@ -169,75 +169,41 @@ class LlamaVidConfig(PreTrainedConfig):
     @classmethod
     def tiny(cls, *, vocab_size: int, question_vocab_size: int, **kwargs) -> "LlamaVidConfig":
         """The shipped model's shape: about 5 million parameters, 112-pixel frames, 8 x 8 patches."""
-        vision = InstructBlipVisionConfig(
-            hidden_size=192,
-            intermediate_size=576,
-            num_hidden_layers=5,
-            num_attention_heads=4,
-            image_size=112,
-            patch_size=14,
-            initializer_range=0.02,
-        )
-        qformer = InstructBlipQFormerConfig(
-            vocab_size=question_vocab_size,
-            hidden_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=384,
-            max_position_embeddings=320,
-            encoder_hidden_size=192,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        )
-        llm = LlamaConfig(
-            vocab_size=vocab_size,
-            hidden_size=192,
-            intermediate_size=512,
-            num_hidden_layers=5,
-            num_attention_heads=4,
-            max_position_embeddings=2048,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
-            tie_word_embeddings=False,
-        )
-        return cls(vision, qformer, llm, n_query=8, template="plain", **kwargs)
+        sizes = {"text_config": {"vocab_size": vocab_size}, "qformer_config": {"vocab_size": question_vocab_size}}
+        return cls._preset("tiny", sizes, kwargs)
 
     @classmethod
     def llama_vid_7b_224(cls, **kwargs) -> "LlamaVidConfig":
         """`llama-vid-7b-full-224`, `…-video-fps-1`: EVA-ViT-G, BERT-base Q-Former with 32 queries, Vicuna-7B-v1.5."""
-        return cls._published(224, {}, kwargs)
+        return cls._preset("7b", {"vision_config": {"image_size": 224}}, kwargs)
 
     @classmethod
     def llama_vid_7b_336(cls, **kwargs) -> "LlamaVidConfig":
         """`llama-vid-7b-full-336`: 24 x 24 patches a frame."""
-        return cls._published(336, {}, kwargs)
+        return cls._preset("7b", {"vision_config": {"image_size": 336}}, kwargs)
 
     @classmethod
     def llama_vid_7b_224_long_video(cls, **kwargs) -> "LlamaVidConfig":
         """`llama-vid-7b-full-224-long-video`: 64k tokens by linear RoPE scaling of the 4k, factor 16."""
-        config = cls._published(224, {}, kwargs)
+        config = cls.llama_vid_7b_224(**kwargs)
         config.extend_context(65536)
         return config
 
     @classmethod
     def llama_vid_13b_224(cls, **kwargs) -> "LlamaVidConfig":
         """`llama-vid-13b-full-224-video-fps-1`."""
-        return cls._published(224, VICUNA_13B, kwargs)
+        return cls._preset("7b", {"vision_config": {"image_size": 224}, **PRESETS["13b"]}, kwargs)
 
     @classmethod
     def llama_vid_13b_336(cls, **kwargs) -> "LlamaVidConfig":
         """`llama-vid-13b-full-336`."""
-        return cls._published(336, VICUNA_13B, kwargs)
+        return cls._preset("7b", {"vision_config": {"image_size": 336}, **PRESETS["13b"]}, kwargs)
 
     @classmethod
-    def _published(cls, image_size: int, llm: dict, kwargs: dict) -> "LlamaVidConfig":
-        vision = InstructBlipVisionConfig(
-            image_size=image_size, intermediate_size=int(1408 * MLP_RATIO), initializer_range=0.02
-        )
-        qformer = InstructBlipQFormerConfig(vocab_size=30523, encoder_hidden_size=1408)
-        vicuna = {"vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "pad_token_id": 0} | llm
-        return cls(vision, qformer, LlamaConfig(**vicuna), **kwargs)
+    def _preset(cls, name: str, sizes: dict[str, dict], kwargs: dict) -> "LlamaVidConfig":
+        """A preset of presets.toml with more `sizes` of its parts."""
+        parts = {part: PRESETS[name][part] | sizes.get(part, {}) for part in cls.sub_configs}
+        return cls(**parts, **PRESETS[name].get("options", {}), **kwargs)
 
 
 def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float, content: str | None = None) -> None:
@@ -261,19 +227,13 @@ def _three_digits_down(value: float) -> str:
 
 
 def _sub_config(value, config_class):
-    if value is None:
-        return config_class()
-    return config_class(**value) if isinstance(value, dict) else value
+    """`value` where it is a configuration already; a dict, or None for the defaults, becomes one."""
+    return config_class(**(value or {})) if value is None or isinstance(value, dict) else value
 
 
-def _text_decoder_config(value):
-    kind = value.get("model_type") if isinstance(value, dict) else None
-    return _sub_config(value, BertConfig if kind == BertConfig.model_type else InstructBlipQFormerConfig)
+def _text_decoder_config(model_type: str = "", **kwargs) -> BertConfig | InstructBlipQFormerConfig:
+    return (BertConfig if model_type == BertConfig.model_type else InstructBlipQFormerConfig)(**kwargs)
 
 
-def _language_model_config(value):
-    if value is None:
-        return LlamaConfig()
-    if isinstance(value, dict):
-        return AutoConfig.for_model(**{"model_type": "llama", **value})
-    return value
+def _language_model_config(model_type: str = "llama", **kwargs) -> PreTrainedConfig:
+    return AutoConfig.for_model(model_type, **kwargs)

@@ -1,11 +1,14 @@
 """Training stages as data: which parts of the model train, on which text, with which settings.
 
-Knows the parts of the model, the paper's three stages (section 3.4) and the study's fine-tuning. `set_trainable`
-applies a stage to a model; the loop is `loop.fit`.
+Knows the parts of the model; the paper's three stages (section 3.4) and the study's fine-tuning stand in stages.toml.
+`set_trainable` applies a stage to a model; the loop is `loop.fit`.
 """
 
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -68,53 +71,13 @@ class Stage:
     about: str = ""
 
 
-def _published(learning_rate: float, batch_size: int, accumulate: int, max_length: int) -> TrainSettings:
-    return TrainSettings(learning_rate, batch_size, epochs=1.0, accumulate=accumulate, max_length=max_length)
+def _stage(trains: list[str], settings: dict[str, Any], lora: dict[str, Any] | None = None, **text: str) -> Stage:
+    adapters = None if lora is None else LoraSettings(**lora)
+    return Stage(tuple(trains), settings=TrainSettings(epochs=1.0, **settings), lora=adapters, **text)
 
 
-_ALIGNMENT = ("content_projector", "text_projector", "key_projector", "value_projector")
-_ALL_BUT_TOWER = tuple(part for part in PARTS if part != "vision_tower")
-_FREEZE_ALL = ("feature_projector", "content_projector", "language_model")
-
-STAGES: dict[str, Stage] = {
-    "align": Stage(
-        (*_ALIGNMENT, "feature_projector"),
-        "plain_guided",
-        _published(1e-3, 32, 8, 2048),
-        about="stage 1: modality alignment; all projectors, not only the content projector, on image and caption",
-    ),
-    "instruct": Stage(
-        _ALL_BUT_TOWER,
-        "imgsp_v1",
-        _published(2e-5, 4, 4 * 8, 2048),
-        about="stage 2: instruction tuning; everything but the vision tower",
-    ),
-    "long_video": Stage(
-        _FREEZE_ALL,
-        "imgsp_v1",
-        _published(2e-5, 1, 8, 65536),
-        about="stage 3: long video; the language model and its content projector",
-    ),
-    "freeze_all": Stage(
-        _FREEZE_ALL,
-        "imgsp_v1",
-        _published(2e-5, 1, 2 * 4, 65536),
-        about="the study's fine-tuning on UCF-Crime and Animal Kingdom, from a short-video checkpoint",
-    ),
-    "freeze_content": Stage(
-        ("feature_projector", "text_projector", "key_projector", "value_projector", "language_model"),
-        "imgsp_v1",
-        _published(2e-5, 4, 4 * 8, 2048),
-        about="stage 2 with bert_type …freeze and --freeze_mm_mlp_adapter: language model and context attention only",
-    ),
-    "lora": Stage(
-        tuple(part for part in _ALL_BUT_TOWER if part != "language_model"),
-        "imgsp_v1",
-        _published(2e-5, 4, 4 * 8, 2048),
-        LoraSettings(r=64, alpha=16, dropout=0.05),
-        about="stage 2 with --lora_enable: adapters in place of the language model's own weights",
-    ),
-}
+_TABLES = tomllib.loads(Path(__file__).with_name("stages.toml").read_text(encoding="utf-8"))
+STAGES = {name: _stage(**table) for name, table in _TABLES.items()}
 
 
 def stage_named(name: str) -> Stage:
