@@ -217,13 +217,8 @@ def rule(run: Run) -> str:
 def family(run: Run, name: str) -> str:
     """What the comparisons over one factor say: the widest gap, and how many of all decide something."""
     table = tables.paired(run, name)
-    pairs = [pair for pair in (main_pair(run, way) for way in run.answering) if pair is not None]
-    main = table[
-        [
-            any((a, b) == (pair["key_a"], pair["key_b"]) for pair in pairs)
-            for a, b in zip(table["key_a"], table["key_b"], strict=True)
-        ]
-    ]
+    keys = [(pair["key_a"], pair["key_b"]) for way in run.answering if (pair := main_pair(run, way)) is not None]
+    main = table[[row in keys for row in zip(table["key_a"], table["key_b"], strict=True)]]
     widest = table.loc[[table["difference"].abs().idxmax()]]
     lines = [verdict(row) for _, row in (main if len(main) else widest).iterrows()]
     if run.open and len(main):
