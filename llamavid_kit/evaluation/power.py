@@ -6,6 +6,8 @@ accuracy, their sum how often the arms disagree at all. The test itself is `stat
 """
 
 import math
+from bisect import bisect_left
+from functools import partial
 
 import numpy as np
 from scipy.stats import binom
@@ -52,22 +54,17 @@ def clips_needed(only_a: float, only_b: float, *, power: float = 0.8, level: flo
     """
     if not 0 < power < 1 or only_a == only_b:
         raise ValueError(f"{only_a=}, {only_b=}, {power=}: expected different shares, and a power between 0 and 1")
-    low, high = 0, 16
-    while mcnemar_power(high, only_a, only_b, level=level) < power:
-        low, high = high, 2 * high
+    power_of, high = partial(mcnemar_power, only_a=only_a, only_b=only_b, level=level), 16
+    while power_of(high) < power:
+        high *= 2
         if high > MOST_CLIPS:
             raise ValueError(
                 f"{only_a=}, {only_b=}: {MOST_CLIPS:,} clips do not give power {power}; ask for a larger difference"
             )
-    while high - low > 1:
-        middle = (low + high) // 2
-        if mcnemar_power(middle, only_a, only_b, level=level) < power:
-            low = middle
-        else:
-            high = middle
+    high = bisect_left(range(high), power, lo=1, key=power_of)
     discordant = only_a + only_b
     if high * discordant * (1 - discordant) > 5:  # variance of the number of discordant clips: no tooth is left
         return high
     tooth = math.ceil(4 / abs(only_b - only_a))
     nearby = range(max(1, high - 2 * tooth - 10), high)
-    return next((n for n in nearby if mcnemar_power(n, only_a, only_b, level=level) >= power), high)
+    return next((n for n in nearby if power_of(n) >= power), high)

@@ -20,7 +20,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from llamavid_kit.files import some
 
-PAIRED_INTERVAL = "Tango 1998, score interval for a difference of paired proportions"
 RESAMPLES = 9_999  # of clips in a bootstrap, and of swaps in a permutation test
 BATCH = 500  # resamples held in memory at a time
 
@@ -97,7 +96,7 @@ class Paired:
     difference: float
     interval95: tuple[float, float]
     p: float
-    method: str = PAIRED_INTERVAL
+    method: str = "Tango 1998, score interval for a difference of paired proportions"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: a, b, n, only_a and only_b as counts, difference, interval95, p."""

@@ -138,13 +138,14 @@ class Benchmark:
     judged: bool = False
     submit: Submit | None = None
 
-    def __post_init__(self):
-        object.__setattr__(self, "columns", self.columns or {"": self.title})
-
     @classmethod
     def of(cls, name: str, load: Load, score: Scorer, *, submit: Submit | None = None) -> "Benchmark":
         """The benchmark that `benchmarks.toml` describes under `name`."""
-        fields = TABLE[name] | {"modes": tuple(TABLE[name].get("modes", cls.modes))}
+        fields = {
+            "columns": {"": TABLE[name]["title"]},
+            **TABLE[name],
+            "modes": tuple(TABLE[name].get("modes", cls.modes)),
+        }
         return cls(name=name, load=load, score=score, submit=submit, **fields)
 
 

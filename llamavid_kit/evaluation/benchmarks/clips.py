@@ -2,9 +2,8 @@
 
 Items and model in, `replies.jsonl` in the items' order out. The questions about a clip need not lie side by side in the
 benchmark's files (Video-ChatGPT asks about a clip in three of them): what is answered before its turn waits as text in
-`replies.ahead.jsonl`, which goes when the run is done. Frame tokens are never kept. On disk they would take 5.6 KB a
-frame and question (7B: 1,408 numbers of context and 1,408 of content, two bytes each), 0.7 GB for 13,157 questions
-about 10 frames each; in memory they are one clip's, 1.4 MB for 25 questions about 10 frames (181 MB if content="all").
+`replies.ahead.jsonl`, which goes when the run is done. Frame tokens are never kept: on disk they would take 5.6 KB a
+frame and question (7B), in memory they are one clip's.
 """
 
 from collections.abc import Sequence

@@ -74,18 +74,11 @@ def evaluate(
 ) -> Result:
     """Answer what is not answered yet, score, and write the result.
 
-    Args:
-        model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where there is none
-            `VideoModel.generate`, question by question.
-        data, out: the benchmark's folder; the run's own folder.
-        name: the model's, in the tables.
-        settings: JSON values that tell runs apart: a hash of the weights, the longest reply, …
-        batch: pictures answered at once, 16 by default; part of the run's configuration, for it decides the last
-            digits. Not for a video benchmark, whose questions are answered one at a time.
-        fps: frames a second, 1 by default; of a video benchmark alone.
-        judges: for a benchmark that needs them: the first gives the score, the others are compared with it. Their
-            verdicts are kept in `out`, for this run alone.
-        again: how often each judge is asked once more; see `panel.judge_run`.
+    model: a picture benchmark asks `ImageModel.look`, a video benchmark `ClipModel.watch`, or where there is none
+    `VideoModel.generate`, question by question
+    name: the model's, in the tables; settings: JSON values that tell runs apart, such as a hash of the weights
+    batch, fps: see `media_settings`
+    judges, again: see `panel.judge_run`; verdicts are kept in `out`, for this run alone
 
     Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
     `out` belongs to another run, or replies and items differ.
@@ -109,7 +102,7 @@ def check_scoring(benchmark: Benchmark, judges: Sequence[Judge], again: int) -> 
 def media_settings(benchmark: Benchmark, *, batch: int | None, fps: float | None) -> dict[str, Any]:
     """What decides the replies beside model and items, for the run's head. ValueError for what does not apply.
 
-    batch, fps: None for the default, 16 pictures at once or 1 frame a second.
+    batch: pictures answered at once, 16 by default; it decides the last digits. fps: frames a second, 1 by default.
     """
     if benchmark.media == "image":
         if fps is not None:

@@ -3,14 +3,12 @@
 The test questions are scored by the server, and published numbers are of these; the labelled ones are scored here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item
 from llamavid_kit.evaluation.benchmarks.reading import by_id, inside, needed, read_by_id
-from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score
-from llamavid_kit.files import write_whole
+from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score, write_upload
 
 QUESTIONS, LABELLED = "llava_test.jsonl", "val.json"
 UNKNOWN = "\nWhen the provided information is insufficient, respond with 'Unanswerable'."
@@ -41,15 +39,9 @@ def load(data: Path) -> list[Item]:
 
 
 def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path | None:
-    """The server's JSON (`convert_vizwiz_for_submission.py`): picture and normalised answer, in the items' order.
-
-    None for labelled questions, which no server waits for.
-    """
-    if items[0].answers:
-        return None
-    path = out / "vizwiz_upload.json"
-    write_whole(path, json.dumps([{"image": i.media.name, "answer": evalai_answer(replies[i.id])} for i in items]))
-    return path
+    """The server's JSON (`convert_vizwiz_for_submission.py`): picture and normalised answer, in the items' order."""
+    rows = [{"image": i.media.name, "answer": evalai_answer(replies[i.id])} for i in items]
+    return write_upload(out / "vizwiz_upload.json", items, rows)
 
 
 BENCHMARK = Benchmark.of("vizwiz", load, score, submit=submit)

@@ -4,12 +4,14 @@
 `vqa_accuracy` what the official VQAEval of GT-Vision-Lab gives for it.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import Item, Mode, Score, accuracy_score, part
+from llamavid_kit.files import write_whole
 
 ARTICLES = ("a", "an", "the")
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -69,6 +71,14 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
         by_type.setdefault(item.extra.get("question_type", ""), []).append(outcomes[item.id])
     more = {"perQuestionType": {name: part(values).value for name, values in by_type.items() if name}}
     return accuracy_score(mode, items, outcomes, more=more)
+
+
+def write_upload(path: Path, items: Sequence[Item], rows: Sequence[Mapping[str, Any]]) -> Path | None:
+    """`rows` as the server's JSON; None for labelled questions, which no server waits for."""
+    if items[0].answers:
+        return None
+    write_whole(path, json.dumps(rows))
+    return path
 
 
 def _leave_one_out(answer: str, people: Sequence[str]) -> float:

@@ -3,15 +3,14 @@
 They are scored by the server, and published numbers are of these; the validation questions are scored here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item
 from llamavid_kit.evaluation.benchmarks.reading import by_id, inside, needed, read_by_id, read_json, read_rows, same_ids
-from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score
-from llamavid_kit.files import some, write_whole
+from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score, write_upload
+from llamavid_kit.files import some
 
 QUESTIONS, ALL_TEST = "llava_vqav2_mscoco_test-dev2015.jsonl", "llava_vqav2_mscoco_test2015.jsonl"
 VAL_QUESTIONS, VAL_LABELS = "v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"
@@ -64,15 +63,10 @@ def _val(path: Path, key: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def submit(items: Sequence[Item], replies: Mapping[str, str], out: Path) -> Path | None:
-    """The server's JSON (`convert_vqav2_for_submission.py`): every test2015 id, "" for those that test-dev lacks.
-
-    None for labelled questions, which no server waits for.
-    """
-    if items[0].answers:
-        return None
-    path, ids = out / "vqav2_upload.json", items[0].extra["upload_ids"]
-    write_whole(path, json.dumps([{"question_id": k, "answer": evalai_answer(replies.get(str(k), ""))} for k in ids]))
-    return path
+    """The server's JSON (`convert_vqav2_for_submission.py`): every test2015 id, "" for those that test-dev lacks."""
+    ids = items[0].extra.get("upload_ids", ())
+    rows = [{"question_id": k, "answer": evalai_answer(replies.get(str(k), ""))} for k in ids]
+    return write_upload(out / "vqav2_upload.json", items, rows)
 
 
 BENCHMARK = Benchmark.of("vqav2", load, score, submit=submit)

@@ -77,7 +77,10 @@ def _read_strict(reply: str, *, yes_no: bool) -> tuple[bool | None, int] | str:
         return "empty reply"
     if len(reply) > MAX_CHARS:
         return "too long for a verdict"
-    pairs = _dictionary(_bare(reply))
+    text = reply.strip()
+    if fenced := _CODE_FENCE.fullmatch(text):
+        text = fenced[1]
+    pairs = _dictionary(text.removesuffix(".").rstrip())
     if pairs is None:
         return "not one dictionary alone"
     values = dict(pairs)
@@ -94,14 +97,6 @@ def _read_strict(reply: str, *, yes_no: bool) -> tuple[bool | None, int] | str:
     if not 0 <= score <= TOP_SCORE:
         return f"score is not from 0 to {TOP_SCORE}"
     return word.strip().lower() == "yes" if isinstance(word, str) else None, score
-
-
-def _bare(reply: str) -> str:
-    """Without the blanks, the code fence and the full stop around it."""
-    text = reply.strip()
-    if fenced := _CODE_FENCE.fullmatch(text):
-        text = fenced[1]
-    return text.removesuffix(".").rstrip()
 
 
 def _dictionary(text: str) -> list[tuple[Any, Any]] | None:
