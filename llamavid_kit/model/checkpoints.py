@@ -64,7 +64,8 @@ def load(
         problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
         if problems:
             raise CheckpointError(f"{folder} does not fit its config.json: {problems}")
-        attach_tokenizers(model, folder)
+        model.tokenizer = load_llm_tokenizer(folder)
+        model.question_tokenizer = load_question_tokenizer(folder / QUESTION_TOKENIZER)
     if adapter is not None:
         model = _with_adapter(model, Path(adapter))
     return model.to(device).eval() if device is not None else model.eval()
@@ -104,12 +105,6 @@ def load_to_train(name: str | Path) -> LlamaVid:
     device = default_device()
     full = device == "cpu" or name == "tiny"
     return load(name, device=device, dtype=torch.float32 if full else torch.bfloat16)
-
-
-def attach_tokenizers(model: LlamaVid, folder: Path) -> None:
-    """Give the model the tokenizers that `save` wrote beside its weights."""
-    model.tokenizer = load_llm_tokenizer(folder)
-    model.question_tokenizer = load_question_tokenizer(folder / QUESTION_TOKENIZER)
 
 
 def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = None) -> None:

@@ -42,8 +42,8 @@ class Plan:
         return (
             f"{self.duration_s:g} s at {self.fps:g} fps: {self.n_frames} frames x {self.tokens_per_frame} tokens = "
             f"{self.visual_tokens}, {self.total_tokens} with the prompt, of {self.context} "
-            f"({'fits' if self.fits else 'does not fit'}); key-value cache {_size(self.kv_cache_bytes)}, "
-            f"weights {_size(self.weight_bytes)}"
+            f"({'fits' if self.fits else 'does not fit'}); key-value cache {size(self.kv_cache_bytes, digits=0)}, "
+            f"weights {size(self.weight_bytes, digits=0)}"
         )
 
 
@@ -102,9 +102,10 @@ def _count(config: str) -> int:
         return LlamaVid(LlamaVidConfig.from_dict(json.loads(config))).num_parameters()
 
 
-def _size(n_bytes: float) -> str:
+def size(n_bytes: float, *, digits: int = 1) -> str:
+    """1536 → "1.5 KiB"; `digits` behind the point of KiB and MiB, GiB have one."""
     for unit in ("B", "KiB", "MiB"):
         if n_bytes < 1024:
-            return f"{n_bytes:.0f} {unit}"
+            return f"{n_bytes:.{0 if unit == 'B' else digits}f} {unit}"
         n_bytes /= 1024
     return f"{n_bytes:.1f} GiB"

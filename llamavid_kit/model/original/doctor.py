@@ -18,7 +18,7 @@ from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.original.convert import PIECE_BYTES
 from llamavid_kit.model.original.open import VISION, check_fits_model, check_opened, find_beside, open_original
 from llamavid_kit.model.original.tensors import INDEX, read_object
-from llamavid_kit.model.planner import count_parameters
+from llamavid_kit.model.planner import count_parameters, size
 
 LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models"
 # Where the original's README sends its readers; the text decoder's file comes in two sizes of one content.
@@ -210,12 +210,3 @@ def _part(path: Path, note: str) -> Part:
 
 def _bytes(path: Path) -> int:
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
-
-
-def size(n_bytes: float) -> str:
-    """1536 → "1.5 KiB"."""
-    for unit in ("B", "KiB", "MiB"):
-        if n_bytes < 1024:
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1024
-    return f"{n_bytes:.1f} GiB"

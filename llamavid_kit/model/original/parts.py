@@ -33,9 +33,9 @@ from llamavid_kit.model.original.tensors import (
 # InstructBLIP's names → ours; its Q-Former is renamed to the original's names first, so that KEY_MAP does the rest.
 QFORMER, ENCODER = "Qformer.bert.", "model.vlm_att_encoder.bert."
 INSTRUCT_BLIP_MAP: Table = (
-    (r"llm_proj\..+", None, "InstructBLIP's projection to its own language model"),
-    (r"ln_vision\.(.+)", r"vision_norm.\1", ""),
-    (r"query_tokens", r"text_decoder.query_tokens", ""),
+    ("llm_proj.*", None, "InstructBLIP's projection to its own language model"),
+    ("ln_vision.*", "vision_norm.*", ""),
+    ("query_tokens", "text_decoder.query_tokens", ""),
     *KEY_MAP,
 )
 PEFT_PREFIX = "base_model.model."
