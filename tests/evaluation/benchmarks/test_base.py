@@ -12,12 +12,12 @@ from llamavid_kit.evaluation.statistics import wilson
 def test_replies_are_joined_by_id():
     items = [Item(name, Path("x.png"), "", "") for name in ("a", "b", "c")]
     assert joined(items, [("c", "3"), ("a", "1"), ("b", "2")]) == {"a": "1", "b": "2", "c": "3"}
-    for pairs, said_ in (
+    for pairs, message in (
         ([("a", "1"), ("b", "2")], r"1 missing \(c\)"),
         ([("a", "1"), ("b", "2"), ("c", "3"), ("a", "4")], r"1 doubled \(a\)"),
         ([("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")], r"1 unknown \(d\)"),
     ):
-        with pytest.raises(ValueError, match=said_):
+        with pytest.raises(ValueError, match=message):
             joined(items, pairs)
 
 
