@@ -88,7 +88,7 @@ def _item(row: Mapping[str, Any], path: Path) -> Item:
 
 
 def _is_none(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value) or str(value).lower() in ("nan", "none")
+    return str(value).lower() in ("nan", "none")
 
 
 def infer_option(reply: str, choices: Mapping[str, str]) -> str | None:
