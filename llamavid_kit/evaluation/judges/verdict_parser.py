@@ -165,13 +165,17 @@ def read_original(reply: str, *, yes_no: bool = True) -> OriginalReading:
             score = None
             raise OverflowError("integer division result too large for a float")
         if yes_no:
-            word = (saved["pred"] if "pred" in saved else saved["predicted"]).lower()
-            verdict = "yes" if "yes" in word else "no" if "no" in word else None
+            verdict = _original_verdict(saved)
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return OriginalReading(value, score, None, _words(error), CRASHES)
     if yes_no and verdict is None:
         return OriginalReading(value, score, None, "Exception: Invalid prediction", CRASHES)
     return OriginalReading(value, score, verdict)
+
+
+def _original_verdict(saved: dict[str, str]) -> str | None:
+    word = (saved["pred"] if "pred" in saved else saved["predicted"]).lower()
+    return "yes" if "yes" in word else "no" if "no" in word else None
 
 
 def _words(error: BaseException) -> str:
