@@ -7,6 +7,7 @@ not opened: a broken one is noticed, and listed, when frames are read.
 import csv
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +77,9 @@ def clips_from_csv(
             split=first.split,
             source=path.stem,
             extra=first.extra,
-            events=tuple(sorted(row.event for row in same if row.event)),
+            events=tuple(sorted(row.event for row in (first, *others) if row.event)),
         )
-        for first, same in _by_video(rows)
+        for first, *others in _by_video(rows)
     ]
 
 
@@ -90,8 +91,8 @@ def _read_rows(path: Path) -> list[_Row]:
         names = [(name or "").strip() for name in reader.fieldnames or []]
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]
         if absent := [name for name in ("video", "label") if name not in reader.fieldnames]:
-            hints = [f"; separate the columns by commas, not by {mark!r}" for mark in ";\t" if mark in "".join(names)]
-            hint = hints[0] if hints else ""
+            marks = [mark for mark in ";\t" if mark in "".join(names)]
+            hint = f"; separate the columns by commas, not by {marks[0]!r}" if marks else ""
             raise ValueError(f"{path}: no column {' and no column '.join(absent)}; its first line reads {names}{hint}")
         if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
@@ -144,17 +145,16 @@ def _check_splits(path: Path, rows: list[_Row], for_training: bool) -> None:
         log.warning("%s: labels without a training clip: %s", path, ", ".join(unseen))
 
 
-def _by_video(rows: list[_Row]) -> list[tuple[_Row, list[_Row]]]:
+def _by_video(rows: list[_Row]) -> Iterable[list[_Row]]:
     """Lines of the same video together, in file order. Raises ValueError where they are not several events of it."""
     groups: dict[str, list[_Row]] = {}
     for row in rows:
         groups.setdefault(Path(row.video).as_posix(), []).append(row)
-    for same in groups.values():
-        first = same[0]
-        for row in same[1:]:
+    for first, *others in groups.values():
+        for row in others:
             earlier = f"{row.where}: {row.video} was already given in {first.where}"
             if (row.label, row.split, row.extra) != (first.label, first.split, first.extra):
                 raise ValueError(f"{earlier} with other values")
             if row.event is None or first.event is None:
                 raise ValueError(f"{earlier}; only events may repeat it")
-    return [(same[0], same) for same in groups.values()]
+    return groups.values()

@@ -90,11 +90,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _event(pair_id: str, event: Sequence[float]) -> tuple[float, float]:
-    expected = f"pair {pair_id!r}: event {event!r}, expected (start_s, end_s) with 0 <= start_s < end_s in seconds"
-    if isinstance(event, str) or not isinstance(event, Sequence) or len(event) != 2:
-        raise ValueError(expected)
-    if not all(_is_number(t) for t in event) or not 0 <= event[0] < event[1]:
-        raise ValueError(expected)
+    two = isinstance(event, Sequence) and len(event) == 2 and all(map(_is_number, event))
+    if not (two and 0 <= event[0] < event[1]):
+        expected = "expected (start_s, end_s) with 0 <= start_s < end_s in seconds"
+        raise ValueError(f"pair {pair_id!r}: event {event!r}, {expected}")
     return float(event[0]), float(event[1])
 
 

@@ -36,7 +36,7 @@ class VideoError(ValueError):
 class ClipTable:
     """What a file's video stream holds, in presentation order.
 
-    container, codec: FFmpeg's names. timestamps_s: (n,) float64, seconds from the first frame
+    container: FFmpeg's name. timestamps_s: (n,) float64, seconds from the first frame
     duration_s: when the last frame ends; fps: average rate, frames a second
     pts: (n,) int64, the same in units of the stream's time base, not shifted; None when frames carry no usable pts
     seekable: the container has an index of its frames; others are decoded from the start
@@ -47,7 +47,6 @@ class ClipTable:
 
     stream_index: int
     container: str
-    codec: str
     timestamps_s: np.ndarray
     duration_s: float
     fps: float
@@ -82,11 +81,11 @@ def scan(path: Path) -> ClipTable:
         doubt = packets.doubt if stream.codec in ONE_PACKET_A_FRAME else packets.doubt or f"codec {stream.codec}"
         if packets.damage or len(packets.pts) < announced:
             _confirm_damage(path, stream.index, announced, packets.damage)
-        in_order: np.ndarray = np.sort(packets.pts)
+        seekable, in_order = stream.container.startswith(INDEXED), np.sort(packets.pts)
         times_s, trusted = in_order * stream.tick_s, True
         if doubt:
             decoded_pts, times_s = _decoded_times(path, stream, doubt)
-            trusted = stream.seekable and decoded_pts == in_order.tolist()
+            trusted = seekable and decoded_pts == in_order.tolist()
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, f"not readable as a video ({brief(error)})") from error
     timestamps_s = times_s - times_s[0]
@@ -97,13 +96,12 @@ def scan(path: Path) -> ClipTable:
     return ClipTable(
         stream_index=stream.index,
         container=stream.container,
-        codec=stream.codec,
         timestamps_s=timestamps_s,
         duration_s=float(timestamps_s[-1]) + last_s,
         fps=fps,
         pts=in_order if trusted else None,
-        seekable=stream.seekable,
-        keyframe_pts=packets.keyframe_pts[: None if stream.seekable else 0],
+        seekable=seekable,
+        keyframe_pts=packets.keyframe_pts[: None if seekable else 0],
         open_gop=packets.open_gop,
         quarter_turns=turns,
         height=height,
@@ -130,10 +128,6 @@ class _Stream:
     codec: str
     fps: float  # average rate, 0 if unknown
     tick_s: float  # the stream's time base
-
-    @property
-    def seekable(self) -> bool:
-        return self.container.startswith(INDEXED)
 
 
 def matroska_size(path: Path) -> int:
@@ -273,9 +267,7 @@ def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) 
 def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.ndarray]:
     """(pts of each frame, seconds of each frame) of a clip whose packets are in doubt, from decoding all of it once."""
     log.info("%s: decoding the whole clip once to count its frames (%s)", path, doubt)
-    frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]
-    if not frames:
-        raise VideoError(path, "its video stream holds no frame that can be decoded")
+    frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]  # `_display` has decoded one at least
     pts, dts = (list(ticks) for ticks in zip(*frames, strict=True))
     for ticks in (pts, dts):  # AVI gives H.264 no pts, and its dts come out in order
         if None not in ticks and all(a < b for a, b in pairwise(ticks)):

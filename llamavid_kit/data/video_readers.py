@@ -71,8 +71,7 @@ class PyavReader:
         self._container: Any = None
         self._reformatter: Any = None  # kept: a new one for each frame costs as much as decoding
         self._decoded: Iterator[Any] = iter(())
-        self._next_index = 0  # of the coming frame where frames are counted (no usable pts)
-        self._position = -1  # index in the table of the last decoded frame
+        self._position = -1  # index in the table of the last decoded frame; counted where frames carry no usable pts
 
     def frames(self, indices: np.ndarray) -> np.ndarray:
         """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
@@ -103,7 +102,7 @@ class PyavReader:
         self._container, self._reformatter = av.open(str(self.path)), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
         stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
-        self._decoded, self._position, self._next_index = self._container.decode(stream), -1, 0
+        self._decoded, self._position = self._container.decode(stream), -1
 
     def _approach(self, index: int) -> None:
         """Goes to the best place to decode `index` from: here, a keyframe between here and it, or the start."""
@@ -125,8 +124,7 @@ class PyavReader:
         """Decodes forward until `index`; None when it has been passed or the file ends."""
         for frame in self._decoded:
             if self.table.pts is None:
-                self._position = self._next_index
-                self._next_index += 1
+                self._position += 1
             elif frame.pts is not None:
                 self._position = int(np.searchsorted(self.table.pts, frame.pts, side="right")) - 1
                 if self._position >= 0 and self.table.pts[self._position] != frame.pts:

@@ -106,16 +106,10 @@ class LlamaVidAnswerer:
 
     def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
         """As `planner.check_fits`; a choice may be longer than the longest reply."""
-        prompt = open_prompt(self.model.tokenizer, self.model.config.template, question)
+        config, n_frames = self.model.config, len(clip.sample(view.fps, rule=view.frames))
         longest = max([max_new_tokens, *self._lengths(question, tuple(choices)).values()])
-        frames = clip.sample(view.fps, rule=view.frames)
-        check_fits(
-            self.model.config,
-            n_frames=len(frames),
-            n_prompt=len(prompt) + longest,
-            fps=view.fps,
-            content=view.content,
-        )
+        n_prompt = len(open_prompt(self.model.tokenizer, config.template, question)) + longest
+        check_fits(config, n_frames=n_frames, n_prompt=n_prompt, fps=view.fps, content=view.content)
 
     def prepare(self, clip: Video, questions: Sequence[str], views: Sequence[View]) -> None:
         """Keeps the frame tokens of the clip for every question and view; a frame is decoded and encoded once."""
@@ -129,23 +123,17 @@ class LlamaVidAnswerer:
         tokens, times = self._look(clips, question, view)
         length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         texts = generate_texts(self.model, question, tokens, max_new_tokens=length)
-        return [
-            Reply(text, seconds, n_visual=n_visual(seen))
-            for text, seconds, seen in zip(texts, times, tokens, strict=True)
-        ]
+        return _replies(texts, times, tokens)
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
         """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
         distinct = list(dict.fromkeys(questions))
         tokens, times = self.cache.tokens_of(clip, distinct, fps=fps)
-        replies = {
-            question: Reply(
-                generate_texts(self.model, question, [seen], max_new_tokens=self.max_new_tokens)[0],
-                _rounded(times),
-                n_visual=n_visual(seen),
-            )
-            for question, seen in zip(distinct, tokens, strict=True)
-        }
+        texts = [
+            generate_texts(self.model, question, [look], max_new_tokens=self.max_new_tokens)[0]
+            for question, look in zip(distinct, tokens, strict=True)
+        ]
+        replies = dict(zip(distinct, _replies(texts, [_rounded(times)] * len(texts), tokens), strict=True))
         return [replies[question] for question in questions]
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
@@ -158,9 +146,9 @@ class LlamaVidAnswerer:
                 seconds,
                 dict(zip(choices, map(float, row), strict=True)),
                 lengths,
-                n_visual=n_visual(seen),
+                n_visual=n_visual(look),
             )
-            for row, seconds, seen in zip(table, times, tokens, strict=True)
+            for row, seconds, look in zip(table, times, tokens, strict=True)
         ]
 
     def look(
@@ -169,7 +157,7 @@ class LlamaVidAnswerer:
         ids = [picture_prompt(self.model, prompt, self.max_new_tokens) for prompt in prompts]
         tokens = picture_tokens(self.model, pictures, queries, pad=pad)
         texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
-        return [Reply(text, (0.0,), n_visual=n_visual(seen)) for text, seen in zip(texts, tokens, strict=True)]
+        return _replies(texts, [(0.0,)] * len(texts), tokens)
 
     def _lengths(self, question: str, choices: tuple[str, ...]) -> dict[str, int]:
         """Choice → its tokens as the whole answer; counted once for a question."""
@@ -233,6 +221,10 @@ def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
     if whole[: len(prompt)] != prompt:
         raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")
     return whole[len(prompt) :]
+
+
+def _replies(texts: Sequence[str], times: Sequence[tuple], tokens: Sequence[VisualTokens]) -> list[Reply]:
+    return [Reply(text, s, n_visual=n_visual(look)) for text, s, look in zip(texts, times, tokens, strict=True)]
 
 
 def _rounded(times: np.ndarray) -> tuple[float, ...]:

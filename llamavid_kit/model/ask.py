@@ -82,8 +82,8 @@ class Asking:
             prompt, n_slots = open_prompt(self.tokenizer, config.template, question), 1
         else:
             texts = frame_texts(read_subtitles(subtitles), sample.timestamps_s, end_s=video.duration_s)
-            slots = interleave(texts, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
-            prompt, n_slots = movie_prompt(self, question, slots), len(sample) * config.tokens_per_frame()
+            prompt = movie_prompt(self, question, interleave(texts, ellipses="keep"))
+            n_slots = len(sample) * config.tokens_per_frame()
         check_fits(config, n_frames=len(sample), n_prompt=len(prompt) - n_slots + max_new_tokens, fps=fps)
         with torch.inference_mode():
             parts = [self.frame_tokens(features, question) for _, features in self.encode_video(video, sample.indices)]
@@ -141,11 +141,12 @@ def n_visual(tokens: VisualTokens) -> int:
     return len(tokens) * (1 + tokens.content.shape[1])
 
 
-def movie_prompt(model: "LlamaVid", question: str, slots: str) -> list[int]:
-    """Ids of the movie prompt, one slot for each `<image>` of `slots`. Image marks stand around all of them, once."""
+def movie_prompt(model: "LlamaVid", question: str, inputs: str) -> list[int]:
+    """Ids of the movie prompt, a slot for each token of each `<image>` in `inputs`; image marks around them all."""
     form = template(model.config.template)
     if not isinstance(form, Template):
         raise ValueError(f"template {model.config.template!r} is for captions: it has no turn to show a film in")
+    slots = spread(inputs, tokens_per_frame=model.config.tokens_per_frame(), ellipses="keep")
     turn = show_frames(movie_turn(question), slots, marks=form.image_mark != IMAGE)
     return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
 
@@ -182,9 +183,7 @@ def picture_tokens(
 def _ask_film(model: "LlamaVid", film: LongVideo, question: str, max_new_tokens: int) -> Reply:
     """A feature file and a question, as `run_llamavid_movie.py` of the original asks."""
     config = model.config
-    prompt = movie_prompt(
-        model, question, spread(film.inputs, tokens_per_frame=config.tokens_per_frame(), ellipses="keep")
-    )
+    prompt = movie_prompt(model, question, film.inputs)
     if (needed := len(prompt) + max_new_tokens) > config.context:
         raise ValueError(
             f"{len(film.features)} frames with their subtitles need {needed} tokens, the model has {config.context}: "

@@ -6,8 +6,6 @@ mean is left to the model, writing a folder of the original or reading one into 
 
 import copy
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -52,15 +50,19 @@ def load(
         model, report = from_original(folder, context=context, **kwargs)
         log.info("%s", report)
     else:
+        bars = transformers_logging.is_progress_bar_enabled()
         if name == "tiny":
             kwargs = {"dtype": torch.float32, **kwargs}
+            transformers_logging.disable_progress_bar()  # what loads in a moment needs none
         try:
             config = LlamaVidConfig.from_pretrained(folder)
             config.extend_context(context or 1)
-            with _no_bars() if name == "tiny" else nullcontext():
-                model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
+            model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
         except OSError as error:
             raise CheckpointError(f"{folder} holds no weights that can be read: {error}") from error
+        finally:
+            if bars:
+                transformers_logging.enable_progress_bar()
         problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
         if problems:
             raise CheckpointError(f"{folder} does not fit its config.json: {problems}")
@@ -69,18 +71,6 @@ def load(
     if adapter is not None:
         model = _with_adapter(model, Path(adapter))
     return model.to(device).eval() if device is not None else model.eval()
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without transformers' progress bars: what loads in a moment needs none."""
-    enabled = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            transformers_logging.enable_progress_bar()
 
 
 def _with_adapter(model: LlamaVid, folder: Path) -> LlamaVid:

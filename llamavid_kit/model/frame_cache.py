@@ -121,11 +121,9 @@ class FrameCache:
     @staticmethod
     def _merge(stored: dict | None, indices: np.ndarray, tokens: VisualTokens) -> dict:
         new = {"indices": torch.from_numpy(indices), "context": tokens.context, "content": tokens.content}
-        if stored is None:
-            return {name: t.contiguous() for name, t in new.items()}
-        both = {name: torch.cat([stored[name], new[name]]) for name in new}
-        order = both["indices"].argsort()
-        return {name: t[order].contiguous() for name, t in both.items()}
+        whole = {name: torch.cat([stored[name], t]) for name, t in new.items()} if stored else new
+        order = whole["indices"].argsort()
+        return {name: t[order].contiguous() for name, t in whole.items()}
 
 
 def vision_key(model: LlamaVid) -> str:

@@ -87,11 +87,7 @@ def load_question_tokenizer(folder: Path | str):
             f"{folder} holds no vocab.txt or tokenizer.json: name the folder of bert-base-uncased with --bert-tokenizer"
         )
     words = read_text(vocabulary, way_out="copy it again from bert-base-uncased").splitlines()
-    tokenizer = BertTokenizer(
-        vocab={word: i for i, word in enumerate(words)},
-        do_lower_case=True,
-        truncation_side="left",
-        padding_side="right",
-    )
+    vocab = {word: i for i, word in enumerate(words)}
+    tokenizer = BertTokenizer(vocab=vocab, do_lower_case=True, truncation_side="left", padding_side="right")
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     return tokenizer

@@ -16,16 +16,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from llamavid_kit.data.films import (
-    FEATURES,
-    import_features,
-    interleave,
-    is_film,
-    movie_turn,
-    query_of,
-    show_frames,
-    spread,
-)
+from llamavid_kit.data import films
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
@@ -106,18 +97,18 @@ def _look(cache: FrameCache, pair: InstructionPair, root: Path | str, fps: float
 
     The text decoder is asked a film's whole turn without `<image>`, wrapper and all, as in the original's training.
     """
-    if not is_film(pair):
+    if not films.is_film(pair):
         return cache.tokens(Video(pair.video_path(root)), pair.question, fps=fps)[0], human_turn(pair.question)
-    turn, per_frame = movie_turn(pair.question), cache.model.config.tokens_per_frame()
+    turn, per_frame = films.movie_turn(pair.question), cache.model.config.tokens_per_frame()
     path = pair.video_path(root)
-    if path.suffix == FEATURES:
-        film = import_features(path)
+    if path.suffix == films.FEATURES:
+        film = films.import_features(path)
         with torch.inference_mode():
-            tokens = cache.model.frame_tokens(film.features, query_of(turn)).to("cpu")
+            tokens = cache.model.frame_tokens(film.features, films.query_of(turn)).to("cpu")
         frames = film.inputs
     else:
         video = Video(path)
-        tokens, times = cache.tokens(video, query_of(turn), fps=fps)
+        tokens, times = cache.tokens(video, films.query_of(turn), fps=fps)
         cues = read_subtitles(Path(root) / pair.extra["subtitles"])
-        frames = interleave(frame_texts(cues, times, end_s=video.duration_s))
-    return tokens, show_frames(turn, spread(frames, tokens_per_frame=per_frame))
+        frames = films.interleave(frame_texts(cues, times, end_s=video.duration_s))
+    return tokens, films.show_frames(turn, films.spread(frames, tokens_per_frame=per_frame))

@@ -60,7 +60,7 @@ def read_config(original: dict, state: dict[str, Tensor], depth: int, bert: dict
     vision = _vision_config(state, depth, heads)
     projector = "feature_projector.weight" in state
     width = state["feature_projector.weight"].shape[0] if projector else vision.hidden_size
-    decoder = _bert_config(state, bert) if plain_bert else _qformer_config(state, bert, width)
+    decoder = _decoder_config(state, bert, width, plain_bert=plain_bert)
     n_query = 0 if plain_bert else _tensor(state, "text_decoder.query_tokens").shape[1]
     if not plain_bert and original.get("num_query", n_query) != n_query:
         raise CheckpointError(f"config.json says num_query={original['num_query']}, the tensor holds {n_query}")
@@ -138,42 +138,30 @@ def _vision_config(state, depth: int, heads: int | None) -> InstructBlipVisionCo
     )
 
 
-def _qformer_config(state, bert: dict, encoder_width: int) -> InstructBlipQFormerConfig:
-    prefix = "text_decoder.qformer."
-    return InstructBlipQFormerConfig(
-        **_bert_sizes(state, bert, prefix),
-        intermediate_size=_tensor(state, f"{prefix}encoder.layer.0.intermediate_query.dense.weight").shape[0],
-        encoder_hidden_size=encoder_width,
-    )
-
-
-def _bert_config(state, bert: dict) -> BertConfig:
-    prefix = "text_decoder.bert."
-    return BertConfig(
-        **_bert_sizes(state, bert, prefix),
-        intermediate_size=_tensor(state, f"{prefix}encoder.layer.0.intermediate.dense.weight").shape[0],
-        type_vocab_size=_tensor(state, f"{prefix}embeddings.token_type_embeddings.weight").shape[0],
-        is_decoder=True,
-        add_cross_attention=True,
-    )
-
-
-def _bert_sizes(state, bert: dict, prefix: str) -> dict:
-    """What a Q-Former and a BERT share."""
+def _decoder_config(
+    state, bert: dict, encoder_width: int, *, plain_bert: bool
+) -> BertConfig | InstructBlipQFormerConfig:
+    """A Q-Former and a BERT differ in names and in what else they have."""
+    prefix = f"text_decoder.{'bert' if plain_bert else 'qformer'}."
     words = _tensor(state, f"{prefix}embeddings.word_embeddings.weight")
     positions = _tensor(state, f"{prefix}embeddings.position_embeddings.weight")
-    layer = f"{prefix}encoder.layer."
+    layer, mlp = f"{prefix}encoder.layer.", "intermediate" if plain_bert else "intermediate_query"
     layers = {int(name.removeprefix(layer).split(".")[0]) for name in state if name.startswith(layer)}
-    return {
+    sizes = {
         "vocab_size": words.shape[0],
         "hidden_size": words.shape[1],
         "num_hidden_layers": max(layers, default=-1) + 1,
         "num_attention_heads": bert.get("num_attention_heads", 12),
+        "intermediate_size": _tensor(state, f"{layer}0.{mlp}.dense.weight").shape[0],
         "max_position_embeddings": positions.shape[0],
         "layer_norm_eps": bert.get("layer_norm_eps", 1e-12),
         "hidden_dropout_prob": bert.get("hidden_dropout_prob", 0.1),
         "attention_probs_dropout_prob": bert.get("attention_probs_dropout_prob", 0.1),
     }
+    if not plain_bert:
+        return InstructBlipQFormerConfig(**sizes, encoder_hidden_size=encoder_width)
+    types = _tensor(state, f"{prefix}embeddings.token_type_embeddings.weight").shape[0]
+    return BertConfig(**sizes, type_vocab_size=types, is_decoder=True, add_cross_attention=True)
 
 
 def _llm_config(original: dict) -> LlamaConfig:

@@ -20,12 +20,8 @@ from llamavid_kit.model.original.open import VISION, check_fits_model, check_ope
 from llamavid_kit.model.original.tensors import INDEX, read_object
 from llamavid_kit.model.planner import count_parameters, size
 
-LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models"
-# Where the original's README sends its readers; the text decoder's file comes in two sizes of one content.
-SOURCES = {
-    VISION: f"{LAVIS}/BLIP2/{VISION}",
-    "instruct_blip_vicuna7b_trimmed.pth": f"{LAVIS}/InstructBLIP/instruct_blip_vicuna7b_trimmed.pth",
-    "instruct_blip_vicuna13b_trimmed.pth": f"{LAVIS}/InstructBLIP/instruct_blip_vicuna13b_trimmed.pth",
+SOURCES = {  # where the original's README sends its readers
+    VISION: f"https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/{VISION}",
     "bert-base-uncased": "https://huggingface.co/bert-base-uncased (vocab.txt and config.json)",
     "base": "https://huggingface.co/lmsys/vicuna-7b-v1.5 or vicuna-13b-v1.5",
     "model": "https://huggingface.co/YanweiLi, for example llama-vid-7b-full-224-video-fps-1",
@@ -91,7 +87,7 @@ def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examinati
             f"no config.json, adapter_config.json or mm_projector.bin here; get a model from {SOURCES['model']}"
         )
         return result
-    result.parts = [*_files(folder, result.kind), *_beside(folder, result.kind)]
+    result.parts = _parts(folder, result.kind)
     result.problems += [f"{part.name} is missing: {part.note}" for part in result.parts if not part.path]
     if result.kind in ("lora", "stage1"):
         result.machine.append(f"it belongs to a base model, which no file here names: {SOURCES['base']}")
@@ -114,8 +110,8 @@ def kind_of(folder: Path) -> str:
     return "full" if "bert_type" in config else "llm"
 
 
-def _files(folder: Path, kind: str) -> list[Part]:
-    """What must lie in the folder itself."""
+def _parts(folder: Path, kind: str) -> list[Part]:
+    """What must lie in the folder itself, and what the original keeps elsewhere, looked for where `convert` looks."""
     names = {
         "ours": ["config.json", "question_tokenizer"],
         "full": ["config.json", "tokenizer.model"],
@@ -124,28 +120,18 @@ def _files(folder: Path, kind: str) -> list[Part]:
         "lora": ["config.json", "adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin"],
         "stage1": ["config.json", "mm_projector.bin"],
     }[kind]
+    if kind == "ours":
+        names += sorted(path.name for path in folder.glob("*.safetensors")) or ["model.safetensors"]
+    if kind in ("full", "llm"):
+        shards = read_object(folder / INDEX).get("weight_map", {}) if (folder / INDEX).is_file() else {}
+        names += [Path(shard).name for shard in sorted(set(shards.values()))] or ["pytorch_model.bin"]
     again = f"copy the folder again from where it came ({SOURCES['model']})"
     parts = [_part(folder / name, again) for name in names]
-    if kind == "ours":
-        weights = sorted(folder.glob("*.safetensors")) or [folder / "model.safetensors"]
-        return parts + [_part(path, again) for path in weights]
-    if kind in ("full", "llm"):
-        index = folder / INDEX
-        shards = sorted(set(read_object(index).get("weight_map", {}).values())) if index.is_file() else []
-        parts += [_part(folder / Path(shard).name, again) for shard in shards or ["pytorch_model.bin"]]
-    return parts
-
-
-def _beside(folder: Path, kind: str) -> list[Part]:
-    """What the original keeps elsewhere, looked for where `convert` looks."""
-    if kind != "full":
-        return []
-    vision = Path(read_object(folder / "config.json").get("mm_vision_tower") or VISION).name
-    options = {vision: "--vision-weights", "bert-base-uncased": "--bert-tokenizer"}
-    parts = []
-    for name, option in options.items():
-        note = f"get it from {SOURCES.get(name, 'where the checkpoint came from')}, or {option}"
-        parts.append(_part(find_beside(folder, name) or folder / name, note))
+    if kind == "full":
+        vision = Path(read_object(folder / "config.json").get("mm_vision_tower") or VISION).name
+        for name, option in ((vision, "--vision-weights"), ("bert-base-uncased", "--bert-tokenizer")):
+            note = f"get it from {SOURCES.get(name, 'where the checkpoint came from')}, or {option}"
+            parts.append(_part(find_beside(folder, name) or folder / name, note))
     return parts
 
 

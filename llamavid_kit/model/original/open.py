@@ -5,7 +5,9 @@ or `LlamaVid` with its tokenizers. What the tensors mean is `tensors` and `parts
 and `checkpoints.load` tells the kinds of folders apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,23 +54,16 @@ class Opened:
     adapters: Adapters | None = None
 
 
-def open_original(
-    folder: Path | str, *, vision_weights: Path | str | None = None, bert_folder: Path | str | None = None, **kwargs
-) -> Opened:
+def open_original(folder: Path | str, **kwargs) -> Opened:
     """A full model of the original. `vision_weights` (EVA-ViT file) and `bert_folder` (bert-base-uncased: vocab.txt,
     config.json) are looked for beside the checkpoint where they are not named; `vision_heads` and `image_size` are
     `tensors.read_original`'s."""
     folder = Path(folder)
-    tower = vision_weights or beside(folder, _tower_file(folder), "--vision-weights")
-    bert, bert_config = _bert(folder, bert_folder)
-    config, state, report = read_original(folder, vision_weights=tower, bert_config=bert_config, **kwargs)
-    return Opened(config, state, report, folder, bert)
+    return _opened(partial(read_original, folder), folder, _tower_file(folder), **kwargs)
 
 
-def open_parts(
-    llm: Path | str, *, vision_weights: Path | str | None = None, bert_folder: Path | str | None = None, **kwargs
-) -> Opened:
-    """A bare language model with new parts.
+def open_parts(llm: Path | str, **kwargs) -> Opened:
+    """A bare language model with new parts, `vision_weights` and `bert_folder` as in `open_original`.
 
     Stage 1 begins from `text_decoder` (InstructBLIP's file), with new projectors drawn from `seed`; stage 2 from
     `adapter`, the `mm_projector.bin` that stage 1 saved; see `parts.read_parts` for these and the other arguments.
@@ -76,32 +71,36 @@ def open_parts(
     llm = Path(llm)
     if not (llm / "config.json").is_file():
         raise CheckpointError(f"{llm} is no language model: it holds no config.json")
-    tower = vision_weights or beside(llm, VISION, "--vision-weights")
-    bert, bert_config = _bert(llm, bert_folder)
-    config, state, report = read_parts(llm, vision_weights=tower, bert_config=bert_config, **kwargs)
-    return Opened(config, state, report, llm, bert)
+    return _opened(partial(read_parts, llm), llm, VISION, **kwargs)
 
 
-def open_lora(
-    folder: Path | str,
-    *,
-    base: Path | str,
-    vision_weights: Path | str | None = None,
-    bert_folder: Path | str | None = None,
-    **kwargs,
-) -> Opened:
+def open_lora(folder: Path | str, *, base: Path | str, **kwargs) -> Opened:
     """A LoRA folder of the original on `base`; the other arguments are those of `open_original`.
 
     Raises CheckpointError that lists every tensor of the adapters that is missing, unexpected or misshapen.
     """
     folder, base = Path(folder), Path(base)
-    tower = vision_weights or beside(base, _tower_file(folder), "--vision-weights")
-    bert, bert_config = _bert(base, bert_folder)
-    config, state, report, adapters = read_lora(
-        folder, base=base, vision_weights=tower, bert_config=bert_config, **kwargs
-    )
-    check_fits_model(adapters.expected(state), adapters.tensors, folder)
-    return Opened(config, state, report, base, bert, adapters)
+    opened = _opened(partial(read_lora, folder, base=base), base, _tower_file(folder), **kwargs)
+    assert opened.adapters is not None, "a LoRA folder brings adapters"
+    check_fits_model(opened.adapters.expected(opened.state), opened.adapters.tensors, folder)
+    return opened
+
+
+def _opened(
+    read: Callable,
+    llm: Path,
+    tower: str,
+    *,
+    vision_weights: Path | str | None = None,
+    bert_folder: Path | str | None = None,
+    **kwargs,
+) -> Opened:
+    """What `read` makes of a model's files and of those that lie beside `llm`, `tower` the EVA-ViT file's name."""
+    weights = vision_weights or beside(llm, tower, "--vision-weights")
+    bert = Path(bert_folder) if bert_folder else beside(llm, "bert-base-uncased", "--bert-tokenizer")
+    bert_config = read_object(bert / "config.json") if (bert / "config.json").is_file() else None
+    config, state, report, *adapters = read(vision_weights=weights, bert_config=bert_config, **kwargs)
+    return Opened(config, state, report, llm, bert, *adapters)
 
 
 def _tower_file(folder: Path) -> str:
@@ -109,13 +108,6 @@ def _tower_file(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
     return Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
-
-
-def _bert(folder: Path, bert_folder: Path | str | None) -> tuple[Path, dict | None]:
-    """BERT's folder, as named or beside the checkpoint, and what its config.json says, if there is one."""
-    bert = Path(bert_folder) if bert_folder else beside(folder, "bert-base-uncased", "--bert-tokenizer")
-    config = bert / "config.json"
-    return bert, read_object(config) if config.is_file() else None
 
 
 def build(opened: Opened, **kwargs) -> LlamaVid:
