@@ -3,7 +3,7 @@
 import json
 
 from llamavid_kit.evaluation.judges.animal_judge import animals_of, judge, parse
-from llamavid_kit.experiments.report import tables_open as animal_tables
+from llamavid_kit.study.results import TABLE_4_ANIMALS
 
 
 def test_the_real_annotation_is_read(real):
@@ -23,7 +23,9 @@ def test_the_real_annotation_is_read(real):
 
 def test_the_published_table_is_the_studys(real):
     study = json.loads((real / "published.json").read_text())["study_results"]["table4_animal"]
-    names = {(False, 1): "zero-shot 1", (False, 6): "zero-shot 6", (True, 1): "fine-tuned 1", (True, 6): "fine-tuned 6"}
-    assert {names[at]: list(numbers) for at, numbers in animal_tables.PUBLISHED.items()} == {
+    names = {
+        name: name.replace("_fps", " ").replace("_", "-").replace("finetuned", "fine-tuned") for name in TABLE_4_ANIMALS
+    }
+    assert {names[name]: list(numbers) for name, numbers in TABLE_4_ANIMALS.items()} == {
         name: row for name, row in study.items() if name != "columns"
     }

@@ -187,20 +187,6 @@ def position_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def places(run: Run) -> str:
-    """What the table of places can tell, with and without shuffled options."""
-    if any(arm.order is not None for arm in run.arms):
-        return (
-            "Where the options were shuffled, every label stands in every place, so a place that is chosen more often "
-            "than it is true draws answers by itself. As listed, place and label are the same thing."
-        )
-    return (
-        "All clips were asked with the options in one order, so **place and label are the same thing here**: that the "
-        "first option is chosen too often may mean that it is first, or that the model likes that label. "
-        "`--shuffle-choices` tells the two apart."
-    )
-
-
 def order_pairs(run: Run) -> dict[tuple[str, str], OrderChanges]:
     """(arm as listed, arm with shuffled options) → how often the choice changed with the order alone."""
     changes = {}

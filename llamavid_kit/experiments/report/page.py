@@ -66,6 +66,11 @@ def absent_tags(run: Run) -> set[str]:
         "animals": bool(run.animals),
         "order": "order" in run.families,
         "prompts": "prompt" in run.families,
+        "listed": "order" not in run.families,
+        "no-training": not run.seeds,
+        "one-seed": len(run.seeds) == 1,
+        "several-seeds": len(run.seeds) > 1,
+        "judged": run.open and not run.animals,
     }
     return {tag for tag, there in present.items() if not there}
 

@@ -1,7 +1,7 @@
 """One table feeds all others: `measures`, a row an arm and measure, counted from the run's own files.
 
 From it come the tables of a report, with texts for reading, and what its figures draw (shares 0 to 1). Comparisons of
-two arms are `paired`. The study's published numbers stand here as data, beside the counts that its own logs give.
+two arms are `paired`. The study's published numbers stand beside ours, and the counts that its own logs give.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.experiments.arms import Arm
 from llamavid_kit.experiments.prompts import PROMPTS
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.study.results import SETTINGS, TABLE_3_CLASSES
+from llamavid_kit.study.results import SETTINGS, TABLE_3_CLASSES, TABLE_4_ANIMALS
 from llamavid_kit.study.setup import CRIME, NORMAL
 from llamavid_kit.viz.plots import p_text
 
@@ -33,25 +33,14 @@ NAMES = {  # a number of summary.json → its name in tables, and how it is writ
     "actions_f1": ("actions alone, F1", "%"),
     "no_verdict": ("no verdict", "n"),
 }
-PUBLISHED = {(s.fine_tuned, s.fps): f"{s.published}%" for s in SETTINGS}
-"""The study's Table 2: (fine-tuned, fps) → accuracy on UCF-Crime."""
+STUDY = {(setting.fine_tuned, setting.fps): setting for setting in SETTINGS}
 FROM_LOGS = {
-    (False, 1): "105/257 = 40.9%",
-    (False, 6): "103/242 = 42.6%",
-    (True, 1): "150/242 = 62.0%",
-    (True, 6): "158/242 = 65.3%",
+    "zero_shot_fps1": "105/257 = 40.9%",
+    "zero_shot_fps6": "103/242 = 42.6%",
+    "finetuned_fps1": "150/242 = 62.0%",
+    "finetuned_fps6": "158/242 = 65.3%",
 }
 """What the study's prediction logs give by exact match: the zero-shot numbers of Table 2 do not follow from them."""
-PUBLISHED_OPEN = {
-    (False, 1): ("18.04%", "1.32"),
-    (False, 6): ("19.5%", "1.34"),
-    (True, 1): ("34.06%", "2.65"),
-    (True, 6): ("34.89%", "2.66"),
-}
-"""The study's Table 4: (fine-tuned, fps) → accuracy and mean score of its language-model judge, 812 clips.
-
-No log supports it: neither the replies nor the judge's verdicts were kept, so it can be quoted but not checked.
-"""
 ALL = "all clips"
 EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between frames", "no event"
 
@@ -163,11 +152,12 @@ def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
     for row in of_arms(run, answering, every=every).itertuples():
         arm = run.arm(row.key)
         cells = {"arm": row.arm, **_scored(run.scores[row.key]), **_receipt(run, arm)}
-        at = (row.fine_tuned, row.fps)
-        if run.animals:
-            cells |= dict(zip(("study: accuracy", "study: score"), PUBLISHED_OPEN.get(at, ("–", "–")), strict=True))
-        elif has_study_labels(run) and answering == "generation" and not every:
-            cells |= {"study: published": PUBLISHED.get(at, "–"), "study: its logs give": FROM_LOGS.get(at, "–")}
+        if setting := STUDY.get((row.fine_tuned, row.fps)):
+            accuracy, score = TABLE_4_ANIMALS[setting.key]
+            if run.animals:
+                cells |= {"study: accuracy": f"{accuracy:g}%", "study: score": f"{score:g}"}
+            elif has_study_labels(run) and answering == "generation" and not every:
+                cells |= {"study: published": f"{setting.published}%", "study: its logs give": FROM_LOGS[setting.key]}
         rows.append(cells)
     if run.open:
         rows.append({"arm": f'always "{run.summary["baseline"]["label"]}"', **_scored(run.summary["baseline"])})

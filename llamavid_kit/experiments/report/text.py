@@ -167,47 +167,15 @@ def accuracy(run: Run, answering: str) -> str:
     return " ".join(parts)
 
 
-def published(run: Run) -> str:
-    """What stands in the study's columns, or nothing where the question is another."""
-    if run.animals:
-        return (
-            "The last two columns are no goal but a reminder: a study asked a 7-billion-parameter model about 812 "
-            "clips of Animal Kingdom, **not these clips**, and a language model judged its replies, **not this rule**. "
-            "**No log supports these numbers**: neither replies nor verdicts were kept, so nobody can recount them. A "
-            "language model grants synonyms and half-right answers, a rule does not: the two scales must not be "
-            "compared; at most, with care, the direction from arm to arm."
-        )
-    if not tables.has_study_labels(run):
-        return ""
-    return (
-        "The last two columns are no goal but a reminder: a study asked the same question of a 7-billion-parameter "
-        "model about **UCF-Crime's videos, not these clips**. Its fine-tuned numbers follow from its prediction logs "
-        "(150 and 158 of 242); its zero-shot numbers, 57.5 and 57.9%, match no log: exact match of the replies gives "
-        "40.9 and 42.6%, of 257 and 242 clips. And 57.9% is what always answering Normal Video gets there (140 of "
-        "242)."
-    )
-
-
-def rule(run: Run) -> str:
-    """How a reply in sentences is judged; the rule about animals on an example from the run's own clips."""
-    if not run.animals:
-        return (
-            f"Who judged: **{html.escape(run.rule)}**. A verdict is yes or no, with a score from 0 to 5; a reply "
-            "without a verdict counts as wrong, with score 0."
-        )
+def rule_example(run: Run) -> str:
+    """What the rule about animals makes of a true answer of the run's own clips, and one invented sentence."""
     truth = run.test["label"].iloc[0]
     first = str(parse(truth, animals=run.animals)[0])
     example = judge(truth + " The unicorn is singing.", truth, run.animals)
     return (
-        "A rule reads truth and reply as sets of claims, *animal: action* (so order and repetition do not matter), and "
-        "counts the claims that both hold; a sentence that it cannot read counts as a claim that is wrong. **F1** is "
-        "the harmonic mean of precision (which share of the reply is true) and recall (which share of the truth was "
-        "named). The **score** is 0 where nothing matches, 5 where everything does, else 1 to 4 by the quarter in "
-        f"which F1 lies; a reply counts as **right** from score {YES_SCORE}, F1 of one half. "
-        f'An example: the truth of the first clip begins with "{html.escape(first)}"; the whole truth and one invented '
-        f"sentence would get precision {example.precision:.2f}, recall {example.recall:.2f}, score {example.score}. "
-        "Only words are compared: a synonym, or a more general name of the animal, is wrong. *Animals alone* and "
-        "*actions alone* say what is right apart; they do not enter the score."
+        f"A reply counts as **right** from score {YES_SCORE}, F1 of one half. An example: the truth of the first clip "
+        f'begins with "{html.escape(first)}"; the whole truth and one invented sentence would get precision '
+        f"{example.precision:.2f}, recall {example.recall:.2f}, score {example.score}."
     )
 
 
@@ -238,26 +206,6 @@ def family(run: Run, name: str) -> str:
     if name == "prompt" and run.seeds:
         lines.append("Fine-tuned models were trained on the pairs' own wording alone.")
     return "\n\n".join(lines)
-
-
-def seeds(run: Run) -> str:
-    """What the number of training runs lets one conclude."""
-    if not run.seeds:
-        return (
-            "Nothing was fine-tuned: one model was shown different frames, so no luck of training is in a difference."
-        )
-    if len(run.seeds) == 1:
-        return (
-            f"**Each fine-tuned arm is one model, trained once (seed {run.seeds[0]}).** Its p-value says how surely "
-            "these two trained models differ on clips like these. It does not say that one way of training beats "
-            "another: another seed would have given other models, and that spread is not in it. In a simulation with "
-            "no true difference, a seed-to-seed spread of 2 points and 300 clips, 30% of such tests came out below "
-            "0.05."
-        )
-    return (
-        f"**Each fine-tuning was repeated with {len(run.seeds)} seeds.** A p-value still speaks of two trained models; "
-        f"how far the recipes differ is seen in the spread between seeds: {seed_spread(run)}."
-    )
 
 
 def seed_spread(run: Run) -> str:

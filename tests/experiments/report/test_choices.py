@@ -67,7 +67,7 @@ def test_main_tables_hold_the_main_arms_alone(worded_run):
 def test_sentences_of_the_run(worded_run):
     read = Run(worded_run[0])
     assert "likeliest as the whole answer" in choices.rules(read) and "The two disagree on" in choices.rules(read)
-    assert choices.calibration(read).count("- ") >= 12 and "every label stands in every place" in choices.places(read)
+    assert choices.calibration(read).count("- ") >= 12
     for family, n in (("prompt", 24), ("order", 12)):
         assert f"Of {n} comparisons, " in text.family(read, family)
     assert "rule `normalised`" in choices.written(read)

@@ -41,6 +41,8 @@ def test_the_report_is_one_page_that_fetches_nothing(runs, pages, name):
     assert ("Table 3" in text) == (name != "own_labels")
     assert text.index("Does the answer depend on how it was asked?") < text.index("Fine-tuning</h2>")
     assert "place and label are the same thing here" in text and "in another order</h3>" not in text
+    assert ("match no log" in " ".join(text.split())) == (name != "own_labels")
+    assert ("one model, trained once" in text) == (name != "no_train") == ("Nothing was fine-tuned: one" not in text)
     assert ("choosing among the labels" in text) == (name != "own_labels")
     assert ("Is it as sure as it is right?" in text) == (name != "own_labels")
     assert "<b>dog</b>" not in text  # replies are shown as text
@@ -90,7 +92,7 @@ def test_the_open_report_is_one_page_that_fetches_nothing(name, request):
         "always &quot;The " if "always &quot;The " in text else 'always "The ',
         "What sampling can show",
     ):
-        assert words in text, words
+        assert words in " ".join(text.split()), words
     assert ("missed action (goby fish: swimming)" in text) and ("lion: walking" in text)
     figures = {path.name for path in (run.folder / "figures").iterdir()}
     assert figures >= {"accuracy_generation.png", "score.png", "paired_fps.png"}
@@ -142,7 +144,9 @@ def test_the_notebook_is_small_and_its_cells_fit_a_slide(notebook, parameter):
 def test_the_made_up_runs_differ_in_what_they_lack(runs):
     absent = {name: page.absent_tags(run) for name, run in runs.items()}
     assert set(absent) == set(RUNS)
-    assert absent["normal"] == {"animals", "order", "prompts"}
-    assert absent["no_train"] == {"animals", "order", "prompts", "training"}
+    closed = {"animals", "judged", "order", "prompts"}
+    assert absent["normal"] == closed | {"no-training", "several-seeds"}
+    assert absent["no_train"] == closed | {"training", "one-seed", "several-seeds"}
+    assert {"no-training", "one-seed"} <= absent["seeds"] and "several-seeds" not in absent["seeds"]
     assert {"events", "groups", "likelihood"} <= absent["no_events"] and "generation" in absent["likelihood_only"]
     assert "study" in absent["own_labels"] and "binary" not in absent["own_labels"]
