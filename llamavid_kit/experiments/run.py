@@ -55,20 +55,13 @@ class Run:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        rows = []
-        for pair in (*self._clips["train"], *self._clips["test"]):
-            known = pair.get("n_frames") and pair.get("fps")
-            rows.append(
-                {
-                    "clip": pair["id"],
-                    "video": pair["video"],
-                    "label": pair["answer"],
-                    "split": pair["split"],
-                    "events": [tuple(e) for e in pair.get("events") or ()],
-                    "duration_s": pair["n_frames"] / pair["fps"] if known else None,
-                }
-            )
-        return pd.DataFrame(rows, columns=["clip", "video", "label", "split", "events", "duration_s"])
+        columns = {"id": "clip", "video": "video", "answer": "label", "split": "split", "events": "events"}
+        pairs = pd.DataFrame([*self._clips["train"], *self._clips["test"]]).reindex(
+            columns=[*columns, "n_frames", "fps"]
+        )
+        n_frames, fps = (pd.to_numeric(pairs[name]) for name in ("n_frames", "fps"))
+        events = pairs["events"].map(lambda spans: [tuple(span) for span in spans] if isinstance(spans, list) else [])
+        return pairs[[*columns]].rename(columns=columns).assign(events=events, duration_s=n_frames / fps)
 
     @property
     def test(self) -> pd.DataFrame:

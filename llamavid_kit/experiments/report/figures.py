@@ -33,9 +33,9 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
         if run.varied:
             draw[f"every_arm_{way}"] = partial(accuracy, run, way, every=True)
         if run.open:
-            draw["score"] = partial(_score, run, way)
+            draw["score"] = partial(_rows, run, way, "score")
         else:
-            draw[f"per_class_{way}"] = partial(_per_class, run, way)
+            draw[f"per_class_{way}"] = partial(_rows, run, way, "class")
         if tables.normal_label(run):
             draw[f"confusion_binary_{way}"] = partial(_binary, run, way)
     for family in run.families:
@@ -63,14 +63,12 @@ def accuracy(run: Run, answering: str, *, every: bool = False) -> Figure:
     return plots.accuracy_forest(rows, baseline=run.summary["baseline"], title=title)
 
 
-def _score(run: Run, answering: str) -> Figure:
-    rows = tables.of_arms(run, answering, "score")
-    return plots.score_forest(rows.assign(score=rows["value"]), baseline=run.summary["baseline"], title=where(run))
-
-
-def _per_class(run: Run, answering: str) -> Figure:
-    rows = tables.of_arms(run, answering, "class").rename(columns={"of": "class"})
-    return plots.per_class_bars(rows, title=f"{where(run)}, {_rule(run, answering)}")
+def _rows(run: Run, answering: str, measure: str) -> Figure:
+    """The mean score of each arm, or how many clips of each class it got right."""
+    rows = tables.of_arms(run, answering, measure)
+    if measure == "score":
+        return plots.score_forest(rows.assign(score=rows["value"]), baseline=run.summary["baseline"], title=where(run))
+    return plots.per_class_bars(rows.rename(columns={"of": "class"}), title=f"{where(run)}, {_rule(run, answering)}")
 
 
 def _paired(run: Run, family: str) -> Figure:

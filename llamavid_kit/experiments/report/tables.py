@@ -41,6 +41,7 @@ FROM_LOGS = {
     "finetuned_fps6": "158/242 = 65.3%",
 }
 """What the study's prediction logs give by exact match: the zero-shot numbers of Table 2 do not follow from them."""
+PAIRED = ["family", "a", "b", "n", "only_a", "only_b", "difference", "p", "p_holm", "key_a", "key_b", "low", "high"]
 ALL = "all clips"
 EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between frames", "no event"
 
@@ -224,11 +225,7 @@ def exclusions(run: Run) -> pd.DataFrame:
 
 def visibility(run: Run) -> pd.DataFrame:
     """set, fps, n, seen, low, high: events with at least one sampled frame, of this set and of UCF-Crime."""
-    rows = [
-        {key: row[key] for key in ("set", "fps", "n", "seen")}
-        | dict(zip(("low", "high"), row["wilson95"], strict=True))
-        for row in run.summary["visibility"]
-    ]
+    rows = [[row[key] for key in ("set", "fps", "n", "seen")] + row["wilson95"] for row in run.summary["visibility"]]
     return pd.DataFrame(rows, columns=["set", "fps", "n", "seen", "low", "high"])
 
 
@@ -252,34 +249,12 @@ def paired(run: Run, family: str | None = None, *, answering: str | None = None)
         if family not in (None, row["family"]) or (answering and {answering} != {a.answering, b.answering}):
             continue
         without = ("answering",) if answering or len(run.answering) == 1 else ()
-        numbers = {name: row[name] for name in ("n", "only_a", "only_b", "difference", "p", "p_holm")}
-        numbers |= dict(zip(("low", "high"), row["interval95"], strict=True))
+        cells = {"a": run.words(a, without=without), "b": run.words(b, without=without)}
+        cells |= {"key_a": a.name, "key_b": b.name, "low": row["interval95"][0], "high": row["interval95"][1]}
         if run.open:
-            numbers |= {name: row[name] for name in ("score_difference", "score_p_holm")}
-            numbers |= dict(zip(("score_low", "score_high"), row["score_interval95"], strict=True))
-        names = {
-            "a": run.words(a, without=without),
-            "b": run.words(b, without=without),
-            "key_a": a.name,
-            "key_b": b.name,
-        }
-        rows.append({"family": row["family"], **names, **numbers})
-    columns = [
-        "family",
-        "a",
-        "b",
-        "key_a",
-        "key_b",
-        "n",
-        "only_a",
-        "only_b",
-        "difference",
-        "p",
-        "p_holm",
-        "low",
-        "high",
-    ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+            cells["score_low"], cells["score_high"] = row["score_interval95"]
+        rows.append({name: value for name, value in row.items() if not name.endswith("95")} | cells)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=PAIRED)
 
 
 def paired_table(run: Run, family: str | None = None) -> pd.DataFrame:
