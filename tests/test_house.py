@@ -43,15 +43,15 @@ def imports(module: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}:{node.lineno}: a relative import hides the room that it comes from"
             named = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in MODULES else node.module for name in named}
-    return {name for name in found if name.split(".")[0] in ("llamavid_kit", "data_prep")} - {module}
+            names |= {name if name in MODULES else node.module for name in named}
+    return {name for name in names if name.split(".")[0] in ("llamavid_kit", "data_prep")} - {module}
 
 
 def test_arrows_point_one_way():

@@ -105,7 +105,7 @@ class LlamaVidAnswerer:
         return len(self.model.tokenizer(text, add_special_tokens=False).input_ids) + 1
 
     def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
-        """As `planner.check_fits`; a choice may be longer than the longest reply."""
+        """As `config.check_fits`; a choice may be longer than the longest reply."""
         config, n_frames = self.model.config, len(clip.sample(view.fps, rule=view.frames))
         longest = max([max_new_tokens, *self._lengths(question, tuple(choices)).values()])
         n_prompt = len(open_prompt(self.model.tokenizer, config.template, question)) + longest

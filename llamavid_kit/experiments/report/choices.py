@@ -67,7 +67,7 @@ def rules_table(run: Run) -> pd.DataFrame:
         rows.append(row)
     for row, p in zip(tests, holm([row["p (Holm)"] for row in tests]), strict=True):
         row["p (Holm)"] = p_text(p)
-    return pd.DataFrame(rows).fillna("–")
+    return pd.DataFrame(rows).astype(object).fillna("–")
 
 
 def rules(run: Run) -> str:

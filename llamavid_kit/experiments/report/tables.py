@@ -162,7 +162,7 @@ def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
         rows.append(cells)
     if run.open:
         rows.append({"arm": f'always "{run.summary["baseline"]["label"]}"', **_scored(run.summary["baseline"])})
-    return pd.DataFrame(rows).fillna("–")
+    return pd.DataFrame(rows).astype(object).fillna("–")
 
 
 def _scored(score: dict[str, Any]) -> dict[str, str]:
