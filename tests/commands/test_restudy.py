@@ -3,12 +3,15 @@
 import json
 
 import pandas as pd
+import pytest
 from made_up_logs import REPLIES, make_annotation, make_logs
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.study.evidence import read_evidence
 from llamavid_kit.study.report import closing_lines
 from llamavid_kit.study.results import TABLE_3_CLASSES
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_prints_writes_and_ends_with_the_comparisons(tmp_path, capsys):

@@ -23,6 +23,8 @@ from data_prep.toy_world.timing import DURATIONS, FPS
 from data_prep.ucf_crime.lists import read_test_list, read_train_list
 from llamavid_kit.data.pairs import read_choices
 
+pytestmark = pytest.mark.slow
+
 KINDS = (*CRIME_KINDS, *BENIGN_KINDS)
 CLASSES = (*CRIME_KINDS, None)
 # Words that would give away a crime label, or any unseen kind.

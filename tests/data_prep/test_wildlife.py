@@ -34,6 +34,8 @@ from data_prep.toy_world.wildlife.render import render_wild_set
 from data_prep.toy_world.wildlife.scene import first_species
 from data_prep.toy_world.wildlife.species import NUMBERS
 
+pytestmark = pytest.mark.slow
+
 
 def plans_with(brief: str, n: int, first: int = 0, **options) -> list:
     """n clips whose animals can do `brief`, doing it."""

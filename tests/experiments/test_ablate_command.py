@@ -16,6 +16,8 @@ from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.report import page as report
 from llamavid_kit.files import read_replies
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     f"zero-shot-{fps}fps-{content}-{way}"
     for content in ("mean", "grid_2")

@@ -21,6 +21,8 @@ from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings
 
+pytestmark = pytest.mark.slow
+
 CONFIG = AblationConfig(
     model="small",
     source="colours",

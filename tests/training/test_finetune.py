@@ -17,6 +17,8 @@ from llamavid_kit.model.answering import choice_log_likelihood, generate_texts
 from llamavid_kit.training import finetune as module
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings, adapter, finetune
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TrainSettings(batch_size=2, max_steps=6, learning_rate=5e-3, save_every=2)
 LORA = LoraSettings(r=4, alpha=8)
 

@@ -10,6 +10,8 @@ from llamavid_kit.experiments.report import answer, tables
 from llamavid_kit.experiments.report.answer import main_pair, result_lines, verdict
 from llamavid_kit.experiments.run import Run
 
+pytestmark = pytest.mark.slow
+
 
 def main_verdict(run: Run, way: str = "generation") -> str:
     return verdict(main_pair(run, way))

@@ -13,6 +13,8 @@ from llamavid_kit.experiments.report.figures import figure
 from llamavid_kit.experiments.report.page import write_report
 from llamavid_kit.experiments.run import Run
 
+pytestmark = pytest.mark.slow
+
 
 def recount(run, key):
     rows = run.of(key)

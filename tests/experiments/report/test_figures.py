@@ -6,6 +6,8 @@ from made_up_runs import REPORTED, RUNS
 from llamavid_kit.experiments.report import figures, tables
 from llamavid_kit.experiments.report.page import write_figures
 
+pytestmark = pytest.mark.slow
+
 ARMS = ["zero-shot, 1 fps", "zero-shot, 4 fps", "fine-tuned, 1 fps", "fine-tuned, 4 fps"]
 
 

@@ -13,6 +13,8 @@ from llamavid_kit.experiments.report import answer, page
 from llamavid_kit.experiments.report.page import family_section, write_figures, write_report
 from llamavid_kit.experiments.run import Run
 
+pytestmark = pytest.mark.slow
+
 ARMS = ["zero-shot, 1 fps", "zero-shot, 4 fps", "fine-tuned, 1 fps", "fine-tuned, 4 fps"]
 
 
