@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from statsmodels.stats.multitest import multipletests
 
 from llamavid_kit.evaluation.statistics import (
     bootstrap_ratio,
@@ -63,6 +64,11 @@ def test_holm_step_by_step(p_values):
         running = max(running, min(1.0, p_values[i] * (len(p_values) - rank)))
         expected[i] = running
     assert holm(p_values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("p_values", [[0.04], [0.5, 0.01, 0.03, 0.02], [0.9, 0.02, 0.02, 0.7, 1.0, 0.0]])
+def test_holm_is_that_of_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 def test_holm_refuses_what_is_no_p_value():

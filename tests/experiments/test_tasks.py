@@ -401,6 +401,7 @@ def test_such_a_run_is_judged_by_others_and_its_own_verdicts_are_read_back(chat_
         assert both.agreement.same == 1  # of the four that both judged
 
 
+@pytest.mark.slow  # a whole report
 def test_its_report_says_who_judged_and_what_got_no_verdict(chat_run, tmp_path):
     own = Path(shutil.copytree(chat_run[0], tmp_path / "run"))
     page = write_report(own).read_text()

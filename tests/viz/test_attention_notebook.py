@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_attention_maps.ipynb"
@@ -29,6 +30,7 @@ def printed(notebook) -> list[str]:
     return ["".join(pieces) for pieces in cells]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_prints_what_it_says():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     saved = printed(notebook)
