@@ -56,7 +56,7 @@ def _ask_picture(args: argparse.Namespace) -> None:
 
 
 def _ask_film(args: argparse.Namespace) -> None:
-    from llamavid_kit.data.films import import_features
+    from llamavid_kit.model.original.features import import_features
 
     why = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
     refuse(args, ("fps", "subtitles"), why)

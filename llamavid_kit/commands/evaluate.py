@@ -95,7 +95,8 @@ def judge_options(parser: argparse.ArgumentParser) -> None:
 
 
 def judge(args: argparse.Namespace) -> None:
-    from llamavid_kit.experiments.judging import judge_open_run, open_lines
+    from llamavid_kit.evaluation.benchmarks.panel_table import open_lines
+    from llamavid_kit.experiments.judging import judge_open_run
 
     judges = judges_of(args)
     if not judges and not args.judge_again:

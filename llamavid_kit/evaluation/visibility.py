@@ -103,6 +103,13 @@ def n_samples_in(event: Event, fps: float) -> int:
     return max(0, math.ceil((end_s - EPSILON_S) * fps) - first)
 
 
+def in_events(times_s: Sequence[float] | np.ndarray, events: Sequence[Event]) -> np.ndarray:
+    """Of each moment, whether it lies in one of the `events` [start_s, end_s); 1 ms before counts, as in sampling."""
+    times = np.asarray(times_s, dtype=float)
+    spans = [(times >= start - EPSILON_S) & (times < end - EPSILON_S) for start, end in events]
+    return np.any(spans, axis=0) if spans else np.zeros(len(times), dtype=bool)
+
+
 def visibility_curve(events: Sequence[Event], *, fps: Sequence[float]) -> list[Visibility]:
     """For each rate, the share of `events` ((start_s, end_s) in seconds) that sampling shows at all.
 

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+from scipy.special import softmax
 
-from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.evaluation.scoring import NO_LABEL
+from llamavid_kit.evaluation.visibility import in_events
 from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
@@ -61,9 +62,7 @@ def probabilities(run: Run, clip: str) -> pd.DataFrame:
     rows = rows[rows["log_likelihood"].map(lambda x: isinstance(x, dict))]
     table = {}
     for row in rows.itertuples():
-        values = np.array([row.log_likelihood[label] for label in run.labels])
-        share = np.exp(values - values.max())
-        table[row.arm] = share / share.sum()
+        table[row.arm] = softmax([row.log_likelihood[label] for label in run.labels])
     return pd.DataFrame(table, index=run.labels)
 
 
@@ -71,9 +70,7 @@ def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]
     """Of the frames that the arm saw of a clip: their seconds, whether each is in an event, and both in a sentence."""
     row = _row(run, key, clip)
     times, events = np.array(row["timestamps_s"], float), run.test.set_index("clip").loc[clip, "events"]
-    inside = np.zeros(len(times), bool)
-    for start_s, end_s in events:
-        inside |= (times >= start_s - EPSILON_S) & (times < end_s - EPSILON_S)
+    inside = in_events(times, events)
     if not events:
         return times, inside, f"{row['arm']} saw {len(times)} frames; no event is marked in this clip."
     spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
@@ -100,8 +97,7 @@ def matrix(run: Run, key: str) -> go.Figure:
     """The arm's confusion matrix: colour is the share of the row, the number counts clips, as `plots.confusion`."""
     table = run.scores[key]
     counts = np.asarray(table["confusion"], dtype=int)
-    totals = counts.sum(1, keepdims=True)
-    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     fig = go.Figure(
         go.Heatmap(
             z=share,
@@ -133,23 +129,12 @@ def matrix(run: Run, key: str) -> go.Figure:
 def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Figure:
     """Bars of `probabilities`, a group a label, in `plots.arm_colours`; an arrow and capitals mark the true label."""
     fig = go.Figure()
+    labels = [_marked(x, truth) for x in table.index]
     for arm in table:
-        fig.add_trace(
-            go.Bar(
-                x=[_marked(x, truth) for x in table.index],
-                y=table[arm],
-                name=arm,
-                marker={"color": to_hex(colours[arm])},
-            )
-        )
+        fig.add_bar(x=labels, y=table[arm], name=arm, marker_color=to_hex(colours[arm]))
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
-    fig.update_layout(
-        LAYOUT,
-        title="Probability of each choice (sums to 100%)",
-        height=380,
-        barmode="group",
-        legend={"orientation": "h", "y": -0.45},
-    )
+    legend = {"orientation": "h", "y": -0.45}
+    fig.update_layout(LAYOUT, title="Probability of each choice (sums to 100%)", height=380, legend=legend)
     return fig
 
 
@@ -162,11 +147,8 @@ def picture(run: Run, key: str, clip: str | None, frames: Frames) -> plt.Figure:
     """The confusion matrix, the clip's cell framed; below it what each arm said of the clip and how likely it found
     each choice, with the clip's frames where they were found."""
     table = run.scores[key]
-    heights = [
-        2.6 + 0.5 * len(table["labels"]),
-        *([1.7] if frames else []),
-        *([1 + max(2.6, 0.27 * len(run.arms))] if clip else []),
-    ]
+    heights = [2.6 + 0.5 * len(table["labels"])]
+    heights += [1.7] * bool(frames) + [1 + max(2.6, 0.27 * len(run.arms))] * bool(clip)
     fig = plt.figure(figsize=(11, sum(heights)))
     rows = fig.add_gridspec(len(heights), 1, height_ratios=heights)
     ax = fig.add_subplot(rows[0])

@@ -7,41 +7,19 @@ Takes a finished run's folder and judges; gives a `Judging` for each arm and wri
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from llamavid_kit.evaluation.benchmarks.base import Item, Score
 from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_judges, judge_run
-from llamavid_kit.evaluation.benchmarks.panel_table import judging_lines, who
 from llamavid_kit.evaluation.benchmarks.video_qa import score_qa
-from llamavid_kit.evaluation.judges.judge import Judge, RuleJudge
-from llamavid_kit.evaluation.judges.prompts import JudgeItem
-from llamavid_kit.evaluation.judges.verdict_parser import Mode, Verdict
+from llamavid_kit.evaluation.judges.judge import Judge, RecordedJudge, RuleJudge
+from llamavid_kit.evaluation.judges.verdict_parser import Verdict
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import write_whole
 
 JUDGING, VERDICTS, FOLDER = "judging.json", "judging_verdicts.csv", "verdicts"
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A run's own judge, as its arm files have it: what a chat model said once is not asked again."""
-
-    identity: dict[str, Any]
-    by_item: dict[str, Verdict]
-    steady: str = "its verdicts are read from the run"
-
-    def for_arm(self, folder: Path | str, arm: str) -> "Recorded":
-        return self
-
-    def at_asking(self, number: int) -> "Recorded":
-        return self
-
-    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
-        return [self.by_item[item.id] for item in items]
 
 
 def judge_open_run(folder: Path, judges: Sequence[Judge], *, again: int = 0) -> dict[str, Judging]:
@@ -88,7 +66,7 @@ def _own(run: Run, rows: pd.DataFrame) -> Judge:
         else Verdict(row.clip, row.correct, row.score)
         for row in rows.itertuples()
     }
-    return Recorded(identity, verdicts)
+    return RecordedJudge(identity, verdicts)
 
 
 def _check_own(folder: Path, arm: str, rows: pd.DataFrame, judging: Judging) -> None:
@@ -107,26 +85,3 @@ def _intervals(score: Score) -> Intervals:
     """Wilson's, of the share of yes among the verdicts, in percent."""
     wilson95 = score.more["wilson95"]
     return {"": None if wilson95 is None else tuple(100 * x for x in wilson95)}
-
-
-def open_lines(by_arm: dict[str, Judging]) -> str:
-    """The text that the command prints: who judges, then arm by arm every judge's row and what they share."""
-    first = next(iter(by_arm.values()))
-    lines = [f"judge {one.name}: {who(one.identity, settings=True)}" for one in first.judges]
-    for arm, judging in by_arm.items():
-        lines.append(arm)
-        for one in judging.judges:
-            lines.append(f"  by {one.name}: {_row(one.scores['strict'], one.intervals['strict'][''])}")
-        lines += judging_lines(judging, unit="%")
-    lines.append("[low, high] of a share of right: 95% interval (Wilson), as if every clip were another video")
-    return "\n".join(lines)
-
-
-def _row(score: Score, interval: tuple[float, float] | None) -> str:
-    more = score.more
-    silent = ", ".join(f"{why} {n}" for why, n in more["problems"].items())
-    without = f"; {more['no_verdict']} of {more['n']} without a verdict{silent and f' ({silent})'}"
-    if score.value is None or interval is None:
-        return f"no verdict to count{without}"
-    right = f"{more['yes']}/{more['n_verdicts']} right = {score.value:.1f}% [{interval[0]:.1f}, {interval[1]:.1f}]"
-    return f"{right}, mean score {more['score']:.2f} of 5{without}"

@@ -64,7 +64,7 @@ class Asking:
         """One question about one clip; the reply holds the frame tokens with the attention map.
 
         Args:
-            video: a clip, or a film's features (`films.import_features`), which bring their own rate and subtitles.
+            video: a clip, or a film's features (`original.features`), which bring their own rate and subtitles.
             subtitles: .srt or .vtt of the clip: each frame is followed by what is said, in the original's movie prompt
                 (`run_llamavid_movie.py`). The text decoder is asked the bare question, as there.
 

@@ -111,7 +111,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
     ) -> VisualTokens:
         """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
 
-        Features without class token (T, N, C) are the original's long-video form (`films.import_features`); they may
+        Features without class token (T, N, C) are the original's long-video form (`original.features`); they may
         lie on the CPU in any float type. `content` overrides the configured content tokens, see `config.parse_content`.
         """
         ids, mask = self.question_ids([question])

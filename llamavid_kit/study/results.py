@@ -34,6 +34,11 @@ class Setting:
         return f"{'finetuned' if self.fine_tuned else 'zero_shot'}_fps{self.fps}"
 
     @property
+    def right(self) -> tuple[int, int] | None:
+        """Right by exact match of the videos that every logged setting answered; None where no log was found."""
+        return (BY_RULE[self.key]["exact"][2], N_COMMON) if self.log else None
+
+    @property
     def name(self) -> str:
         return f"{'fine-tuned' if self.fine_tuned else 'zero-shot'}, {self.fps} fps"
 
@@ -63,6 +68,7 @@ OUTCOMES = Path(__file__).with_name("outcomes.csv")
 fine-tuned is "Road", which the study's Figure 5 counts as Road Accident.
 """
 
+N_COMMON = 242  # videos that every logged setting answered
 BY_RULE: dict[str, dict[str, tuple[int, int, int, int]]] = STUDY["by_rule"]
 """Setting → rule of `scoring.RULES` → right and without label, of the answered videos, then of the common 242."""
 

@@ -26,6 +26,7 @@ from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import add_lora, lora_config
+from llamavid_kit.model.original.features import import_features
 from llamavid_kit.training.dataset import ClipCollate, ClipPairs, TokenCollate, TokenPairs
 from llamavid_kit.training.loop import claim_training, fit
 from llamavid_kit.training.stages import TrainSettings, keeps_frame_tokens, set_trainable, stage_named
@@ -102,7 +103,7 @@ def _look(cache: FrameCache, pair: InstructionPair, root: Path | str, fps: float
     turn, per_frame = films.movie_turn(pair.question), cache.model.config.tokens_per_frame()
     path = pair.video_path(root)
     if path.suffix == films.FEATURES:
-        film = films.import_features(path)
+        film = import_features(path)
         with torch.inference_mode():
             tokens = cache.model.frame_tokens(film.features, films.query_of(turn)).to("cpu")
         frames = film.inputs

@@ -11,12 +11,13 @@ from small import assert_same, pair, random_tokens, small_model, snapshot
 from transformers import Trainer, TrainerCallback
 
 from llamavid_kit.__main__ import main
-from llamavid_kit.data.films import MOVIE_END, MOVIE_START, import_features
+from llamavid_kit.data.films import MOVIE_END, MOVIE_START
 from llamavid_kit.data.pairs import write_jsonl
 from llamavid_kit.data.prompt import human_turn, supervised
 from llamavid_kit.data.video import Video
 from llamavid_kit.model import checkpoints
 from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.original.features import import_features
 from llamavid_kit.training import stage as training
 from llamavid_kit.training.dataset import ClipCollate, ClipPairs, pair_texts
 from llamavid_kit.training.finetune import finetune

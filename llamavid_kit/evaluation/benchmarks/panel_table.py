@@ -6,7 +6,7 @@ Takes a `Judging`, gives lines; nothing is computed here.
 from collections.abc import Sequence
 from typing import Any
 
-from llamavid_kit.evaluation.benchmarks.base import Interval
+from llamavid_kit.evaluation.benchmarks.base import Interval, Score
 from llamavid_kit.evaluation.benchmarks.panel import Again, Judging, Pair
 from llamavid_kit.evaluation.judges.agreement import Agreement, Repeatability
 from llamavid_kit.evaluation.statistics import RESAMPLES
@@ -33,6 +33,29 @@ def judging_lines(judging: Judging | None, *, unit: str) -> list[str]:
         lines.append(f"  repeatability of judges, {how}")
         lines += [line for again in judging.again for line in _again(again, unit)]
     return lines
+
+
+def open_lines(by_arm: dict[str, Judging]) -> str:
+    """The text that the command prints: who judges, then arm by arm every judge's row and what they share."""
+    first = next(iter(by_arm.values()))
+    lines = [f"judge {one.name}: {who(one.identity, settings=True)}" for one in first.judges]
+    for arm, judging in by_arm.items():
+        lines.append(arm)
+        for one in judging.judges:
+            lines.append(f"  by {one.name}: {_score(one.scores['strict'], one.intervals['strict'][''])}")
+        lines += judging_lines(judging, unit="%")
+    lines.append("[low, high] of a share of right: 95% interval (Wilson), as if every clip were another video")
+    return "\n".join(lines)
+
+
+def _score(score: Score, interval: tuple[float, float] | None) -> str:
+    more = score.more
+    silent = ", ".join(f"{why} {n}" for why, n in more["problems"].items())
+    without = f"; {more['no_verdict']} of {more['n']} without a verdict{silent and f' ({silent})'}"
+    if score.value is None or interval is None:
+        return f"no verdict to count{without}"
+    right = f"{more['yes']}/{more['n_verdicts']} right = {score.value:.1f}% [{interval[0]:.1f}, {interval[1]:.1f}]"
+    return f"{right}, mean score {more['score']:.2f} of 5{without}"
 
 
 def _pair(pair: Pair) -> list[str]:

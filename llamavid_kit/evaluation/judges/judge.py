@@ -162,6 +162,27 @@ class ChatJudge:
         return read_verdict(item.id, reply.text, mode=mode, yes_no=prompt.yes_no)
 
 
+# --- what was said before
+
+
+@dataclass(frozen=True)
+class RecordedJudge:
+    """A judge whose verdicts are read from a run: what a chat model said once is not asked again."""
+
+    identity: dict[str, Any]
+    by_item: dict[str, Verdict]
+    steady: str = "its verdicts are read from the run"
+
+    def for_arm(self, folder: Path | str, arm: str) -> "RecordedJudge":
+        return self
+
+    def at_asking(self, number: int) -> "RecordedJudge":
+        return self
+
+    def verdicts(self, items: Sequence[JudgeItem], *, task: str = "qa", mode: Mode = "strict") -> list[Verdict]:
+        return [self.by_item[item.id] for item in items]
+
+
 # --- rules
 
 

@@ -21,8 +21,9 @@ from llamavid_kit.evaluation.calibration import (
 )
 from llamavid_kit.evaluation.scoring import RULE_TEXT
 from llamavid_kit.evaluation.statistics import compare_arms, holm, wilson
-from llamavid_kit.experiments.report.tables import interval, of_arms, paired, percent
+from llamavid_kit.experiments.report.tables import of_arms, paired, percent
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.study.recount import percents_text, share_text
 from llamavid_kit.viz.plots import p_text
 
 
@@ -50,10 +51,7 @@ def rules_table(run: Run) -> pd.DataFrame:
         clips, truth, by_rule = run.of(arm.key)["clip"], run.of(arm.key)["truth"].to_numpy(), picks(run, arm.key)
         right = {rule: dict(zip(clips, labels == truth, strict=True)) for rule, (labels, _) in by_rule.items()}
         row = {"arm": arm.arm, "clips": arm.n}
-        row |= {
-            f"right, {rule}": f"{sum(x.values())}/{arm.n} = {percent(sum(x.values()), arm.n)}"
-            for rule, x in right.items()
-        }
+        row |= {f"right, {rule}": share_text(sum(x.values()), arm.n) for rule, x in right.items()}
         if len(right) == len(CHOICE_RULES):
             both = compare_arms(right["raw"], right["per token"])
             labels = [labels for labels, _ in by_rule.values()]
@@ -207,7 +205,7 @@ def order_table(run: Run) -> pd.DataFrame:
             "arm": run.words(keys[0]),
             "rule": run.scores[keys[0]]["rule"],
             "another order": one.n,
-            "another choice": f"{one.changed} = {percent(one.changed, one.n)} ({interval(*one.wilson95)})",
+            "another choice": f"{one.changed} = {percent(one.changed, one.n)} ({percents_text(*one.wilson95)})",
             "to right": one.to_right,
             "to wrong": one.to_wrong,
             "wrong to wrong": one.changed - one.to_right - one.to_wrong,

@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.evaluation.statistics import wilson
+from llamavid_kit.evaluation.visibility import in_events
 from llamavid_kit.experiments.arms import Arm
 from llamavid_kit.experiments.prompts import PROMPTS
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.study.results import SETTINGS, TABLE_3_CLASSES, TABLE_4_ANIMALS
+from llamavid_kit.study.recount import NO_LOG, percents_text, share_text
+from llamavid_kit.study.results import SETTINGS, TABLE_4_ANIMALS
 from llamavid_kit.study.setup import CRIME, NORMAL
 from llamavid_kit.viz.plots import p_text
 
@@ -34,13 +35,6 @@ NAMES = {  # a number of summary.json → its name in tables, and how it is writ
     "no_verdict": ("no verdict", "n"),
 }
 STUDY = {(setting.fine_tuned, setting.fps): setting for setting in SETTINGS}
-FROM_LOGS = {
-    "zero_shot_fps1": "105/257 = 40.9%",
-    "zero_shot_fps6": "103/242 = 42.6%",
-    "finetuned_fps1": "150/242 = 62.0%",
-    "finetuned_fps6": "158/242 = 65.3%",
-}
-"""What the study's prediction logs give by exact match: the zero-shot numbers of Table 2 do not follow from them."""
 PAIRED = ["family", "a", "b", "n", "only_a", "only_b", "difference", "p", "p_holm", "key_a", "key_b", "low", "high"]
 ALL = "all clips"
 EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between frames", "no event"
@@ -48,10 +42,6 @@ EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between fra
 
 def percent(k: float, n: float) -> str:
     return f"{k / n:.1%}" if n else "–"
-
-
-def interval(low: float, high: float) -> str:
-    return f"{100 * low:.1f} to {100 * high:.1f}%"
 
 
 def written(value: float, bounds: Sequence[float] | None, form: str) -> str:
@@ -62,7 +52,7 @@ def written(value: float, bounds: Sequence[float] | None, form: str) -> str:
     if bounds is None:
         return text
     low, high = bounds
-    return f"{text} ({interval(low, high) if form == '%' else f'{low:{form}} to {high:{form}}'})"
+    return f"{text} ({percents_text(low, high) if form == '%' else f'{low:{form}} to {high:{form}}'})"
 
 
 @lru_cache(maxsize=4)  # every table and figure begins with it
@@ -117,19 +107,16 @@ def _parts(run: Run, replies: pd.DataFrame) -> list[tuple[str, str, pd.Series]]:
     parts += [("group", name, truth.isin(labels)) for name, labels in groups.items()]
     events = run.test.set_index("clip")["events"].to_dict()
     if any(events.values()):
-        held = pd.Series(
-            [
-                NO_EVENT if not events[clip] else EVENT_IN_FRAME if _shows(times, events[clip]) else EVENT_BETWEEN
-                for clip, times in zip(replies["clip"], replies["timestamps_s"], strict=True)
-            ],
-            index=replies.index,
-        )
+        shown = zip(replies["clip"], replies["timestamps_s"], strict=True)
+        held = pd.Series([_held(times, events[clip]) for clip, times in shown], index=replies.index)
         parts += [("event", part, held == part) for part in (EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT)]
     return parts
 
 
-def _shows(times: Sequence[float], events: Sequence[tuple[float, float]]) -> bool:
-    return any(start - EPSILON_S <= t < end - EPSILON_S for t in times for start, end in events)
+def _held(times: Sequence[float], events: Sequence[tuple[float, float]]) -> str:
+    if not events:
+        return NO_EVENT
+    return EVENT_IN_FRAME if in_events(times, events).any() else EVENT_BETWEEN
 
 
 def of_arms(run: Run, answering: str, measure: str = "accuracy", *, every: bool = False) -> pd.DataFrame:
@@ -158,7 +145,8 @@ def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
             if run.animals:
                 cells |= {"study: accuracy": f"{accuracy:g}%", "study: score": f"{score:g}"}
             elif has_study_labels(run) and answering == "generation" and not every:
-                cells |= {"study: published": f"{setting.published}%", "study: its logs give": FROM_LOGS[setting.key]}
+                cells["study: published"] = f"{setting.published}%"
+                cells["study: its logs give"] = share_text(*setting.right) if setting.right else NO_LOG
         rows.append(cells)
     if run.open:
         rows.append({"arm": f'always "{run.summary["baseline"]["label"]}"', **_scored(run.summary["baseline"])})
@@ -178,10 +166,8 @@ def _receipt(run: Run, arm: Arm) -> dict[str, str]:
     receipt, n = run.scores[arm.name]["receipt"], run.scores[arm.name]["n"]
     cells = {"frames a clip": f"{receipt['n_frames'] / n:.1f}"}
     if receipt["visual_tokens"] is not None:
-        cells |= {
-            "tokens a frame": f"{receipt['tokens_a_frame']:.3g}",
-            "tokens in all": f"{receipt['visual_tokens']:,}",
-        }
+        cells["tokens a frame"] = f"{receipt['tokens_a_frame']:.3g}"
+        cells["tokens in all"] = f"{receipt['visual_tokens']:,}"
     return cells
 
 
@@ -189,7 +175,7 @@ def by_part(run: Run, answering: str, measure: str) -> pd.DataFrame:
     """For reading: a row an arm, a column a part: "class", "group" or "event"; k/n, percent and Wilson's interval."""
     table = of_arms(run, answering, measure)
     table["cell"] = [
-        f"{r.k}/{r.n} = {percent(r.k, r.n)} ({interval(r.low, r.high)})" if r.n else "–" for r in table.itertuples()
+        f"{share_text(r.k, r.n)} ({percents_text(r.low, r.high)})" if r.n else "–" for r in table.itertuples()
     ]
     return _wide(table, "arm", "of")
 
@@ -219,21 +205,13 @@ def class_sizes(run: Run) -> pd.DataFrame:
 
 def exclusions(run: Run) -> pd.DataFrame:
     """Reasons with the number of clips each took."""
-    counts = run.excluded.groupby("reason").size().sort_values(ascending=False)
-    return counts.rename("clips").reset_index()
+    return run.excluded["reason"].value_counts().rename_axis("reason").reset_index(name="clips")
 
 
 def visibility(run: Run) -> pd.DataFrame:
     """set, fps, n, seen, low, high: events with at least one sampled frame, of this set and of UCF-Crime."""
     rows = [[row[key] for key in ("set", "fps", "n", "seen")] + row["wilson95"] for row in run.summary["visibility"]]
     return pd.DataFrame(rows, columns=["set", "fps", "n", "seen", "low", "high"])
-
-
-def published_classes() -> pd.DataFrame:
-    """The study's Table 3."""
-    columns = ["zero-shot, 1 fps", "zero-shot, 6 fps", "fine-tuned, 1 fps", "fine-tuned, 6 fps"]
-    rows = [[label, *(f"{s.classes[i]}%" for s in SETTINGS)] for i, label in enumerate(TABLE_3_CLASSES)]
-    return pd.DataFrame(rows, columns=["class", *columns])
 
 
 def paired(run: Run, family: str | None = None, *, answering: str | None = None) -> pd.DataFrame:

@@ -12,8 +12,9 @@ from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT
 from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.answer import SURE, main_pair, verdict
-from llamavid_kit.experiments.report.tables import interval, percent
+from llamavid_kit.experiments.report.tables import percent
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.study.recount import percents_text
 from llamavid_kit.viz.plots import p_text
 
 FEW = 100  # below so many clips the report warns
@@ -65,7 +66,7 @@ def clips(run: Run) -> str:
         low, high = wilson(round(n / 2), n)
         lines.append(
             f"**{plural(n, 'clip')} are too few for anything but a very large difference**: an arm that gets half of "
-            f"them right has a 95% interval of {interval(low, high)}, and for p < 0.05 two arms must differ on "
+            f"them right has a 95% interval of {percents_text(low, high)}, and for p < 0.05 two arms must differ on "
             f"at least 6 clips, all in the same direction: {least} of this set. Read what follows as a rehearsal."
         )
     return "\n\n".join(lines)
