@@ -79,10 +79,20 @@ def _differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple
     return {name: (stored.get(name), now.get(name)) for name in names if stored.get(name) != now.get(name)}
 
 
-def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = "arm") -> int:
+def resume(
+    path: Path,
+    head: dict[str, Any],
+    *,
+    n: int,
+    batch: int,
+    what: str = "arm",
+    items: Sequence[dict[str, Any]] | None = None,
+) -> int:
     """How many of `n` replies stand in `path`, cut to whole batches; a new file gets `{what: head}` as first line.
 
-    Raises ValueError where the file was begun with another head and holds replies, naming what differs.
+    items: what each line must hold, such as its clip and the clip's content; the first line that holds something else
+    is cut away with all after it. Raises ValueError where the file was begun with another head and holds replies,
+    naming what differs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = json.dumps({what: head}) + "\n"
@@ -97,7 +107,13 @@ def resume(path: Path, head: dict[str, Any], *, n: int, batch: int, what: str = 
             words = words or "the order of its settings"
             raise ValueError(f"{path} belongs to another {what}: {words}; give another output folder")
     n_lines = max(0, len(lines) - 1)
-    done = n if n_lines == n else n_lines // batch * batch
+    wrong = (
+        k
+        for k, (item, line) in enumerate(zip(items or (), lines[1:], strict=False))
+        if not item.items() <= _parsed(path, k + 2, line).items()
+    )
+    n_right = min(next(wrong, n_lines), n)
+    done = n if n_right == n_lines == n else n_right // batch * batch
     whole = "".join([header, *lines[1 : 1 + done]])
     if content != whole.encode():
         write_whole(path, whole)

@@ -49,20 +49,21 @@ def _answered(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
     from llamavid_kit.evaluation.benchmarks.run import evaluate
     from llamavid_kit.model.answering import LlamaVidAnswerer
     from llamavid_kit.model.checkpoints import default_device, load
-    from llamavid_kit.model.frame_cache import FrameCache, weights_key
+    from llamavid_kit.model.frame_cache import FrameCache
 
     bench, name = benchmark(args.benchmark), args.model or "tiny"
     length = bench.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
     if length < 1:
         raise ValueError(f"max_new_tokens={length}: expected at least 1")
     model = load(name, device=default_device(), adapter=args.adapter)
+    answerer = LlamaVidAnswerer(model, FrameCache(model), length)  # a run looks once: nothing of it is kept
     return evaluate(
         bench,
-        LlamaVidAnswerer(model, FrameCache(model), length),  # a run looks once: nothing of it is kept
+        answerer,
         data=args.data,
         out=args.out,
         name=_model_name(name, args.adapter),
-        settings={"weights": weights_key(model), "max_new_tokens": length, "image_size": model.config.image_size},
+        settings={"weights": answerer.identity, "max_new_tokens": length, "image_size": model.config.image_size},
         batch=args.batch,
         fps=args.fps,
         judges=judges,

@@ -104,6 +104,11 @@ class Video:
     def content_key(self) -> str:
         """sha256 (hex) of the file's bytes, read in pieces once and kept: the same clip under another name is equal."""
         if self._content_key is None:
-            with self.path.open("rb") as file:
-                self._content_key = hashlib.file_digest(file, "sha256").hexdigest()
+            self._content_key = content_key(self.path)
         return self._content_key
+
+
+def content_key(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

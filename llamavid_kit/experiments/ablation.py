@@ -10,10 +10,12 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -24,9 +26,18 @@ from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.clip_list import fix_clip_list
 from llamavid_kit.experiments.prompts import check_wording, wording
+from llamavid_kit.experiments.resume import (
+    answered,
+    begun_config,
+    check_versions,
+    continued,
+    resume_arm,
+    versions,
+    write_record,
+)
 from llamavid_kit.experiments.summary import write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
-from llamavid_kit.files import append, claim, resume
+from llamavid_kit.files import append
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
 from llamavid_kit.model.checkpoints import default_device, load, load_to_train
 from llamavid_kit.model.frame_cache import FrameCache
@@ -54,8 +65,9 @@ def ablate(
         pairs: test pairs, and train pairs where an arm is fine-tuned; one question for all, closed with its choices
             or open without.
         root: the clips' folder (`pair.video_path(root)`).
-        out: the run's folder. One that belongs to another configuration, other pairs, models or judge raises
-            ValueError.
+        out: the run's folder. Started again, a run goes on; more values of a factor are more arms, another rule counts
+            its replies anew, and clips whose files have changed are answered anew. What makes it another run (`resume`)
+            raises ValueError.
         config: by default `AblationConfig.for_pairs(pairs)`.
         model: a loaded model, or any `VideoModel`, in the place of the first that the configuration names.
         rivals: other models, each with arms of its own beside those of the configuration's.
@@ -69,33 +81,51 @@ def ablate(
     _check(config, question, pairs)
     seconds: dict[str, float] = {}
     with _timed(seconds, "load model"):
-        models = _models(config, model, rivals, out / "frame_tokens")
+        begun = begun_config(out)
+        trains = config.finetune or (begun is not None and begun.finetune)
+        models = _models(config, model, rivals, out / "frame_tokens", trains=trains)
         config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
-        arms = config.arms(trainable=[name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)])
+        trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
+        record = _depends_on(pairs, models, judge)
+        config, record = continued(out, begun, config, record, trainable=trainable)
+        arms = config.arms(trainable=trainable)
         used = [pair for pair in pairs if pair.split == "test" or config.finetune]
         _check_lengths(models, question, used, config.max_new_tokens)
-        _claim(out, config, pairs, [one.identity for one in models.values()], judge)
+        if begun is None:
+            write_record(out, record)
     with _timed(seconds, "decode and encode clips"):
         clips = fix_clip_list(pairs, root, out, config, arms, models, question)
+    write_record(out, record)
     test, train = _pairs_of(clips, "test"), _pairs_of(clips, "train")
+    training = hashlib.sha256(json.dumps([[p.id, p.extra["content"]] for p in train]).encode()).hexdigest()[:16]
+    heads = {arm.name: _head(arm, question, training) for arm in arms}
+    open_arms = {arm.name for arm in arms if not answered(arm_path(out, arm), heads[arm.name], _items(test))}
+    if open_arms:
+        check_versions(out, record)
     videos: dict[str, Video] = {}
+    trained: set[str] = set()
     for arm in arms:
         one, place = models[arm.model], config.adapter_folder(arm)
-        if place is None or not isinstance(one, LlamaVidAnswerer):
+        ask = partial(answer_arm, arm=arm, head=heads[arm.name], test=test, root=root, out=out, config=config)
+        if place is None or not isinstance(one, LlamaVidAnswerer) or arm.name not in open_arms:
             with _timed(seconds, f"answer ({arm.answering})"):
-                answer_arm(one, arm, test, root, out, config, question, videos)
+                ask(one, question=question, videos=videos)
             continue
-        with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
-            _finetune(one, train, root, out / place, arm, config)
+        if place not in trained:
+            with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
+                _finetune(one, train, root, out / place, arm, config)
+            trained.add(place)
         with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
-            answer_arm(replace(one, model=adapted), arm, test, root, out, config, question, videos)
+            ask(replace(one, model=adapted), question=question, videos=videos)
     worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
     return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
 
 
 def answer_arm(
     model: VideoModel,
+    *,
     arm: Arm,
+    head: dict[str, Any],
     test: Sequence[InstructionPair],
     root: Path,
     out: Path,
@@ -103,15 +133,13 @@ def answer_arm(
     question: Question,
     videos: dict[str, Video],
 ) -> Path:
-    """Ask one arm about every clip → `arms/<arm>.jsonl`: its factors, then a line a clip in list order.
+    """Ask one arm about every clip → `arms/<arm>.jsonl`: its head, then a line a clip in list order.
 
     Clips are asked in fixed batches and a batch is written as one piece; what a killed run left of an unfinished batch
     is cut away, so that the numbers do not depend on where it was killed. `videos` keeps opened clips between arms.
     """
-    path = out / "arms" / f"{arm.name}.jsonl"
-    text, _ = wording(question.text, question.labels, prompt=arm.prompt, order=arm.order)
-    head = {"name": arm.name, **arm.factors(), "question": text, "rule": question.rule_of(arm.answering)}
-    done = resume(path, head, n=len(test), batch=config.batch)
+    path, items = arm_path(out, arm), _items(test)
+    done = resume_arm(path, head, items, batch=config.batch, question=question)
     starts = range(done, len(test), config.batch)
     for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
         batch = test[at : at + config.batch]
@@ -121,8 +149,33 @@ def answer_arm(
         lines = question.lines(arm.name, batch, replies, out / VERDICTS)
         if arm.order is not None:
             lines = [line | {"options": list(options)} for line, (_, options) in zip(lines, asks, strict=True)]
-        append(path, lines)
+        append(path, [line | item for line, item in zip(lines, items[at : at + config.batch], strict=True)])
     return path
+
+
+def arm_path(out: Path, arm: Arm) -> Path:
+    return out / "arms" / f"{arm.name}.jsonl"
+
+
+def _head(arm: Arm, question: Question, training: str) -> dict[str, Any]:
+    """What heads an arm file; training: the key of the clips that its adapter is trained on."""
+    text, _ = wording(question.text, question.labels, prompt=arm.prompt, order=arm.order)
+    asked = {"question": text, "rule": question.rule_of(arm.answering)}
+    return {"name": arm.name, **arm.factors(), **asked, "training": arm.adapter and training}
+
+
+def _items(test: Sequence[InstructionPair]) -> list[dict[str, str]]:
+    """What each line of an arm file is about: the clip, its true answer, and the beginning of its content's key."""
+    return [{"clip": pair.id, "truth": pair.answer, "content": pair.extra["content"][:16]} for pair in test]
+
+
+def _depends_on(
+    pairs: Sequence[InstructionPair], models: Mapping[str, VideoModel], judge: Judge | None
+) -> dict[str, Any]:
+    """What results depend on beside the configuration and the clips' contents; it stands in `config.json`."""
+    digest = hashlib.sha256(json.dumps([p.to_dict() for p in pairs], sort_keys=True).encode()).hexdigest()
+    identities = [one.identity for one in models.values()]
+    return {"pairs": digest, "weights": identities, "judge": judge and judge.identity, "versions": versions()}
 
 
 def _replies(
@@ -148,14 +201,19 @@ def _replies(
 
 
 def _models(
-    config: AblationConfig, model: LlamaVid | VideoModel | None, rivals: Sequence[VideoModel], frame_tokens: Path
+    config: AblationConfig,
+    model: LlamaVid | VideoModel | None,
+    rivals: Sequence[VideoModel],
+    frame_tokens: Path,
+    *,
+    trains: bool,
 ) -> dict[str, VideoModel]:
-    """Name → model, of all that take arms. Raises ValueError for two of one name."""
+    """Name → model, of all that take arms; trains: adapters may be trained. Raises ValueError for two of one name."""
     ours: list[VideoModel] = []
     for k, name in enumerate(config.models):
         one = model if k == 0 else None
         if one is None:
-            one = load_to_train(name) if config.finetune else load(name, device=default_device())
+            one = load_to_train(name) if trains else load(name, device=default_device())
         if isinstance(one, LlamaVid):
             one = LlamaVidAnswerer(one, FrameCache(one, frame_tokens), config.max_new_tokens, name)
         ours.append(one)
@@ -228,27 +286,6 @@ def _pairs_of(clips: dict, split: str) -> list[InstructionPair]:
     """The pairs of a clip list; the clip's content key is among their extras."""
     rows = [dict(row) for row in clips[split]]
     return [InstructionPair(**(row | {"extra": row["extra"] | {"content": row.pop("content")}})) for row in rows]
-
-
-def _claim(
-    out: Path, config: AblationConfig, pairs: Sequence[InstructionPair], identities: list[str], judge: Judge | None
-) -> None:
-    """Make `out` this run's folder, or check that it is; ValueError names what differs."""
-    path = out / "config.json"
-    if not path.is_file() and out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
-    digest = hashlib.sha256(json.dumps([p.to_dict() for p in pairs], sort_keys=True).encode()).hexdigest()
-    record = config.record() | {"pairs": digest, "weights": identities, "judge": judge and judge.identity}
-    if differences := claim(path, record):
-        text = ", ".join(
-            f"{name} (there {_short(old)}, asked {_short(new)})" for name, (old, new) in differences.items()
-        )
-        raise ValueError(f"{out} belongs to another run, they differ in {text}: give another output folder")
-
-
-def _short(value) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 60 else f"{text[:57]}…"
 
 
 @contextmanager

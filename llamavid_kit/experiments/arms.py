@@ -300,6 +300,17 @@ class AblationConfig:
         """JSON values of everything."""
         return asdict(self)
 
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "AblationConfig":
+        """The configuration whose `record` stands in a run's `config.json`, beside other things."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        groups = {name: tuple(labels) for name, labels in record["groups"].items()}
+        return cls(
+            **values
+            | {"groups": groups, "train": TrainSettings(**record["train"]), "lora": LoraSettings(**record["lora"])}
+        )
+
 
 def _choose(name: str, values: Sequence, known: Collection | None = None, *, at_least: int = 1) -> None:
     """ValueError for too few values, the same one twice, and one that is not `known`."""

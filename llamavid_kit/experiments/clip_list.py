@@ -5,6 +5,7 @@ not. Looking at a clip also lets the models prepare it. Who answers is `ablation
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from llamavid_kit.data.pairs import InstructionPair
-from llamavid_kit.data.video import Video, VideoError
+from llamavid_kit.data.video import Video, VideoError, content_key
 from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.prompts import wording
 from llamavid_kit.experiments.tasks import Question
-from llamavid_kit.files import read_json, write_whole
+from llamavid_kit.files import read_json, some, write_whole
 from llamavid_kit.model.answering import VideoModel, View
+
+log = logging.getLogger(__name__)
 
 
 def fix_clip_list(
@@ -33,33 +36,77 @@ def fix_clip_list(
 ) -> dict:
     """Look at every clip as every arm will, and write the list that all arms answer: `clips.json`.
 
-    A clip that cannot be read, or that one arm's model has no room for, is excluded for all with its reason.
+    A clip that cannot be read, or that one arm's model has no room for, is excluded for all with its reason. Where the
+    list was made before, clips with the same content are not looked at again, unless an arm is new; what has changed
+    is said, and raises ValueError where adapters were trained on clips that were others.
     """
     path = out / "clips.json"
-    if path.is_file():
-        return read_json(path, way_out="give another output folder, or delete this one and begin anew")
+    before = read_json(path, way_out="give another output folder, or delete this one") if path.is_file() else {}
+    names = [arm.name for arm in arms]
+    rows = [*before.get("train", ()), *before.get("test", ())] if {*names} <= {*before.get("arms", ())} else ()
+    looks_before = {row["id"]: row for row in rows}
     trained = any(arm.adapter for arm in arms)
     kept: dict[str, list] = {"train": [], "test": []}
     excluded = []
     usable = [pair for pair in pairs if pair.split == "test" or trained]
+
+    def look(pair: InstructionPair) -> dict | Exception:
+        row = looks_before.get(pair.id)
+        if row is not None and row["content"] == _content(pair.video_path(root)):
+            return row
+        return _look(pair, root, config, arms, models, question)
+
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # some decode while one's frames are in the model
     try:
-        looks = threads.map(lambda pair: _look(pair, root, config, arms, models, question), usable)
+        looks = threads.map(look, usable)
         for pair, result in zip(usable, tqdm(looks, desc="clips", unit="clip", total=len(usable)), strict=True):
             if isinstance(result, Exception):
                 reason = str(result).replace(f"{root}{os.sep}", "")
                 excluded.append({"clip": pair.id, "split": pair.split, "reason": reason})
             else:
-                kept[pair.split].append(pair.to_dict() | {"content": result})
+                kept[pair.split].append(result)
     finally:
         threads.shutdown(cancel_futures=True)
     if not kept["test"]:
         raise ValueError(f"none of {len(usable)} clips can be used; the first reason: {excluded[0]['reason']}")
     if trained and not kept["train"]:
         raise ValueError(f"no training clip can be used; the first reason: {excluded[0]['reason']}")
-    clips = {**question.record(), "source": config.source, **kept, "excluded": excluded}
-    write_whole(path, json.dumps(clips, indent=1))
+    clips = {**question.record(), "source": config.source, "arms": names, **kept, "excluded": excluded}
+    if before:
+        _say_changes(before, clips, out)
+    if clips != before:
+        write_whole(path, json.dumps(clips, indent=1))
     return clips
+
+
+def _say_changes(before: dict, clips: dict, out: Path) -> None:
+    """Each change of the list since the run began, in a sentence; ValueError where adapters were trained on the old."""
+    then, now = ({row["id"]: row for split in ("train", "test") for row in x[split]} for x in (before, clips))
+    reasons = {row["clip"]: row["reason"] for row in clips["excluded"]}
+    known = {*then, *(row["clip"] for row in before["excluded"])}
+    changes = {
+        clip: "has other content" for clip in then if clip in now and then[clip]["content"] != now[clip]["content"]
+    }
+    changes |= {clip: "can be used now" for clip in now if clip in known and clip not in then}
+    changes |= {clip: f"is left out now ({reasons.get(clip)})" for clip in then if clip not in now}
+    if not changes:
+        return
+    text = some((f"{clip} {change}" for clip, change in changes.items()), at_most=10)
+    train = {row["id"] for row in (*before["train"], *clips["train"])}
+    if train & {*changes} and any((out / "finetune").glob("*/settings.json")):
+        raise ValueError(
+            f"since the adapters of {out} were trained, clips have changed: {text}; delete {out / 'finetune'} to train "
+            "and answer anew, or give another output folder"
+        )
+    log.warning("%s: since this run began, clips have changed: %s; every arm answers them anew", out, text)
+
+
+def _content(path: Path) -> str | None:
+    """As `Video.content_key`; None where the file cannot be read."""
+    try:
+        return content_key(path)
+    except OSError:
+        return None
 
 
 def _look(
@@ -69,8 +116,8 @@ def _look(
     arms: Sequence[Arm],
     models: Mapping[str, VideoModel],
     question: Question,
-) -> str | Exception:
-    """The clip's content key, or why it cannot be used."""
+) -> dict | Exception:
+    """The clip's row of the list, with what its file holds; or why it cannot be used."""
     try:
         video = Video(pair.video_path(root))
         for name, model in models.items():
@@ -82,7 +129,8 @@ def _look(
                 prepare(video, texts, views)
             else:
                 _decode(video, views)
-        return video.content_key()
+        file = {"n_frames": video.n_frames, "fps": video.fps, "content": video.content_key()}
+        return pair.to_dict() | file
     except (VideoError, ValueError) as error:
         return error
 

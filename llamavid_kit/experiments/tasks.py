@@ -49,6 +49,11 @@ class ClosedQuestion:
         """
         return [self._line(pair, reply) for pair, reply in zip(pairs, replies, strict=True)]
 
+    def counted(self, line: Line) -> Line:
+        """A line of a written reply with the label that `rule` gives it."""
+        label = label_of(line["reply"], self.labels, rule=self.rule)
+        return line | {"label": label, "correct": label == line["truth"]}
+
     def _line(self, pair: InstructionPair, reply: Reply) -> Line:
         label = reply.text if reply.log_likelihood else label_of(reply.text, self.labels, rule=self.rule)
         line = _line(pair, reply, label=label, correct=label == pair.answer)

@@ -21,7 +21,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
 from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.frame_cache import FrameCache, weights_key
+from llamavid_kit.model.frame_cache import FrameCache, settings_key, weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
 
 
@@ -93,12 +93,14 @@ class LlamaVidAnswerer:
     name: str = "LLaMA-VID"
     _counted: dict[tuple, dict[str, int]] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        """Hash of every weight and setting that answers depend on, taken once."""
-        config = self.model.config
-        parts = (weights_key(self.model, vision=self.cache.vision_key), config.content, config.template)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        """Hash of every weight, setting and tokenizer that answers depend on; weights are read once."""
+        return hashlib.sha256(f"{self._weights}\0{settings_key(self.model)}".encode()).hexdigest()
+
+    @cached_property
+    def _weights(self) -> str:
+        return weights_key(self.model, vision=self.cache.vision_key)
 
     def n_tokens(self, text: str) -> int:
         """Tokens of a reply of these words, its end included."""

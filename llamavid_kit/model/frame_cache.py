@@ -6,6 +6,7 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 """
 
 import hashlib
+import json
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,6 +23,7 @@ from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 
 Look = tuple[str, str | None]  # a question, and the kind of content tokens (None: as the model is configured)
+NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "use_cache", "world")
 VISION_SIDE = ("vision_tower", "feature_projector", "vision_norm", "text_decoder", "context_attention")
 
 
@@ -134,6 +136,20 @@ def vision_key(model: LlamaVid) -> str:
 def weights_key(model: LlamaVid, *, vision: str | None = None) -> str:
     """Hash of the whole model, so that a retrained one under the same name is told apart. vision: its `vision_key`."""
     return _hash(model, ("content_projector", "language_model"), vision or vision_key(model))
+
+
+def settings_key(model: LlamaVid) -> str:
+    """Hash of the whole configuration and of both tokenizers, but not of where they came from."""
+    tokenizers = []
+    for tokenizer in (model.tokenizer, model.question_tokenizer):
+        rules = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer else {}
+        tokenizers.append({name: rule for name, rule in rules.items() if name not in ("truncation", "padding")})
+    return hashlib.sha256(json.dumps([_kept(model.config.to_dict()), tokenizers], sort_keys=True).encode()).hexdigest()
+
+
+def _kept(config: dict) -> dict:
+    kept = {name: value for name, value in config.items() if name not in NO_SETTINGS}
+    return {name: _kept(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def _hash(model: LlamaVid, parts: tuple[str, ...], settings: str) -> str:

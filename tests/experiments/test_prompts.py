@@ -111,7 +111,13 @@ def test_all_arms_see_the_same_clips_and_each_heads_its_file(worded_run):
         head, lines = read_replies(worded_run[0] / "arms" / f"{arm.name}.jsonl")
         assert [line["clip"] for line in lines] == [f"t{k}" for k in range(N)]
         assert head["question"] == worded(QUESTION, arm.prompt, LABELS)
-        assert head == {**arm.factors(), "name": arm.name, "question": head["question"], "rule": head["rule"]}
+        assert head == {
+            **arm.factors(),
+            "name": arm.name,
+            "question": head["question"],
+            "rule": head["rule"],
+            "training": None,
+        }
         assert (head["prompt"], head["order"]) == (arm.prompt, arm.order)
         assert head["rule"] == ("normalised" if arm.answering == "generation" else "likeliest choice")
 
@@ -161,12 +167,10 @@ def test_a_killed_run_goes_on(worded_run, worded_clips, tokenizers, tmp_path):
     )
 
 
-def test_another_shuffle_or_prompt_is_another_run(worded_run, worded_clips, tokenizers, tmp_path):
+def test_another_shuffle_is_another_run(worded_run, worded_clips, tokenizers, tmp_path):
     own = Path(shutil.copytree(worded_run[0], tmp_path / "run"))
     with pytest.raises(ValueError, match="differ in shuffle_choices"):
         go(worded_clips, tokenizers, own, replace(CONFIG, shuffle_choices=8))
-    with pytest.raises(ValueError, match="differ in prompts"):
-        go(worded_clips, tokenizers, own, replace(CONFIG, prompts=("study", "plain")))
 
 
 def test_prompts_and_orders_are_compared_in_pairs_with_holm_of_their_own(worded_run):
