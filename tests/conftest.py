@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from outside import outside_folder
 
+# Before torch is imported: MKL's sums otherwise depend on where a tensor lies in memory, and a near tie flips a reply.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 
 def _fixture(variable: str) -> Path:
     folder = outside_folder(variable)

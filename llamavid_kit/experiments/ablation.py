@@ -284,8 +284,11 @@ def _open(pair: InstructionPair, root: Path, videos: dict[str, Video]) -> Video:
 
 def _pairs_of(clips: dict, split: str) -> list[InstructionPair]:
     """The pairs of a clip list; the clip's content key is among their extras."""
-    rows = [dict(row) for row in clips[split]]
-    return [InstructionPair(**(row | {"extra": row["extra"] | {"content": row.pop("content")}})) for row in rows]
+    pairs = []
+    for row in (dict(row) for row in clips[split]):
+        row.pop("events_seen")
+        pairs.append(InstructionPair(**row | {"extra": row["extra"] | {"content": row.pop("content")}}))
+    return pairs
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from llamavid_kit.experiments.prompts import PROMPTS, STUDY
 from llamavid_kit.model.answering import View
 from llamavid_kit.model.config import parse_content
 from llamavid_kit.model.lora import LoraSettings
+from llamavid_kit.study.setup import CRIME
 from llamavid_kit.training.stages import TrainSettings
 
 Answering = Literal["generation", "likelihood"]
@@ -233,9 +234,14 @@ class AblationConfig:
 
     @classmethod
     def for_pairs(cls, pairs: Sequence[InstructionPair], **settings: Any) -> "AblationConfig":
-        """A configuration whose defaults suit the pairs' question: an open one is answered in sentences."""
-        defaults: dict[str, Any] = {} if pairs and pairs[0].choices else OPEN_DEFAULTS
-        return cls(**defaults | settings)
+        """A configuration whose defaults suit the pairs' question.
+
+        An open one is answered in sentences. Labels that are not the study's are found where a reply mentions one of
+        them alone, as people expect of their own labels; the study's must be the reply.
+        """
+        choices = pairs[0].choices if pairs else ()
+        own: dict[str, Any] = {} if {*choices} == {*CRIME.labels} else {"rule": "unique_mention"}
+        return cls(**(own if choices else OPEN_DEFAULTS) | settings)
 
     @property
     def models(self) -> tuple[str, ...]:

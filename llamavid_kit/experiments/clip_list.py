@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.video import Video, VideoError, content_key
+from llamavid_kit.evaluation.visibility import Event, check_events, n_events_seen
 from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.prompts import wording
 from llamavid_kit.experiments.tasks import Question
@@ -23,6 +25,7 @@ from llamavid_kit.files import read_json, some, write_whole
 from llamavid_kit.model.answering import VideoModel, View
 
 log = logging.getLogger(__name__)
+CURVE_FPS = (1, 2, 3, 6)  # rates at which a set's events are counted, and UCF-Crime's
 
 
 def fix_clip_list(
@@ -101,6 +104,11 @@ def _say_changes(before: dict, clips: dict, out: Path) -> None:
     log.warning("%s: since this run began, clips have changed: %s; every arm answers them anew", out, text)
 
 
+def events_seen(events: Sequence[Event], timestamps_s: np.ndarray, duration_s: float) -> dict[str, int]:
+    """Rate of CURVE_FPS → how many of a clip's events hold a frame that this rate takes."""
+    return {f"{fps}": n_events_seen(events, timestamps_s, duration_s, fps) for fps in CURVE_FPS}
+
+
 def _content(path: Path) -> str | None:
     """As `Video.content_key`; None where the file cannot be read."""
     try:
@@ -120,6 +128,7 @@ def _look(
     """The clip's row of the list, with what its file holds; or why it cannot be used."""
     try:
         video = Video(pair.video_path(root))
+        check_events(pair.events, video.duration_s)
         for name, model in models.items():
             needs = _needs(pair, [arm for arm in arms if arm.model == name], question)
             for view, text, options in needs:
@@ -130,7 +139,7 @@ def _look(
             else:
                 _decode(video, views)
         file = {"n_frames": video.n_frames, "fps": video.fps, "content": video.content_key()}
-        return pair.to_dict() | file
+        return pair.to_dict() | file | {"events_seen": events_seen(pair.events, video.timestamps_s, video.duration_s)}
     except (VideoError, ValueError) as error:
         return error
 

@@ -22,7 +22,8 @@ class Run:
     folder, name; config, summary: the JSON as written; question, labels, source: what was asked, of which set
     judge: the identity of an open question's judge
     arms: every `Arm` in order; scores: arm's name → its numbers, as in summary.json
-    clips: DataFrame clip, video, label, split, events ((start_s, end_s) in seconds), duration_s, of train and test
+    clips: DataFrame clip, video, label, split, events ((start_s, end_s) in seconds), rate (the file's frames a second),
+      duration_s, of train and test
     replies: DataFrame, a row per arm and test clip: arm (in words), key (file name), fps, fine_tuned, seed, answering,
       clip, truth, reply, correct, timestamps_s (of the frames seen, seconds), n_visual; label where there are labels,
       else score and more (see `tasks`)
@@ -61,7 +62,7 @@ class Run:
         )
         n_frames, fps = (pd.to_numeric(pairs[name]) for name in ("n_frames", "fps"))
         events = pairs["events"].map(lambda spans: [tuple(span) for span in spans] if isinstance(spans, list) else [])
-        return pairs[[*columns]].rename(columns=columns).assign(events=events, duration_s=n_frames / fps)
+        return pairs[[*columns]].rename(columns=columns).assign(events=events, rate=fps, duration_s=n_frames / fps)
 
     @property
     def test(self) -> pd.DataFrame:

@@ -12,13 +12,11 @@ from typing import Any
 import pandas as pd
 
 from llamavid_kit.evaluation.statistics import holm, wilson
-from llamavid_kit.evaluation.visibility import visibility_curve
 from llamavid_kit.experiments.arms import AblationConfig, Arm, pairs_of
+from llamavid_kit.experiments.clip_list import CURVE_FPS
 from llamavid_kit.experiments.tasks import Lines, Question
 from llamavid_kit.files import read_replies
 from llamavid_kit.study.setup import UCF_CRIME_EVENTS
-
-CURVE_FPS = (1, 2, 3, 6)
 
 
 def write_summary(
@@ -101,16 +99,18 @@ def _paired(arms: Sequence[Arm], question: Question, lines: Mapping[str, Lines])
 
 
 def _visibility(clips: dict) -> list[dict]:
-    """The share of events that sampling shows at all, for this set (where events are known), and for UCF-Crime's.
+    """The share of events that sampling shows at all, for this set and, beside closed questions, for UCF-Crime's.
 
-    An open question is about animals or whatever else: no surveillance video stands beside it.
+    None where no event is marked: there is nothing to compare with.
     """
-    events = [tuple(event) for row in clips["test"] for event in row["events"]]
-    curve = visibility_curve(events, fps=CURVE_FPS) if events else []
-    rows = [
-        {"set": "this set", "fps": v.fps, "n": v.n, "seen": v.n_visible, "wilson95": list(v.wilson95)} for v in curve
-    ]
+    n = sum(len(row["events"]) for row in clips["test"])
+    if not n:
+        return []
+    rows = []
+    for fps in CURVE_FPS:
+        seen = sum(row["events_seen"][f"{fps}"] for row in clips["test"])
+        rows.append({"set": "this set", "fps": float(fps), "n": n, "seen": seen, "wilson95": list(wilson(seen, n))})
     for fps in CURVE_FPS if clips["labels"] else ():
-        seen, n = UCF_CRIME_EVENTS["seen"][fps], UCF_CRIME_EVENTS["n"]
-        rows.append({"set": "UCF-Crime", "fps": fps, "n": n, "seen": seen, "wilson95": list(wilson(seen, n))})
+        seen, of = UCF_CRIME_EVENTS["seen"][fps], UCF_CRIME_EVENTS["n"]
+        rows.append({"set": "UCF-Crime", "fps": fps, "n": of, "seen": seen, "wilson95": list(wilson(seen, of))})
     return rows

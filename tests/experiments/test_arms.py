@@ -24,6 +24,7 @@ from llamavid_kit.experiments.arms import (
     words,
 )
 from llamavid_kit.model.answering import View
+from llamavid_kit.study.setup import CRIME
 
 LARGE = AblationConfig(
     model=("tiny", "weights/7b", "other weights/7b"),
@@ -219,7 +220,9 @@ def test_words_mention_what_varies_and_only_that():
 
 def test_defaults_suit_the_question():
     closed = [InstructionPair(id="a", video="a.mp4", question=QUESTION, answer="Red", choices=LABELS)]
-    assert AblationConfig.for_pairs(closed) == AblationConfig()
+    assert AblationConfig.for_pairs(closed) == AblationConfig(rule="unique_mention")
+    crime = [replace(closed[0], answer="Arson", choices=CRIME.labels)]
+    assert AblationConfig.for_pairs(crime) == AblationConfig() and AblationConfig().rule == "normalised"
     config = AblationConfig.for_pairs(open_pairs(), fps=(2,))
     assert config == AblationConfig(answering=("generation",), max_new_tokens=128, fps=(2,))
     assert AblationConfig.for_pairs(open_pairs(), max_new_tokens=70).max_new_tokens == 70

@@ -12,6 +12,8 @@ from llamavid_kit.experiments.tasks import question_of
 from llamavid_kit.model.ask import Reply
 
 OPEN_QUESTION = "Which animal does what?"
+SEEN = {"1": 0, "2": 1, "3": 1, "6": 1}  # of an event from 0.3 to 0.8 s
+
 TRUTHS = (
     "The lion is walking. The lion is eating.",
     "The frog is jumping.",
@@ -81,7 +83,7 @@ def by_hand(folder: Path, *, train: bool = True, replies=REPLIES) -> tuple[dict,
     clips = {
         **question.record(),
         "source": "colours",
-        "test": [p.to_dict() for p in open_pairs()],
+        "test": [p.to_dict() | {"events_seen": SEEN if p.events else dict.fromkeys(SEEN, 0)} for p in open_pairs()],
         "excluded": left_out,
     }
     clips["train"] = [p.to_dict() for p in train_pairs()] if train else []

@@ -13,11 +13,13 @@ import numpy as np
 
 from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.experiments.arms import AblationConfig, Arm
+from llamavid_kit.experiments.clip_list import events_seen
 from llamavid_kit.experiments.summary import write_summary
 from llamavid_kit.experiments.tasks import ClosedQuestion
 from llamavid_kit.study.setup import CRIME
 
 LENGTH_S, VIDEO_FPS = 8.0, 30.0
+FRAME_TIMES_S = np.arange(LENGTH_S * VIDEO_FPS) / VIDEO_FPS
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _pairs(made: MadeUp, question: str, split: str, n: int, rng: np.random.Gener
                 n_frames=int(LENGTH_S * VIDEO_FPS),
                 fps=VIDEO_FPS,
             ).to_dict()
+            | {"events_seen": events_seen(events, FRAME_TIMES_S, LENGTH_S)}
         )
     return pairs
 

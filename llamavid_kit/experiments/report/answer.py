@@ -5,6 +5,7 @@ import html
 import pandas as pd
 
 from llamavid_kit.experiments.report import tables
+from llamavid_kit.experiments.report.cautions import cautions
 from llamavid_kit.experiments.report.tables import percent
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz.plots import p_text
@@ -45,6 +46,11 @@ def answer(run: Run) -> str:
     )
 
 
+def beside(run: Run) -> str:
+    """What must be known beside the result, as a list; "" where there is nothing."""
+    return "\n".join(f"- {html.escape(caution)}" for caution in cautions(run))
+
+
 def _share(run: Run, key: str) -> str:
     score = run.scores[key]
     name = run.name_in_tables(key)
@@ -82,5 +88,6 @@ def result_lines(run: Run) -> list[str]:
     compared = () if main is None else dict.fromkeys([main["family"], *run.varied])
     for row in (row for family in compared for row in tables.paired(run, family).itertuples()):
         lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
+    lines += [f"note: {caution}" for caution in cautions(run)]
     plain = answer(run).replace("**", "")
     return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), plain]

@@ -14,6 +14,7 @@ from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.answer import SURE, main_pair, verdict
 from llamavid_kit.experiments.report.tables import percent
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.files import some
 from llamavid_kit.study.recount import percents_text
 from llamavid_kit.viz.plots import p_text
 
@@ -152,7 +153,7 @@ def accuracy(run: Run, answering: str) -> str:
     scores, n = [run.scores[key] for key in arms["key"]], int(arms["n"].sum())
     if run.labels and answering == "generation":
         silent = sum(score["no_label"] for score in scores)
-        text = f"{silent} of {n} replies named none and count as wrong." if silent else "every reply named one."
+        text = f"{silent} of {n} replies name none so and count as wrong." if silent else "every reply names one."
         parts.append(f"A reply counts as a label by rule `{run.rule}` ({RULE_TEXT[run.rule]}); {text}")
     if run.animals:
         silent = sum(score["nothing_parsed"] for score in scores)
@@ -253,10 +254,15 @@ def mistakes(run: Run, key: str) -> str:
     ]
     if not wrong:
         return f"{name}: no mistake."
-    n, label, column = max(wrong)
-    reply = "no label" if column == NO_LABEL else f'"{column}"'
+    n = max(wrong)[0]
+    most = [
+        f'"{label}" answered as {"no label" if column == NO_LABEL else repr(column)}'
+        for k, label, column in wrong
+        if k == n
+    ]
     missed = plural(table["n"] - table["correct"], "mistake")
-    return f'{name.capitalize()}: {missed}, most often "{label}" answered as {reply} ({n} times).'
+    alike = f" each; {len(most)} are equally frequent" if len(most) > 1 else ""
+    return f"{name.capitalize()}: {missed}, most often {some(most, at_most=3)} ({plural(n, 'time')}{alike})."
 
 
 # --- training, time, limits
@@ -282,15 +288,17 @@ def seconds(run: Run) -> str:
 def limits(run: Run) -> str:
     """What the run does not show, as a list."""
     n = len(run.test)
-    toy = any("toy" in text for text in (run.source, *run.summary["worlds"].values()))
+    worlds = _list([f"{name} knows only {world}" for name, world in run.summary["worlds"].items() if world] or [""])
+    drawn = "toy" in run.source
     asked_otherwise = {"prompt", "order"} & set(run.varied)
     lines = {
         f"**What about the frame rate matters.** Between {run.fps[0]:g} and {run.fps[-1]:g} fps three things change "
         "together: which frames there are, how many tokens the language model reads, and at which positions they "
         "stand. The arms cannot tell these apart.": len(run.fps) > 1,
         "**Anything about frame rates.** One rate was run.": len(run.fps) == 1,
-        "**Anything about real videos.** Clips and model belong to a small made-up world: the report shows that the "
-        "way from video files to this page works, and what sampling alone can do.": toy,
+        "**Anything about real videos.** The clips are drawn, of a small made-up world: the report shows that the way "
+        "from video files to this page works, and what sampling alone can do.": drawn,
+        f"**What a model of real videos would do.** {html.escape(worlds[:1].upper() + worlds[1:])}.": bool(worlds),
         "**That one recipe beats another.** Each was trained once: two models were compared.": len(run.seeds) == 1,
         f"**Much at all.** {plural(n, 'clip')}: see section 2.": n < FEW,
         f"**Another way of scoring.** Replies were matched by rule `{run.rule}`; another rule, or a language model as "
