@@ -15,7 +15,7 @@ import numpy as np
 
 from llamavid_kit.data.sampling import RULES, FrameSample, Rule, check_fps, sample_indices, sample_times
 from llamavid_kit.data.video_container import ClipTable, VideoError, scan
-from llamavid_kit.data.video_readers import ReaderName, choose_reader, open_reader
+from llamavid_kit.data.video_readers import ReaderName, choose_reader, leave_decord, open_reader
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,10 @@ class Video:
 
     reader="auto" takes decord unless it is missing, cannot open the file, or disagrees with the container about the
     number of frames or their times (a copy trimmed by an edit list), or the clip is of a kind that decord reads wrongly
-    or slowly (`video_readers.decord_objection` lists them); then PyAV. A reader named explicitly is used or refused,
-    never exchanged. Both give the same bytes for 8-bit video (with more bits they interpolate colour differently).
+    or slowly (`video_readers.decord_objection` lists them); then PyAV. Where decord fails in the middle of a clip, PyAV
+    reads all of the frames asked for, and this process's later ones of that file; `reader` says so. A reader named
+    explicitly is used or refused, never exchanged. Both give the same bytes for 8-bit video (with more bits they
+    interpolate colour differently).
     A damaged stretch that only decoding reveals raises VideoError from `frames`; torn or zeroed H.264/HEVC data and
     truncated files are noticed here (see `video_container.scan`).
     The object itself holds no decoder: it can be pickled, copied and used after a fork.
@@ -45,6 +47,7 @@ class Video:
         self.fps, self.duration_s = self._table.fps, self._table.duration_s
         self.height, self.width = self._table.height, self._table.width
         self.reader, self.reader_reason = choose_reader(self.path, self._table, reader)
+        self._may_change = reader == "auto"
 
     def __repr__(self) -> str:
         size = f"{self.width}x{self.height}"
@@ -87,10 +90,20 @@ class Video:
                 "take indices from Video.sample"
             )
         increasing, place = np.unique(indices, return_inverse=True)
-        frames = open_reader(self.path, self._table, self.reader).frames(increasing)
-        if frames.shape[1:3] != (self.height, self.width):
-            raise VideoError(self.path, f"frames are {frames.shape[1:3]}, the container says {self.height, self.width}")
+        frames = self._read(increasing)
         return frames if np.array_equal(increasing, indices) else frames[place]
+
+    def _read(self, increasing: np.ndarray) -> np.ndarray:
+        """The frames through `reader`; where decord was a choice and fails, through PyAV from here on."""
+        name = self.reader
+        try:
+            return open_reader(self.path, self._table, name).frames(increasing)
+        except VideoError as error:
+            if name == "pyav" or not self._may_change:
+                raise
+            leave_decord(self.path, error)
+            self.reader, self.reader_reason = "pyav", f"decord failed: {error.cause}"
+        return open_reader(self.path, self._table, "pyav").frames(increasing)
 
     def chunks(self, sample: FrameSample, chunk: int = 32) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(indices, timestamps_s, frames) of at most `chunk` frames at a time, in order; one chunk lies in memory."""

@@ -18,7 +18,15 @@ log = logging.getLogger(__name__)
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
 NAL_LENGTH_AT = {"h264": 4, "hevc": 21}  # the byte of a codec's extra data that says how long a unit's length is
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
-WAY_OUT = "play it to check, make a clean copy (ffmpeg -i IN -c:v libx264 OUT.mp4), or leave it out"
+PICTURES = {"image2", "ico"}  # and FFmpeg's pipes, one for each kind of picture file
+PICTURE_BRANDS = {"avif", "heic", "heix", "heim", "heis", "mif1", "miaf"}  # pictures in MP4's clothes
+STORED_ORDER = {"avi", "asf", "mxf"}  # each packet has a time, in the order of storage, and none when it is shown
+MOST_REORDERED = 16  # frames that an H.264 or HEVC decoder may hold back
+ONE_OR_MANY = {"gif", "apng", "mjpeg"}  # a picture or a clip: their packets tell
+A_PICTURE = "is a picture, not a video", "ask about it with model.ask_image, or give a video"
+CLEAN_COPY = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv444p OUT.mp4"  # 4:4:4 takes odd sizes, too
+WAY_OUT = f"play it to check, make a clean copy ({CLEAN_COPY}), or leave it out"
+COPY_AGAIN = "copy or download it again, or leave it out"
 
 
 class VideoError(ValueError):
@@ -36,17 +44,19 @@ class VideoError(ValueError):
 class ClipTable:
     """What a file's video stream holds, in presentation order.
 
-    container: FFmpeg's name. timestamps_s: (n,) float64, seconds from the first frame
+    container, codec: FFmpeg's names. timestamps_s: (n,) float64, seconds from the first frame
     duration_s: when the last frame ends; fps: average rate, frames a second
     pts: (n,) int64, the same in units of the stream's time base, not shifted; None when frames carry no usable pts
     seekable: the container has an index of its frames; others are decoded from the start
     keyframe_pts: (k,) int64, where decoding can start besides the start of the file; empty unless seekable
     open_gop: some frames shown before a keyframe are stored after it, so that they cannot be decoded from there
-    quarter_turns: anticlockwise turns that bring a decoded picture upright; height, width: after turning
+    mirrored, quarter_turns: what brings a decoded picture upright: exchanging top and bottom, then anticlockwise turns
+    height, width: after turning
     """
 
     stream_index: int
     container: str
+    codec: str
     timestamps_s: np.ndarray
     duration_s: float
     fps: float
@@ -54,6 +64,7 @@ class ClipTable:
     seekable: bool
     keyframe_pts: np.ndarray
     open_gop: bool
+    mirrored: bool
     quarter_turns: int
     height: int
     width: int
@@ -63,22 +74,28 @@ def scan(path: Path) -> ClipTable:
     """The table of the stream that a player picks (FFmpeg's best stream). Raises VideoError.
 
     Counts packets, which takes milliseconds. The whole clip is decoded (streaming) only where packets cannot be
-    trusted: no timestamps, equal timestamps, no keyframe at the start, a codec with packets that show nothing, or
+    trusted: no timestamps, equal timestamps, times in the order of storage where frames are shown in another (AVI, ASF
+    and copies of them), no keyframe at the start, a codec with packets that show nothing, or
     damage: H.264/HEVC packets whose inner lengths do not add up, packets flagged corrupt, fewer packets than the
     container announces. Damage that decoding confirms raises, with the counts. Flipped bits inside a packet are not
     noticed: H.264 has no checksums, decoders paint over them, and the two readers may paint differently.
     """
     check_file(path)
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             stream = _describe(path, container)
             if "matroska" in stream.container and (size := matroska_size(path)) > path.stat().st_size:
-                raise VideoError(path, f"is cut off: {path.stat().st_size} of {size} bytes are here", "copy it again")
+                cause = f"is cut off: {path.stat().st_size} of {size} bytes are here"
+                raise VideoError(path, cause, f"copy it again, or keep what is here ({CLEAN_COPY})")
             av_stream = container.streams[stream.index]
             packets = _read_packets(av_stream, container)
             announced = max(_announced(av_stream, packets), len(packets.pts))
-        height, width, turns = _display(path, stream.index)
-        doubt = packets.doubt if stream.codec in ONE_PACKET_A_FRAME else packets.doubt or f"codec {stream.codec}"
+        if len(packets.pts) == 1 and stream.container in ONE_OR_MANY:
+            raise VideoError(path, *A_PICTURE)
+        height, width, mirrored, turns = _display(path, stream.index)
+        reordered = stream.container in STORED_ORDER and stream.codec in NAL_LENGTH_AT
+        if not (doubt := packets.doubt) and (reordered or stream.codec not in ONE_PACKET_A_FRAME):
+            doubt = f"codec {stream.codec} in {stream.container}"
         if packets.damage or len(packets.pts) < announced:
             _confirm_damage(path, stream.index, announced, packets.damage)
         seekable, in_order = stream.container.startswith(INDEXED), np.sort(packets.pts)
@@ -87,7 +104,7 @@ def scan(path: Path) -> ClipTable:
             decoded_pts, times_s = _decoded_times(path, stream, doubt)
             trusted = seekable and decoded_pts == in_order.tolist()
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, f"not readable as a video ({brief(error)})") from error
+        raise VideoError(path, f"not readable as a video ({brief(error)})", COPY_AGAIN) from error
     timestamps_s = times_s - times_s[0]
     gaps_s = np.diff(timestamps_s)
     fps = stream.fps or (len(gaps_s) / float(timestamps_s[-1]) if len(gaps_s) else 1.0)
@@ -96,6 +113,7 @@ def scan(path: Path) -> ClipTable:
     return ClipTable(
         stream_index=stream.index,
         container=stream.container,
+        codec=stream.codec,
         timestamps_s=timestamps_s,
         duration_s=float(timestamps_s[-1]) + last_s,
         fps=fps,
@@ -103,6 +121,7 @@ def scan(path: Path) -> ClipTable:
         seekable=seekable,
         keyframe_pts=packets.keyframe_pts[: None if seekable else 0],
         open_gop=packets.open_gop,
+        mirrored=mirrored,
         quarter_turns=turns,
         height=height,
         width=width,
@@ -117,6 +136,11 @@ def check_file(path: Path) -> None:
         raise VideoError(path, "no such file", f"check the name and the working directory ({Path.cwd()})")
     if path.stat().st_size == 0:
         raise VideoError(path, "the file is empty (0 bytes)", "copy or download it again")
+
+
+def open_container(path: Path) -> Any:
+    """PyAV's container of a file. Titles and names in it may be in any encoding; a name with a colon is no address."""
+    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 @dataclass(frozen=True)
@@ -150,8 +174,11 @@ def matroska_size(path: Path) -> int:
 
 def _describe(path: Path, container: Any) -> _Stream:
     """The best video stream. Cover art, and text that FFmpeg would draw as a picture, do not count."""
-    if container.format.name == "tty":
+    kind = container.format.name
+    if kind == "tty":
         raise VideoError(path, "is a text file, not a video", "give a video file such as clip.mp4")
+    if kind in PICTURES or kind.endswith("_pipe") or container.metadata.get("major_brand") in PICTURE_BRANDS:
+        raise VideoError(path, *A_PICTURE)
     cover = av.stream.Disposition.attached_pic
     stream = container.streams.best("video")
     if stream is not None and stream.disposition & cover:
@@ -159,8 +186,11 @@ def _describe(path: Path, container: Any) -> _Stream:
     if stream is None:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise VideoError(path, f"has no video stream (it holds {kinds})", "give a file with pictures")
-    fps = float(stream.average_rate or stream.guessed_rate or 0)
-    return _Stream(stream.index, container.format.name, stream.codec_context.name, fps, float(stream.time_base))
+    if stream.codec_context is None:
+        raise VideoError(path, "PyAV has no decoder for its video", "convert it with the program that made it")
+    raw = container.format.flags & av.format.Flags.no_timestamps.value  # FFmpeg's average rate of these is always 25
+    rate = (raw and stream.codec_context.framerate) or stream.average_rate or stream.guessed_rate or 0
+    return _Stream(stream.index, kind, stream.codec_context.name, float(rate), float(stream.time_base))
 
 
 @dataclass
@@ -205,6 +235,8 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
         damage = damage or f"reading stops after packet {len(pts) + n_discarded} ({brief(error)})"
     if not doubt and len(set(pts)) < len(pts):
         doubt = "packets with equal timestamps"
+    if not doubt and stream.codec_context.has_b_frames and len(pts) > 1 and all(a < b for a, b in pairwise(pts)):
+        doubt = "times in the order of storage"
     if not pts:
         doubt = doubt or "no packets"
     times, lengths, starts = (np.asarray(values, dtype=np.int64) for values in (pts, durations, keyframes))
@@ -237,17 +269,35 @@ def _announced(stream: Any, packets: _Packets) -> int:
     return sum(not entry.is_discard for entry in entries)
 
 
-def _display(path: Path, stream_index: int) -> tuple[int, int, int]:
-    """(height, width, quarter turns anticlockwise) of the first frame, upright. Raises VideoError when none decodes."""
-    for frame in decode(path, stream_index):
-        turns = round(frame.rotation / 90) % 4
-        return (frame.width, frame.height, turns) if turns % 2 else (frame.height, frame.width, turns)
-    raise VideoError(path, "its video stream holds no frame that can be decoded")
+def _display(path: Path, stream_index: int) -> tuple[int, int, bool, int]:
+    """(height, width, mirrored, quarter turns) of the first frame, as in `ClipTable`. Raises VideoError.
+
+    A display matrix ((a, b), (c, d)) shows pixel (x, y) at (ax + cy, bx + dy). Its scale is left out, as is the shape
+    of pixels, and, as players do, all of it where it shows nothing. Other turns and slanting are refused.
+    """
+    frame = next(decode(path, stream_index), None)
+    if frame is None:
+        raise VideoError(path, "its video stream holds no frame that can be decoded", COPY_AGAIN)
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return frame.height, frame.width, False, 0
+    matrix = np.frombuffer(side_data, dtype=np.int32)[[0, 1, 3, 4]].astype(np.float64).reshape(2, 2)
+    if (determinant := np.linalg.det(matrix)) == 0:
+        log.warning("%s: its display matrix shows nothing; frames are taken as they are stored", path)
+        return frame.height, frame.width, False, 0
+    none = np.abs(matrix) < 0.02 * np.abs(matrix).max(axis=1, keepdims=True)  # up to 1 degree, as FFmpeg takes it
+    degrees = -float(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0])))
+    if (none[0] == none[1]).any():
+        cause = f"its display matrix turns it by {degrees:.0f} degrees or slants it; expected quarter turns"
+        raise VideoError(path, cause, f"make an upright copy ({CLEAN_COPY}), or leave it out")
+    turns = round(degrees / 90) % 4
+    height, width = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
+    return height, width, bool(determinant < 0), turns
 
 
 def decode(path: Path, stream_index: int) -> Iterator[Any]:
     """All frames in presentation order, one at a time."""
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         yield from container.decode(container.streams[stream_index])
 
 
@@ -265,15 +315,24 @@ def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) 
 
 
 def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.ndarray]:
-    """(pts of each frame, seconds of each frame) of a clip whose packets are in doubt, from decoding all of it once."""
+    """(pts of each frame, seconds of each frame) of a clip whose packets are in doubt, from decoding all of it once.
+
+    Frames leave the decoder in the order in which they are shown. Without times of showing the
+    time of the packet that brought a frame out counts, and for the last few, which none brings out, the rate.
+    """
     log.info("%s: decoding the whole clip once to count its frames (%s)", path, doubt)
     frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]  # `_display` has decoded one at least
     pts, dts = (list(ticks) for ticks in zip(*frames, strict=True))
-    for ticks in (pts, dts):  # AVI gives H.264 no pts, and its dts come out in order
-        if None not in ticks and all(a < b for a, b in pairwise(ticks)):
-            return pts, np.asarray(ticks, dtype=np.float64) * stream.tick_s
+    for ticks in (dts, pts) if stream.container in STORED_ORDER else (pts, dts):
+        n = ticks.index(None) if None in ticks else len(ticks)
+        n_last = len(ticks) - n
+        if n and n_last <= (MOST_REORDERED if stream.fps else 0) and all(a < b for a, b in pairwise(ticks[:n])):
+            times_s = np.asarray(ticks[:n], dtype=np.float64) * stream.tick_s
+            return pts, np.append(times_s, times_s[-1] + np.arange(1, n_last + 1) / (stream.fps or 1))
     if not stream.fps:
-        raise VideoError(path, "its frames carry no times and the file names no rate")
+        way_out = f"give it one ({CLEAN_COPY.replace('-i', '-r 25 -i')})"
+        raise VideoError(path, "its frames carry no times and the file names no rate", way_out)
+    log.warning("%s: its frames carry no times: taken at %g frames a second", path, stream.fps)
     return pts, np.arange(len(frames)) / stream.fps
 
 

@@ -16,12 +16,13 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from llamavid_kit.data.video_container import ClipTable, VideoError, brief
+from llamavid_kit.data.video_container import ClipTable, VideoError, brief, open_container
 
 log = logging.getLogger(__name__)
 
 ReaderName = Literal["auto", "decord", "pyav"]
 SMALL_PIXELS = 640 * 480  # up to here one thread was fastest for both libraries (2 cores, 8-s clips of 224 and 340 px)
+OTHER_READER = "use reader='auto' or reader='pyav'"
 LONG_FRAMES = 9000  # 5 minutes at 30 frames a second: beyond, jumping to keyframes is worth more than decord
 
 
@@ -35,7 +36,8 @@ class DecordReader:
 
     def __init__(self, path: Path, table: ClipTable):
         self.path, self.table = path, table
-        self._reader = open_decord(path, n_threads=1 if table.height * table.width <= SMALL_PIXELS else 0)
+        one = table.height * table.width <= SMALL_PIXELS or "vp9" in table.codec  # VP9: more lose packets now and then
+        self._reader = open_decord(path, n_threads=1 if one else 0)
         self._next_index = 0
 
     def frames(self, indices: np.ndarray) -> np.ndarray:
@@ -46,17 +48,22 @@ class DecordReader:
             return np.stack([self._forward_to(index) for index in indices.tolist()])
         except (RuntimeError, StopIteration, decord.DECORDError) as error:
             cause = f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
-            raise VideoError(self.path, cause) from error
+            raise VideoError(self.path, cause, OTHER_READER) from error
 
     def _forward_to(self, index: int) -> np.ndarray:
-        """(H, W, 3) frame at `index`."""
+        """(H, W, 3) frame at `index`. decord turns it in MP4, mirrors nothing, and ends short lines with padding."""
         if index < self._next_index:
             self._reader.seek(0)
             self._next_index = 0
         while self._next_index <= index:
             frame = self._reader.next()
             self._next_index += 1
-        return frame.asnumpy()
+        height, width = self.table.height, self.table.width
+        if frame.shape[:2] != (height, width):
+            cause = f"decord gives frame {index} as {frame.shape[1]}x{frame.shape[0]}, the clip is {width}x{height}"
+            raise VideoError(self.path, cause, OTHER_READER)
+        rgb = frame.asnumpy().reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
+        return np.flip(rgb, axis=self.table.quarter_turns % 2) if self.table.mirrored else rgb
 
 
 class PyavReader:
@@ -99,7 +106,7 @@ class PyavReader:
         """(Re)opens the file at its start."""
         if self._container is not None:
             self._container.close()
-        self._container, self._reformatter = av.open(str(self.path)), VideoReformatter()
+        self._container, self._reformatter = open_container(self.path), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
         stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
         self._decoded, self._position = self._container.decode(stream), -1
@@ -140,7 +147,8 @@ class PyavReader:
         turns = self.table.quarter_turns
         height, width = (self.table.width, self.table.height) if turns % 2 else (self.table.height, self.table.width)
         rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        return np.rot90(rgb.to_ndarray(), turns)
+        picture = rgb.to_ndarray()
+        return np.rot90(picture[::-1] if self.table.mirrored else picture, turns)
 
 
 def choose_reader(path: Path, table: ClipTable, reader: ReaderName) -> tuple[str, str]:
@@ -153,7 +161,7 @@ def choose_reader(path: Path, table: ClipTable, reader: ReaderName) -> tuple[str
     if not objection:
         return "decord", "asked for" if reader == "decord" else "decord agrees with the container"
     if reader == "decord":
-        raise VideoError(path, f"reader='decord' refused: {objection}", "use reader='auto' or reader='pyav'")
+        raise VideoError(path, f"reader='decord' refused: {objection}", OTHER_READER)
     log.info("%s: pyav (%s)", path, objection)
     return "pyav", objection
 
@@ -164,6 +172,8 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
     decord fails to open some codecs (AV1), counts copies after an edit list's end as frames, and may pick another
     stream: its frame count and its frame times are compared with the table's.
     """
+    if file_key(path) in _DECORD_FAILED and not forced:
+        return "decord failed while decoding it"
     try:
         reader = open_decord(path)
     except ImportError:
@@ -181,6 +191,8 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
     off_s = float(np.abs(starts_s - starts_s[0] - table.timestamps_s).max())
     if off_s > 0.3 / table.fps:
         return f"decord's frame times are off by up to {off_s:.3f} s"
+    if table.quarter_turns and not _turned_alike(path, table):
+        return "it is turned by its display matrix, and decord does not turn it or its first picture cannot tell"
     if table.open_gop and not forced:
         return "it has open groups of pictures, which decord has been seen to miscount"
     if n_frames > LONG_FRAMES and not forced:
@@ -188,13 +200,30 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
     return ""
 
 
+def _turned_alike(path: Path, table: ClipTable) -> bool:
+    """Whether decord turns the first frame as PyAV does: it follows matrices in MP4, not in Matroska or the stream."""
+    try:
+        ours, theirs = (reader(path, table).frames(np.zeros(1, int))[0] for reader in (PyavReader, DecordReader))
+    except VideoError:
+        return False
+    stored = np.rot90(ours, -table.quarter_turns)
+    return _alike(ours, theirs) and not _alike(ours, stored)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two (H, W, 3) pictures have one shape and differ by less than 1 of 255 on average."""
+    return a.shape == b.shape and float(np.abs(a.astype(np.int16) - b).mean()) < 1
+
+
 def open_decord(path: Path, *, n_threads: int = 1) -> Any:
     """A `decord.VideoReader` (0 threads: decord decides). Raises VideoError; ImportError when decord is missing."""
     import decord
 
     try:
-        return decord.VideoReader(str(path), num_threads=n_threads)
-    except (RuntimeError, decord.DECORDError) as error:
+        return decord.VideoReader(str(path.absolute()), num_threads=n_threads)
+    except UnicodeEncodeError as error:
+        raise VideoError(path, "its name is not UTF-8") from error
+    except (RuntimeError, AssertionError, decord.DECORDError) as error:
         raise VideoError(path, brief(error)) from error
 
 
@@ -205,15 +234,12 @@ _OPEN: OrderedDict[tuple, DecordReader | PyavReader] = OrderedDict()
 _INHERITED: list[list[DecordReader | PyavReader]] = []
 _LOCK = threading.Lock()
 _MAX_OPEN = 4
+_DECORD_FAILED: set[tuple] = set()  # files that this process reads through PyAV after all
 
 
 def open_reader(path: Path, table: ClipTable, name: str) -> DecordReader | PyavReader:
     """This thread's open reader of a clip, "decord" or "pyav"; opens one where there is none. Raises VideoError."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise VideoError(path, f"has gone since it was opened ({error.strerror})", "restore the file") from error
-    key = (threading.get_ident(), path.absolute(), status.st_mtime_ns, status.st_size, name)
+    key = (threading.get_ident(), *file_key(path), name)
     with _LOCK:
         if key in _OPEN:
             _OPEN.move_to_end(key)
@@ -224,6 +250,22 @@ def open_reader(path: Path, table: ClipTable, name: str) -> DecordReader | PyavR
         while len(_OPEN) > _MAX_OPEN:
             _OPEN.popitem(last=False)
     return reader
+
+
+def file_key(path: Path) -> tuple:
+    """What tells a file from another under its name. Raises VideoError for one that has gone."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(path, f"has gone since it was opened ({error.strerror})", "restore the file") from error
+    return path.absolute(), status.st_mtime_ns, status.st_size
+
+
+def leave_decord(path: Path, error: VideoError) -> None:
+    """From here on this process reads the file through PyAV where a choice is left; logged once a file."""
+    if (key := file_key(path)) not in _DECORD_FAILED:
+        _DECORD_FAILED.add(key)
+        log.warning("%s: read through PyAV after all (%s)", path, error.cause)
 
 
 def _forget_inherited() -> None:

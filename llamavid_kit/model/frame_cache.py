@@ -83,13 +83,15 @@ class FrameCache:
 
     def _entries(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
         """What is kept of each (question, content), once at least the frames at `indices` are."""
-        paths = [self._path(video, *look) for look in looks]
+        reader, paths = video.reader, [self._path(video, *look) for look in looks]
         entries = [load_file(path) if path is not None and path.is_file() else None for path in paths]
         held = [entry["indices"].numpy() if entry else np.empty(0, np.int64) for entry in entries]
         lacking = [np.setdiff1d(indices, at) for at in held]
         for frames in {tuple(at): at for at in lacking if len(at)}.values():
             places = [k for k, at in enumerate(lacking) if np.array_equal(at, frames)]
             computed = self.compute(video, [looks[k] for k in places], frames)
+            if video.reader != reader:  # it gave up on the way: another reader's frames have another key
+                return self._entries(video, looks, indices)
             for k, tokens in zip(places, computed, strict=True):
                 entries[k] = entry = self._merge(entries[k], frames, tokens)
                 self._write(entry, paths[k])

@@ -1,11 +1,16 @@
 """Trimmed, cut-off, torn and foreign files are noticed when they are opened."""
 
+import os
 import re
+import shutil
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from marked_clips import VIDEOS, replace_tag
+from PIL import Image
 from timed_clips import CFR_MS, READERS, write_clip
 
 from llamavid_kit.data.video import Video, VideoError
@@ -85,3 +90,80 @@ def test_sound_only(tmp_path):
         container.mux(stream.encode(frame))
     with pytest.raises(VideoError, match=r"no video stream \(it holds audio\)"):
         Video(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tiff", "gif", "ppm", "tga", "ico", "avif"])
+def test_a_picture_is_no_clip(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(path)
+    shutil.copy(path, tmp_path / "a.mp4")
+    for name in (path.name, "a.mp4") if suffix != "tga" else (path.name,):  # a tga is known by its name only
+        with pytest.raises(VideoError, match=r"is a picture, not a video; ask about it with model\.ask_image"):
+            Video(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "avif"])
+def test_moving_pictures_are_clips(tmp_path, suffix):
+    path, steps = tmp_path / f"a.{suffix}", [Image.new("RGB", (64, 48), (grey,) * 3) for grey in (0, 120, 240)]
+    steps[0].save(path, save_all=True, append_images=steps[1:], duration=100)
+    video = Video(path)
+    np.testing.assert_allclose(video.frames(range(3)).mean(axis=(1, 2, 3)), [0, 120, 240], atol=3)
+    np.testing.assert_allclose(video.timestamps_s, [0, 0.1, 0.2], atol=0.01)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("suffix", ["mp4", "avi"])
+def test_a_title_that_is_not_utf8(suffix, reader):
+    """decord reads no AVI."""
+    video = Video(VIDEOS / f"latin1_title.{suffix}", reader=reader if suffix == "mp4" else "auto")
+    assert video.n_frames == 10 and video.frames(range(10)).shape == (10, 48, 64, 3)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_tag_stands_in_the_way(tmp_path, reader):
+    """Of a stream, a chapter or an attachment."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w", metadata_encoding="latin-1") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.metadata["title"] = container.metadata["artist"] = "Zo\xeb"
+        chapter = {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "\xe9t\xe9"}}
+        container.set_chapters([chapter])
+        container.add_attachment("\xe9.txt", "text/plain", b"hello")
+        for grey in range(0, 250, 25):
+            picture = np.full((48, 64, 3), grey, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    assert b"Zo\xeb" in path.read_bytes() and b"\xe9t\xe9" in path.read_bytes()
+    assert Video(path, reader=reader).frames(range(10)).shape == (10, 48, 64, 3)
+
+
+@pytest.mark.parametrize("name", [b"12:30.mp4", b"file:a.mp4", b"a%d.mp4", b"caf\xe9.mp4"])
+def test_any_file_name(tmp_path, tiny_clip, monkeypatch, name):
+    """A colon makes no address, and decord, which cannot open a name that is not UTF-8, is not asked to."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(tiny_clip, name)
+    video = Video(os.fsdecode(name))
+    np.testing.assert_array_equal(video.frames([50]), Video(tiny_clip).frames([50]))
+    assert video.reader == ("pyav" if b"\xe9" in name else "decord")
+
+
+def test_an_unknown_codec(tmp_path, tiny_clip):
+    path = tmp_path / "a.mp4"
+    shutil.copy(tiny_clip, path)
+    with pytest.raises(VideoError, match="a.mp4: PyAV has no decoder for its video"):
+        Video(replace_tag(path, b"avc1", b"zzzz"))
+
+
+def test_the_advised_copy_takes_odd_sizes(tmp_path):
+    """-pix_fmt yuv444p: libx264 refuses 33x17 in 4:2:0."""
+    path = tmp_path / "copy.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 33, 17, "yuv444p"
+        for grey in (0, 200):
+            picture = np.full((17, 33, 3), grey, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    for reader in READERS:
+        np.testing.assert_allclose(Video(path, reader=reader).frames([0, 1]).mean(axis=(1, 2, 3)), [0, 200], atol=3)

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from marked_clips import VIDEOS
 from timed_clips import CFR_MS, READERS, write_clip
 
 from llamavid_kit.data import video_readers
@@ -117,4 +118,62 @@ def test_damage_after_opening_is_a_video_error(tmp_path, reader):
     data[start:] = bytes(len(data) - start)
     path.write_bytes(data)
     with pytest.raises(VideoError, match=r"clip\.mp4: .*decode"):
+        video.frames(range(90))
+
+
+def test_realtime_vp9_that_decord_loses_with_many_threads():
+    for reader in ("auto", *READERS):
+        video = Video(VIDEOS / "vp9_realtime_704x480.webm", reader=reader)
+        assert video.frames(range(30)).shape == (30, 480, 704, 3)
+        assert video.reader == ("pyav" if reader == "pyav" else "decord")
+
+
+@pytest.fixture
+def decord_stops(monkeypatch):
+    """decord fails at frame 40 of any clip."""
+    forward = video_readers.DecordReader._forward_to
+
+    def stopping(self, index):
+        if index >= 40:
+            raise RuntimeError("Error sending packet.")
+        return forward(self, index)
+
+    monkeypatch.setattr(video_readers.DecordReader, "_forward_to", stopping)
+    monkeypatch.setattr(video_readers, "_DECORD_FAILED", set())
+
+
+def test_pyav_takes_over_where_decord_stops(tmp_path, decord_stops, caplog):
+    path = write_clip(tmp_path / "clip.mp4", CFR_MS)
+    wanted = Video(path, reader="pyav").frames(range(90))
+    videos = [Video(path), Video(path)]
+    for video in videos:
+        assert video.reader == "decord"
+        np.testing.assert_array_equal(video.frames([3, 39]), wanted[[3, 39]])
+        assert video.reader == "decord"
+        np.testing.assert_array_equal(video.frames(range(90)), wanted)
+        assert video.reader == "pyav" and "Error sending packet" in video.reader_reason
+    later = Video(path)
+    assert later.reader == "pyav" and later.reader_reason == "decord failed while decoding it"
+    assert caplog.text.count("read through PyAV after all") == 1
+    path.write_bytes(path.read_bytes() + b"\0\0\0\x08free")
+    assert Video(path).reader == "decord"  # another file under the name
+
+
+def test_a_named_reader_is_never_exchanged(tmp_path, decord_stops):
+    path = write_clip(tmp_path / "clip.mp4", CFR_MS)
+    video = Video(path, reader="decord")
+    for _ in range(2):
+        with pytest.raises(VideoError, match=r"Error sending packet.*; use reader='auto' or reader='pyav'"):
+            video.frames([50])
+    assert video.reader == "decord" and Video(path).reader == "decord"
+
+
+def test_a_file_that_both_readers_refuse_blames_the_file(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", CFR_MS)
+    video = Video(path)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 900
+    data[start:] = bytes(len(data) - start)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match=r"PyAV cannot decode .*make a clean copy"):
         video.frames(range(90))

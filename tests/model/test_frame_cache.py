@@ -11,11 +11,13 @@ import torch
 from peft import get_peft_model
 from small import QUESTION, small_model, write_clip
 
+from llamavid_kit.data import video_readers
 from llamavid_kit.data.pixels import pixel_values
-from llamavid_kit.data.video import Video
+from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.model import frame_cache
 from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.model.frame_cache import FrameCache, vision_key
+from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
 
 OTHER = "What happens in the video?"
@@ -126,6 +128,29 @@ def test_the_reader_is_in_the_key(model, clip, tmp_path, decoded):
     for reader in ("pyav", "auto", "pyav"):
         FrameCache(model, tmp_path).tokens(Video(clip, reader=reader), QUESTION, fps=2)
     assert len(decoded) == (2 if Video(clip).reader == "decord" else 1)
+
+
+def test_a_clip_that_decord_gives_up_is_kept_as_pyavs(model, clip, tmp_path, decoded, monkeypatch):
+    """In the second chunk: what decord gave before it is not kept, under neither name."""
+    read = video_readers.DecordReader.frames
+
+    def fails_late(self, indices):
+        if indices[-1] >= 20:
+            raise VideoError(self.path, "decord stops")
+        return read(self, indices) // 2  # other bytes than PyAV's
+
+    monkeypatch.setattr(video_readers.DecordReader, "frames", fails_late)
+    monkeypatch.setattr(video_readers, "_DECORD_FAILED", set())
+    monkeypatch.setattr(LlamaVid.encode_video, "__kwdefaults__", {**LlamaVid.encode_video.__kwdefaults__, "chunk": 4})
+    cache, video = FrameCache(model, tmp_path / "cache"), Video(clip)
+    assert video.reader == "decord"
+    tokens, _ = cache.tokens(video, QUESTION, fps=6)
+    assert video.reader == "pyav" and len(list((tmp_path / "cache").iterdir())) == 1
+    n_calls = len(decoded)
+    again, _ = FrameCache(model, tmp_path / "cache").tokens(Video(clip, reader="pyav"), QUESTION, fps=6)
+    assert same(tokens, again) and len(decoded) == n_calls  # a run started again decodes nothing
+    direct, _ = FrameCache(model).tokens(Video(clip, reader="pyav"), QUESTION, fps=6)
+    assert same(tokens, direct)
 
 
 @pytest.mark.parametrize(
