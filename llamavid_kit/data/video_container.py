@@ -74,11 +74,11 @@ def scan(path: Path) -> ClipTable:
     """The table of the stream that a player picks (FFmpeg's best stream). Raises VideoError.
 
     Counts packets, which takes milliseconds. The whole clip is decoded (streaming) only where packets cannot be
-    trusted: no timestamps, equal timestamps, times in the order of storage where frames are shown in another (AVI, ASF
-    and copies of them), no keyframe at the start, a codec with packets that show nothing, or
-    damage: H.264/HEVC packets whose inner lengths do not add up, packets flagged corrupt, fewer packets than the
-    container announces. Damage that decoding confirms raises, with the counts. Flipped bits inside a packet are not
-    noticed: H.264 has no checksums, decoders paint over them, and the two readers may paint differently.
+    trusted: no timestamps, equal timestamps, times in the order of storage where frames may be shown in another (H.264
+    in AVI or ASF, and copies of them), no keyframe at the start, a codec with packets that show nothing, or damage:
+    H.264/HEVC packets whose inner lengths do not add up, packets flagged corrupt, fewer packets than the container
+    announces. Damage that decoding confirms raises, with the counts. Flipped bits inside a packet are not noticed:
+    H.264 has no checksums, decoders paint over them, and the two readers may paint differently.
     """
     check_file(path)
     try:
@@ -317,8 +317,8 @@ def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) 
 def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.ndarray]:
     """(pts of each frame, seconds of each frame) of a clip whose packets are in doubt, from decoding all of it once.
 
-    Frames leave the decoder in the order in which they are shown. Without times of showing the
-    time of the packet that brought a frame out counts, and for the last few, which none brings out, the rate.
+    Frames leave the decoder in the order in which they are shown. Where no time of showing is named, that of the packet
+    which brought a frame out counts, and for the last few frames, which none brings out, the rate.
     """
     log.info("%s: decoding the whole clip once to count its frames (%s)", path, doubt)
     frames = [(frame.pts, frame.dts) for frame in decode(path, stream.index)]  # `_display` has decoded one at least

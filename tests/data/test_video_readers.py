@@ -155,6 +155,7 @@ def test_pyav_takes_over_where_decord_stops(tmp_path, decord_stops, caplog):
     later = Video(path)
     assert later.reader == "pyav" and later.reader_reason == "decord failed while decoding it"
     assert caplog.text.count("read through PyAV after all") == 1
+    assert Video(path, reader="decord").reader == "decord"  # named: tried again
     path.write_bytes(path.read_bytes() + b"\0\0\0\x08free")
     assert Video(path).reader == "decord"  # another file under the name
 
