@@ -1,11 +1,17 @@
 """`ablate`: arms over the same clips, then the report."""
 
 import argparse
+import logging
 import math
 from pathlib import Path
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
 from llamavid_kit.commands.options import MODEL_HELP, present, refuse
+from llamavid_kit.data.clips_csv import GENERIC_TASK
+
+log = logging.getLogger(__name__)
+OF_TRAINING = ("seeds", "shuffle_labels", "train_fps", "epochs", "learning_rate", "lora_rank")
+RULES = ("exact", "normalised", "unique_mention", "first_mention", "last_mention", "exact_plus_Road_prefix")
 
 
 def ablate_options(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +20,8 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--crime", type=Path, help="UCF-Crime folder with its lists (or a toy set)")
     source.add_argument("--pairs", type=Path, nargs="+", help="JSONL files of instruction pairs, of one question")
     parser.add_argument("--root", type=Path, help="folder of the clips (default: the CSV's or JSONL's)")
+    text = f'of --clips: what is asked before the list of labels (default: "{GENERIC_TASK}")'
+    parser.add_argument("--question", help=text)
     tiers = ["all", "under_1800", "under_120"]
     parser.add_argument("--tier", choices=tiers, help="training tier of --crime (default: all)")
     parser.add_argument("--model", action="append", help=f"{MODEL_HELP}; several give each its own arms")
@@ -23,8 +31,16 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="training seeds of the fine-tuned arms (default: 0)")
     text = "train adapters at these rates, each to answer at every rate of --fps (default: each rate has its own)"
     parser.add_argument("--train-fps", type=float, nargs="+", help=text)
-    parser.add_argument("--no-finetune", dest="finetune", action="store_false", help="zero-shot arms only")
-    parser.add_argument("--rule", default="normalised", help="how a reply becomes a label, see scoring.RULES")
+    text = "zero-shot arms only (also where no clip is for training)"
+    parser.add_argument("--no-finetune", dest="finetune", action="store_false", help=text)
+    parser.add_argument("--epochs", type=float, help="of an adapter's training (default: 6)")
+    parser.add_argument("--learning-rate", type=float, help="likewise (default: 0.002)")
+    parser.add_argument("--lora-rank", type=int, help="of the adapters (default: 16)")
+    text = (
+        f"how a written reply becomes a label: {', '.join(RULES)} (default: normalised, the whole reply, for the "
+        "study's labels; unique_mention, the one label that a reply mentions, for others)"
+    )
+    parser.add_argument("--rule", choices=RULES, help=text, metavar="RULE")
     text = (
         'words of a closed question, each its own arms on the same clips: "study" (its wording, the default), "plain", '
         '"short" (ours); for example study,plain,short'
@@ -44,27 +60,33 @@ def ablate(args: argparse.Namespace) -> None:
     from llamavid_kit.experiments.report.answer import result_lines
     from llamavid_kit.experiments.report.page import write_report
     from llamavid_kit.experiments.run import Run
+    from llamavid_kit.model.lora import LoraSettings
+    from llamavid_kit.training.stages import TrainSettings
 
     if not args.finetune:
-        refuse(args, ("seeds", "shuffle_labels", "train_fps"), "for fine-tuned arms, and --no-finetune leaves them out")
+        refuse(args, OF_TRAINING, "for fine-tuned arms, and --no-finetune leaves them out")
     judges = judges_of(args)
     if len(judges) > 1 or args.judge_again:
         raise ValueError("one judge decides what is right; have others judge the finished run: `judge RUN`")
     pairs, root = _pairs(args)
+    finetune = args.finetune and (any(p.split == "train" for p in pairs) or bool(present(args, *OF_TRAINING)))
+    if args.finetune and not finetune:
+        log.warning("no clip has the split train: zero-shot arms only (as with --no-finetune)")
     config = AblationConfig.for_pairs(
         pairs,
         model=tuple(args.model or ["tiny"]),
         source=str(args.clips or args.crime or args.pairs[0]),
         fps=tuple(args.fps),
         content=tuple(args.content or [None]),
-        finetune=args.finetune,
+        finetune=finetune,
         seeds=tuple(args.seeds or (0,)),
         train_fps=tuple(args.train_fps or ()),
-        rule=args.rule,
         shuffle_labels=args.shuffle_labels,
         prompts=tuple(args.prompts.split(",")),
         shuffle_choices=args.shuffle_choices,
-        **present(args, "max_new_tokens"),
+        train=TrainSettings(**present(args, "epochs", "learning_rate")),
+        lora=LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank),
+        **present(args, "rule", "max_new_tokens"),
     )
     ablate(pairs, root=root, out=args.out, config=config, judge=judges[0] if judges else None)
     report = write_report(args.out)
@@ -82,10 +104,13 @@ def _pairs(args: argparse.Namespace):
         refuse(args, ("root",), "for --clips and --pairs; --crime names the folder that holds the clips, too")
     else:
         refuse(args, ("tier",), "for --crime, whose training lists have tiers")
+    if not args.clips:
+        refuse(args, ("question",), "for --clips; other sources bring their question")
     if args.clips:
         from llamavid_kit.data.clips_csv import clips_from_csv
 
-        return clips_from_csv(args.clips, root=args.root, for_training=args.finetune), args.root or args.clips.parent
+        task = {} if args.question is None else {"task": args.question}
+        return clips_from_csv(args.clips, root=args.root, **task), args.root or args.clips.parent
     if args.crime:
         from data_prep.ucf_crime import build
 

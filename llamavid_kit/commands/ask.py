@@ -18,6 +18,8 @@ def ask_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, help="a video, a picture, or a feature file of the original (.pkl)")
     question_options(parser)
     parser.add_argument("--max-new-tokens", type=int, default=64)
+    text = "answers to choose from: the likeliest is taken, and the probability of each is printed"
+    parser.add_argument("--choices", nargs="+", metavar="ANSWER", help=text)
     parser.add_argument("--subtitles", type=Path, help=".srt or .vtt: each frame is followed by what is said")
     parser.add_argument("--context", type=int, help="tokens that must fit, by linear RoPE scaling if need be")
     parser.add_argument("--attention", type=Path, help="save the context-attention overlay to this PNG")
@@ -32,6 +34,10 @@ def ask(args: argparse.Namespace) -> None:
     elif suffix == FEATURES:
         _ask_film(args)
     else:
+        if args.choices:
+            refuse(args, ("subtitles", "attention"), "for a written reply, and --choices lets the model choose")
+            _choose(args)
+            return
         settings = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
         _ask_clip(args, overlay=args.attention, context=args.context, **settings)
 
@@ -50,7 +56,7 @@ def attention(args: argparse.Namespace) -> None:
 
 
 def _ask_picture(args: argparse.Namespace) -> None:
-    only_clips = ("fps", "context", "subtitles", "attention")
+    only_clips = ("fps", "context", "subtitles", "attention", "choices")
     refuse(args, only_clips, f"for a clip, and {args.video} is a picture")
     print(_model(args).ask_image(args.video, args.question, max_new_tokens=args.max_new_tokens))
 
@@ -59,11 +65,29 @@ def _ask_film(args: argparse.Namespace) -> None:
     from llamavid_kit.model.original.features import import_features
 
     why = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
-    refuse(args, ("fps", "subtitles"), why)
+    refuse(args, ("fps", "subtitles", "choices"), why)
     if args.attention:
         raise ValueError(f"{args.video} holds features and no frames: there is nothing to draw an overlay on")
     film = import_features(args.video)
     _print(_model(args, context=args.context).ask(film, args.question, max_new_tokens=args.max_new_tokens))
+
+
+def _choose(args: argparse.Namespace) -> None:
+    from scipy.special import softmax
+
+    from llamavid_kit.data.video import Video
+    from llamavid_kit.model.answering import LlamaVidAnswerer, View
+    from llamavid_kit.model.frame_cache import FrameCache
+
+    model = _model(args, context=args.context)
+    answerer, view = LlamaVidAnswerer(model, FrameCache(model)), View(DEFAULT_FPS if args.fps is None else args.fps)
+    video = Video(args.video)
+    answerer.fits(video, args.question, args.choices, view, max_new_tokens=1)
+    (reply,) = answerer.choose([video], args.question, args.choices, view)
+    _print(reply)
+    shares = softmax(list(reply.log_likelihood.values()))
+    for choice, share in sorted(zip(args.choices, shares, strict=True), key=lambda pair: -pair[1]):
+        print(f"{share:6.1%}  {choice}")
 
 
 def _ask_clip(

@@ -65,7 +65,7 @@ def sample_times(timestamps_s: np.ndarray, duration_s: float, fps: float) -> np.
     on_show = np.searchsorted(timestamps_s, targets_s + EPSILON_S, side="right") - 1
     indices = np.unique(np.maximum(on_show, 0)).astype(np.int64)
     if (n := len(indices)) < n_targets:
-        log.info(
+        log.debug(
             "fps=%g asks for %d moments, but they show only %d different frames; each is taken once", fps, n_targets, n
         )
     return indices

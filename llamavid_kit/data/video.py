@@ -69,7 +69,7 @@ class Video:
         if rule == "time":
             indices = sample_times(self.timestamps_s, self.duration_s, fps)
             if fps > self.fps * 1.001:
-                log.info("%s: fps=%g asked, the clip is %g fps: no frame is taken twice", self.path, fps, self.fps)
+                log.debug("%s: fps=%g asked, the clip is %g fps: no frame is taken twice", self.path, fps, self.fps)
         else:
             indices = sample_indices(self.n_frames, self.fps, fps, rule=rule)
         return FrameSample(indices=indices, timestamps_s=self.timestamps_s[indices], fps=fps, rule=rule)

@@ -35,7 +35,7 @@ from llamavid_kit.experiments.resume import (
     versions,
     write_record,
 )
-from llamavid_kit.experiments.summary import write_summary
+from llamavid_kit.experiments.summary import Summary, write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
 from llamavid_kit.files import append
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
@@ -58,8 +58,8 @@ def ablate(
     model: LlamaVid | VideoModel | None = None,
     rivals: Sequence[VideoModel] = (),
     judge: Judge | None = None,
-) -> dict:
-    """Run every arm on the same clips; returns what is written to `out/summary.json`.
+) -> Summary:
+    """Run every arm on the same clips; returns what is written to `out/summary.json`, which `write_report` takes, too.
 
     Args:
         pairs: test pairs, and train pairs where an arm is fine-tuned; one question for all, closed with its choices

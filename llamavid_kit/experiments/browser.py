@@ -28,6 +28,7 @@ from llamavid_kit.experiments.browser_figures import (
 )
 from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.experiments.summary import Summary
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.live_figure import Click, LiveFigure, widgets
 from llamavid_kit.viz.explorers.sampler import thumbnail
@@ -41,11 +42,11 @@ class PredictionBrowser(Explorer):
     """The confusion matrix of an arm of an ablation; click a cell, or select it, and see its clips.
 
     Args:
-        run_folder: what `ablate` wrote. root: folder of the clips, to show their frames; None shows none.
+        run_folder: what `ablate` wrote, or what it returned. root: folder of the clips, to show their frames.
     arm, truth, answered, clip: the controls. rows: the chosen cell's clips.
     """
 
-    def __init__(self, run_folder: Run | Path | str, *, root: Path | str | None = None):
+    def __init__(self, run_folder: Run | Summary | Path | str, *, root: Path | str | None = None):
         super().__init__("predictions.png")
         self.root = None if root is None else Path(root)
         self._run: Run | None = None
@@ -79,7 +80,7 @@ class PredictionBrowser(Explorer):
             self._draw()
 
     @guarded
-    def _read(self, folder: Run | Path | str) -> None:
+    def _read(self, folder: Run | Summary | Path | str) -> None:
         run = folder if isinstance(folder, Run) else Run(folder)
         if run.open:
             raise ValueError(f"{run.folder} asked an open question: its replies have no classes to confuse")
@@ -145,6 +146,10 @@ class PredictionBrowser(Explorer):
             self.frames = self._read_frames()
             pictures = "".join(thumbnail(*frame) for frame in self.frames)
             self._clip_view.value = f'{body}<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
+        else:
+            self._clip_view.value = body + html_line(
+                "To see its frames, name the clips' folder: PredictionBrowser(…, root=…)."
+            )
 
     def _read_frames(self) -> Frames:
         """At most N_SHOWN of the frames that this arm saw, one of the event among them if it saw one."""

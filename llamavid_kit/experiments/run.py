@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from llamavid_kit.experiments.arms import FACTORS, Arm, varying, words
+from llamavid_kit.experiments.summary import Summary
 from llamavid_kit.files import read_json, read_replies
 
 MAIN = ("adapter", "fps", "answering")  # factors that the main tables show; any other has a section of its own
 
 
 class Run:
-    """The folder of one ablation, read and cross-checked.
+    """The folder of one ablation, by its path or what `ablate` returned, read and cross-checked.
 
     folder, name; config, summary: the JSON as written; question, labels, source: what was asked, of which set
     judge: the identity of an open question's judge
@@ -31,8 +32,8 @@ class Run:
     Raises FileNotFoundError where a file is missing, ValueError where the summary and the replies disagree.
     """
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path | Summary):
+        self.folder = folder.folder if isinstance(folder, Summary) else Path(folder)
         self.name = self.folder.resolve().name
         self.config: dict[str, Any] = self._read("config.json")
         self.summary: dict[str, Any] = self._read("summary.json")

@@ -19,6 +19,12 @@ from llamavid_kit.files import read_replies
 from llamavid_kit.study.setup import UCF_CRIME_EVENTS
 
 
+class Summary(dict[str, Any]):
+    """What `summary.json` holds; folder: of the run, so that a report can be made of what `ablate` returns."""
+
+    folder: Path
+
+
 def write_summary(
     out: Path,
     config: AblationConfig,
@@ -29,7 +35,7 @@ def write_summary(
     *,
     worlds: Mapping[str, str],
     verdicts: Path,
-) -> dict:
+) -> Summary:
     """Score every arm of the run in `out` and write `summary.json` and `results.csv`; returns the summary.
 
     worlds: model → what it knows, where that is said. verdicts: where a judge keeps what it said.
@@ -52,7 +58,9 @@ def write_summary(
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     _write_results(records, out / "results.csv")
-    return summary
+    returned = Summary(summary)
+    returned.folder = out
+    return returned
 
 
 def receipt(lines: Lines) -> dict[str, Any]:

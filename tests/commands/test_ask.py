@@ -35,3 +35,14 @@ def test_a_reply_is_shown_without_its_tensors(model):
     reply = Reply("A car.", (0.0, 1.0), tokens=random_tokens(model, 2))
     text = "Reply(text='A car.', timestamps_s=(0.0, 1.0), log_likelihood={}, n_tokens={}, notes=(), n_visual=None)"
     assert repr(reply) == text and reply.tokens is not None
+
+
+def test_a_choice_comes_with_the_probability_of_each(tmp_path, capsys):
+    video = write_clip(tmp_path / "clip.mp4")
+    assert main(["ask", str(video), "Which colour?", "--choices", "red", "blue", "a green light", "--fps", "2"]) == 0
+    first, *_, seen, best, second, third = capsys.readouterr().out.splitlines()
+    assert seen.startswith("seen: ") and first in ("red", "blue", "a green light") and best.endswith(f"  {first}")
+    shares = [float(line.split("%")[0]) for line in (best, second, third)]
+    assert shares == sorted(shares, reverse=True) and abs(sum(shares) - 100) < 0.2
+    assert main(["ask", str(video), "Which?", "--choices", "red", "blue", "--attention", "a.png"]) == 2
+    assert "--attention: for a written reply, and --choices lets the model choose" in capsys.readouterr().err

@@ -20,7 +20,7 @@ def test_by_time_at_constant_rate(tiny_clip):
 
 
 def test_more_than_the_clip_has_gives_every_frame_once(tiny_clip, caplog):
-    caplog.set_level("INFO", logger="llamavid_kit")
+    caplog.set_level("DEBUG", logger="llamavid_kit")
     assert Video(tiny_clip).sample(1000).indices.tolist() == list(range(90))
     assert "no frame is taken twice" in caplog.text
 

@@ -2,19 +2,24 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from colour_clips import good_clips
 from made_up_open_runs import ARMS, by_hand, open_pairs, train_pairs
 
 from llamavid_kit.__main__ import main, parser
+from llamavid_kit.commands.ablate import RULES as OPTION_RULES
 from llamavid_kit.data.clips_csv import clips_from_csv
 from llamavid_kit.data.pairs import write_jsonl
+from llamavid_kit.evaluation.scoring import RULES
 from llamavid_kit.experiments import ablation
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.report import page as report
+from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import read_replies
+from llamavid_kit.training.finetune import LoraSettings, TrainSettings
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +103,12 @@ def test_the_report_has_a_section_for_every_factor_that_varied(run):
 
 def test_python_makes_the_same_run(run, folder, tmp_path):
     config = AblationConfig(
-        model="tiny", source=str(folder / "clips.csv"), fps=(1, 6), content=("mean", "grid:2"), finetune=False
+        model="tiny",
+        source=str(folder / "clips.csv"),
+        fps=(1, 6),
+        content=("mean", "grid:2"),
+        finetune=False,
+        rule="unique_mention",
     )
     pairs = clips_from_csv(folder / "clips.csv", for_training=False)
     summary = ablate(pairs, root=folder, out=tmp_path / "run", config=config)
@@ -106,6 +116,7 @@ def test_python_makes_the_same_run(run, folder, tmp_path):
         path = f"arms/{name}.jsonl"
         assert (tmp_path / "run" / path).read_bytes() == (run[0] / path).read_bytes()
     assert summary | {"seconds": 0} == run[1] | {"seconds": 0}
+    assert Run(summary).folder == tmp_path / "run" and Run(summary).summary == summary  # as `write_report` does
     configs = [json.loads((out / "config.json").read_text()) for out in (tmp_path / "run", run[0])]
     assert configs[0] == configs[1]
     assert (
@@ -132,6 +143,56 @@ def test_the_command_takes_open_pairs(tmp_path, monkeypatch, capsys, options, n)
     assert len(arms) == len(ARMS) and [line.split(", generation")[0] for line in lines[:4]] == arms
     assert [line.split(", score ")[1] for line in lines[:4]] == [f"{x} of 5" for x in ("1.00", "2.20", "3.60", "4.80")]
     assert lines[-1] == f"report: {tmp_path / 'out'}" and lines[-2].startswith("Of the same 5 clips fine-tuned, 4 fps")
+
+
+def config_of(monkeypatch, folder, *options: str) -> tuple[AblationConfig, list]:
+    """What the command makes of options about own clips: the configuration and the pairs."""
+    calls = []
+    monkeypatch.setattr(ablation, "ablate", lambda pairs, **kwargs: calls.append((kwargs["config"], pairs)))
+    monkeypatch.setattr(report, "write_report", lambda out: out)
+    if not (out := folder / "out").exists():
+        by_hand(out)
+    assert main(["ablate", "--clips", str(folder / "clips.csv"), "--out", str(out), *options]) == 0
+    return calls[0]
+
+
+def own_clips(folder, *, split: bool = False):
+    good_clips(folder, n_test=4, n_train=0)
+    rows = [(f"t{k}.mp4", "fire" if k % 2 else "fight", "train" if k > 1 else "test") for k in range(4)]
+    with (folder / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(row[: 2 + split] for row in [("video", "label", "split"), *rows])
+
+
+def test_own_clips_without_a_train_split_give_zero_shot_arms(tmp_path, monkeypatch, caplog):
+    own_clips(tmp_path)
+    config, pairs = config_of(monkeypatch, tmp_path)
+    assert not config.finetune and config.rule == "unique_mention" and len(pairs) == 4
+    assert "no clip has the split train: zero-shot arms only (as with --no-finetune)" in caplog.text
+    assert pairs[0].question.startswith("Classify the activity in the video by using ONLY ONE")
+    _, pairs = config_of(monkeypatch, tmp_path, "--question", "Say what burns")
+    assert pairs[0].question.startswith("Say what burns by using ONLY ONE")
+
+
+def test_who_asks_for_training_without_training_clips_is_told_the_way_out(tmp_path, capsys):
+    own_clips(tmp_path)
+    argv = ["ablate", "--clips", str(tmp_path / "clips.csv"), "--out", str(tmp_path / "run"), "--epochs", "2"]
+    assert main(argv) == 2
+    assert "--no-finetune" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_training_is_set_on_the_command_line(tmp_path, monkeypatch):
+    own_clips(tmp_path, split=True)
+    options = ["--epochs", "2", "--learning-rate", "0.01", "--lora-rank", "4", "--rule", "exact"]
+    config, _ = config_of(monkeypatch, tmp_path, *options)
+    assert config.finetune and (config.train.epochs, config.train.learning_rate, config.lora.r) == (2, 0.01, 4)
+    assert config.rule == "exact"
+    assert config_of(monkeypatch, tmp_path)[0] == replace(
+        config, train=TrainSettings(), lora=LoraSettings(), rule="unique_mention"
+    )
+
+
+def test_the_rules_of_the_help_are_those_of_scoring():
+    assert tuple(RULES) == OPTION_RULES
 
 
 def test_the_command_line():

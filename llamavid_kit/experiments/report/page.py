@@ -19,6 +19,7 @@ from llamavid_kit.experiments.arms import title
 from llamavid_kit.experiments.report import choices, errors, tables, text
 from llamavid_kit.experiments.report.figures import figure, figures
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.experiments.summary import Summary
 
 NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
@@ -35,9 +36,10 @@ def notebook_path(name: str = NOTEBOOK) -> Path:
     raise FileNotFoundError(f"the report's notebook is neither {places[0]} nor {places[1]}; install llamavid-kit again")
 
 
-def write_report(run_folder: str | Path) -> Path:
-    """Executes the notebook on the run's folder and writes `report.html` there, self-contained. Returns its path.
+def write_report(run_folder: str | Path | Summary) -> Path:
+    """Executes the notebook on a run's folder and writes `report.html` there, self-contained. Returns its path.
 
+    run_folder: its path, or what `ablate` returned.
     Figures and tables go to `figures/*.png` and `tables/*.csv` too. Raises RuntimeError naming the cell that failed.
     """
     run = Run(run_folder)
