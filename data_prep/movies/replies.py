@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data_prep.movies.plan import KINDS, Kind
 from llamavid_kit.data.prompt import IMAGE, TEMPLATES
+from llamavid_kit.evaluation.answer_part import answer_part
 from llamavid_kit.evaluation.judges.chat.endpoint import Messages
 from llamavid_kit.files import read_text
 
@@ -80,11 +81,11 @@ class Prompts:
 def read_reply(text: str, kind: Kind, n: int) -> list[QuestionAnswer]:
     """The `n` pairs of a reply. Raises MalformedReplyError unless everything is as asked for.
 
-    Expected is {"pairs": [{"type", "question", "answer"}, …]} and nothing else; only a code fence around it and a
-    thinking block before it are taken off. Types are those of the kind, all of them where n allows; texts lie within
-    their bounds and hold no marks of the training format; no question occurs twice.
+    Expected is {"pairs": [{"type", "question", "answer"}, …]} and nothing else; only a code fence around it, thoughts
+    before it and marks of the end are taken off. Types are those of the kind, all of them where n allows; texts lie
+    within their bounds and hold no marks of the training format; no question occurs twice.
     """
-    bare = re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL).strip()
+    bare = answer_part(text)
     if fence := re.fullmatch(r"```(?:json)?\s*\n(.*)\n```", bare, flags=re.DOTALL):
         bare = fence[1]
     try:

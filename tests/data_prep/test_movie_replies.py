@@ -45,6 +45,7 @@ def reply(*pairs, **more) -> str:
         f"```json\n{reply(pair(1), pair(2))}\n```",
         f"```\n{reply(pair(1), pair(2))}\n```\n",
         f"<think>\nThe {{pairs}} …\n</think>\n\n{reply(pair(1), pair(2))}",
+        f"the template began the thoughts</think>\n{reply(pair(1), pair(2))}<|im_end|>",
     ],
 )
 def test_good_replies(text):

@@ -29,6 +29,57 @@ def test_strict(reply, expected, why):
     assert read_verdict("i", reply) == verdict
 
 
+YES_4 = "{'pred': 'yes', 'score': 4}"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"<think>\nSame meaning.\n</think>\n\n{YES_4}",
+        f"<think>Perhaps {{'pred': 'no', 'score': 1}}?</think>{YES_4}",
+        f"<think>{'long ' * 4000}</think>{YES_4}",
+        f"the template began the thoughts</think>\n{YES_4}",
+        f"<Reasoning>same</Reasoning><answer>{YES_4}</answer>",
+        f"<|channel|>analysis<|message|>same<|end|><|start|>assistant<|channel|>final<|message|>{YES_4}<|return|>",
+        f"<|start_header_id|>assistant<|end_header_id|>\n\n{YES_4}<|eot_id|>",
+        f"assistant\n\n{YES_4}",
+        f"{YES_4}</s>",
+        f"{YES_4}<|im_end|>\n<|endoftext|>",
+        f"{YES_4}<｜end▁of▁sentence｜>",
+        f"```json\n{YES_4}\n```<|im_end|>",
+        f"```\n{YES_4}</s>",
+        f"`{YES_4}`",
+        f"~~~\n{YES_4}\n~~~",
+        '{"reasoning": "same", "pred": "yes", "score": 4}',
+        '{"pred": "YES", "score": "four", "why": "the same </s>"}',
+        "{'Pred': 'Yes.', 'Score': '4/5'}",
+        "{'pred': 'yes', 'score': 4/5}",
+        "{'pred': 'yes', 'score': '4 out of 5'}",
+        "{'pred': 'yes', 'score': '4.0'}",
+    ],
+)
+def test_thoughts_marks_and_further_keys_are_form(reply):
+    assert read_verdict("i", reply) == Verdict("i", True, 4, reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ("<think>\nI would say {'pred': 'yes', 'score': 4}", "thoughts or marks alone"),
+        ("<|channel|>analysis<|message|>same", "thoughts or marks alone"),
+        ("<think>same</think><|eot_id|>", "thoughts or marks alone"),
+        ('thought\n{"score":', "cut off"),
+        ("<think>same</think>{'pred': 'yes', 'score': 4.8}", WHOLE),
+        ("{'pred': 'yes', 'score': '8/10'}", WHOLE),
+        ("{'pred': 'yes', 'score': 8/10}", ALONE),
+        ("{'pred': 'yes', 'PRED': 'no', 'score': 4}", "a key twice"),
+        ("{'pred': 'yes', 'score': 'high'}", WHOLE),
+    ],
+)
+def test_why_a_reply_with_thoughts_is_no_verdict(reply, problem):
+    assert read_verdict("i", reply) == Verdict("i", None, None, reply, problem)
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
@@ -38,7 +89,7 @@ def test_strict(reply, expected, why):
         ("{'score': ' 2 '}", 2),
         ("{''score': 4.8}", ALONE),
         ("{'score': 4.8}", WHOLE),
-        ("{'pred': 'yes', 'score': 4}", KEYS),
+        ("{'pred': 'yes', 'score': 4}", 4),
         ("4", ALONE),
         ("{'score': None}", WHOLE),
         ("{'score': True}", WHOLE),
@@ -58,9 +109,9 @@ def test_strict(reply, expected, why):
         ("{'score': __import__('os')}", ALONE),
         ("  \n", EMPTY),
         ("{'score': 1" + "0" * 5000 + "}", ALONE),
-        ("{'score': 4}" + " " * 10_000, "too long for a verdict"),
+        ("{'score': " + " " * 10_000 + "4}", "too long for a verdict"),
         ("```\n{'score': 4}\n```\n```\n{'score': 2}\n```", ALONE),
-        ("{'score': '4', 'why': 'good'}", KEYS),
+        ("{'score': '4', 'why': 'good'}", 4),
     ],
 )
 def test_strict_without_yes_or_no(reply, expected):

@@ -15,7 +15,7 @@ STRICT_READINGS = [  # reply, (yes, score) or the problem, why
     ("Here is my evaluation: {'pred': 'no', 'score': 1}", ALONE, "words: a dictionary in a sentence may be an example"),
     ("{'pred': 'yes', 'score': 4}.", (True, 4), "a full stop says nothing"),
     ("{'pred': yes, 'score': 4}", ALONE, "a dictionary in no language"),
-    ("{'pred': 'yes', 'score': 4", ALONE, "cut off: what would have followed is not known"),
+    ("{'pred': 'yes', 'score': 4", "cut off", "cut off: what would have followed is not known"),
     ("{'predicted': 'yes', 'score': 4}", KEYS, '"predicted" may repeat the predicted answer, which may be a yes'),
     ("yes, 4", ALONE, "no dictionary; 4 of what?"),
     ("{'pred': 'no', 'score': 2}\n{'pred': 'yes', 'score': 3}", ALONE, "two, and they contradict each other"),

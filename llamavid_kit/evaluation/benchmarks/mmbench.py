@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Mode, Score, accuracy_score
-from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+from llamavid_kit.evaluation.benchmarks.choice_letters import causes, strict_letter
 from llamavid_kit.evaluation.benchmarks.reading import by_id, needed
 
 TABLE = "mmbench_dev_20230712.tsv"
@@ -131,15 +131,16 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     """
     letters = {item.id: READERS[mode](replies[item.id], item.extra["choices"]) for item in items}
     none = tuple(name for name, letter in letters.items() if letter not in OPTIONS)
+    why: dict[str, Any] = {"no answer": causes(items, replies)} if mode == "strict" else {}
     if not items[0].answers:
-        return Score(mode, None, no_answer=none)
+        return Score(mode, None, no_answer=none, more=why)
     rows: dict[str, list[bool]] = {}
     for item in items:
         rows.setdefault(item.cluster, []).append(letters[item.id] == item.answers[0])
     outcomes = {name: float(all(right)) for name, right in rows.items()}
     first = [item for item in items if item.id in outcomes]
     n_right = sum(map(sum, rows.values()))
-    more = {
+    more = why | {
         "rows": len(items),
         "rows right": n_right,
         "plain accuracy": 100 * n_right / len(items),

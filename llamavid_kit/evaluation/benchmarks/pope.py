@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llamavid_kit.evaluation.answer_part import answer_part
 from llamavid_kit.evaluation.benchmarks.base import Benchmark, Interval, Item, Mode, Part, Score
 from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, same_ids
 from llamavid_kit.evaluation.resampling import resamples
@@ -72,7 +73,7 @@ def answer_of(reply: str, *, mode: Mode) -> str | None:
     if mode == "original":
         words = reply.split(".")[0].replace(",", "").split(" ")
         return "no" if {"No", "not", "no"} & set(words) else "yes"
-    first = (reply.split() or [""])[0].strip(".,;:!*'\"").lower()
+    first = (answer_part(reply).split() or [""])[0].strip(".,;:!*'\"").lower()
     return first if first in ("yes", "no") else None
 
 

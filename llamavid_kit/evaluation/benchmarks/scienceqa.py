@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Mode, Score, accuracy_score
-from llamavid_kit.evaluation.benchmarks.choice_letters import strict_letter
+from llamavid_kit.evaluation.benchmarks.choice_letters import causes, strict_letter
 from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, read_json
 from llamavid_kit.files import some
 
@@ -70,7 +70,8 @@ def score(items: Sequence[Item], replies: Mapping[str, str], *, mode: Mode, judg
     }
     outcomes = {item.id: float(letters[item.id] == item.answers[0]) for item in items}
     none = tuple(name for name, letter in letters.items() if letter is None)
-    return accuracy_score(mode, items, outcomes, no_answer=none)
+    more = {"no answer": causes(items, replies)} if mode == "strict" else {}
+    return accuracy_score(mode, items, outcomes, no_answer=none, more=more)
 
 
 BENCHMARK = Benchmark.of("scienceqa", load, score)

@@ -51,7 +51,9 @@ def _rows(result: Result, *, name: str) -> list[str]:
     for mode, score in result.scores.items():
         lines += _run(result, mode, with_parts=mode == first)
         if score.no_answer:
-            lines.append(f"    {len(score.no_answer)} replies hold no answer; they count as wrong")
+            why = ", ".join(f"{cause} {n}" for cause, n in score.more.get("no answer", {}).items())
+            why = f" ({why})" if why else ""
+            lines.append(f"    {len(score.no_answer)} replies hold no answer{why}; they count as wrong")
         lines += _verdicts(score)
     return lines
 

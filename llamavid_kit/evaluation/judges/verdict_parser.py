@@ -14,13 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llamavid_kit.evaluation.answer_part import answer_part
 from llamavid_kit.evaluation.statistics import bootstrap_ratio, wilson
 
 Mode = Literal["strict", "original"]
 TOP_SCORE = 5
 MAX_CHARS = 10_000  # a verdict has some 30; CPython's parser may overflow its stack on text that is long and nested
 MAX_SCORE = 10**100  # sums and squares of what lies far beyond would not fit into a float
-_CODE_FENCE = re.compile(r"```(?:python|json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
+_CODE_FENCE = re.compile(r"\A(?:(?:```|~~~)[a-z]*|`|\*\*)\s*|\s*(?:`+|~~~|\*\*)\Z", re.IGNORECASE)
+_OF_FIVE = re.compile(r"\s*(?:/|out of)\s*5\Z")
+_SHARE = re.compile(r"(?<=:)\s*([0-9]\s*/\s*5)(?=\s*[,}])")
+_NUMBERS = ("zero", "one", "two", "three", "four", "five")
 _ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 ASKED_AGAIN = "not saved; file stays incomplete and the while-True loop asks again"
 CRASHES = "crashes the final aggregation for the whole run"
@@ -67,36 +71,38 @@ def read_verdict(item: str, reply: str, *, mode: Mode = "strict", yes_no: bool =
 
 def _read_strict(reply: str, *, yes_no: bool) -> tuple[bool | None, int] | str:
     """The yes or no and the score, or the problem. A verdict is one dictionary and no other word, with the keys that
-    were asked for and none else.
+    were asked for.
 
-    "pred" is yes or no, in any letter case; "score" a whole number from 0 to 5, in quotes or not. JSON and Python's way
-    of writing are read alike; blanks, one code fence and one full stop around it are form, not meaning, and pass.
-    Anything else is no verdict: nothing is rounded, completed or picked out of a sentence.
+    "pred" is yes or no; "score" a whole number from 0 to 5, in quotes or not, as "4/5" or as "four". JSON and Python's
+    way of writing are read alike. Thoughts before it, marks of the end, blanks, a code fence, one full stop, further
+    keys and letter case are form, not meaning, and pass. Anything else is no verdict: nothing is rounded, completed or
+    picked out of a sentence.
     """
     if not reply.strip():
         return "empty reply"
-    if len(reply) > MAX_CHARS:
+    text = answer_part(reply)
+    if not text:
+        return "thoughts or marks alone"
+    if len(text) > MAX_CHARS:
         return "too long for a verdict"
-    text = reply.strip()
-    if fenced := _CODE_FENCE.fullmatch(text):
-        text = fenced[1]
-    pairs = _dictionary(text.removesuffix(".").rstrip())
+    pairs = _dictionary(_SHARE.sub(r" '\1'", _CODE_FENCE.sub("", text).removesuffix(".").rstrip()))
     if pairs is None:
-        return "not one dictionary alone"
+        return "cut off" if text.rfind("{") > text.rfind("}") else "not one dictionary alone"
+    pairs = [(key.strip().lower() if isinstance(key, str) else key, value) for key, value in pairs]
     values = dict(pairs)
     if len(values) < len(pairs):
         return "a key twice"
-    if set(values) != ({"pred", "score"} if yes_no else {"score"}):
+    if not {"score", *(["pred"] if yes_no else [])} <= set(values):
         return "other keys than asked for"
-    word = values.get("pred")
-    if yes_no and not (isinstance(word, str) and word.strip().lower() in ("yes", "no")):
+    word = str(values["pred"]).strip(" .").lower() if yes_no else ""
+    if yes_no and word not in ("yes", "no"):
         return "neither yes nor no"
     score = _whole_number(values["score"])
     if score is None:
         return "score is not a whole number"
     if not 0 <= score <= TOP_SCORE:
         return f"score is not from 0 to {TOP_SCORE}"
-    return word.strip().lower() == "yes" if isinstance(word, str) else None, score
+    return word == "yes" if yes_no else None, score
 
 
 def _dictionary(text: str) -> list[tuple[Any, Any]] | None:
@@ -117,8 +123,10 @@ def _dictionary(text: str) -> list[tuple[Any, Any]] | None:
 
 
 def _whole_number(value: Any) -> int | None:
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,3}", value.strip()):
-        return int(value)
+    if isinstance(value, str):
+        word = _OF_FIVE.sub("", value.strip().lower())
+        number = re.fullmatch(r"(-?[0-9]{1,3})(?:\.0+)?", word)
+        return int(number[1]) if number else _NUMBERS.index(word) if word in _NUMBERS else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

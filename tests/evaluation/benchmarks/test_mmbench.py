@@ -39,7 +39,7 @@ def test_a_reply_twice_as_long_as_the_choices_is_still_read():
     choices = {"A": "dog", "B": "cat"}
     assert mmbench.infer_text("it is a dog!", choices) == "A" and len("it is a dog!") == 2 * len("dogcat")
     assert mmbench.infer_text("it is a dog!!", choices) is None
-    assert mmbench.infer_text("A DOG", choices) == "A" and strict_letter("a dog", choices) is None
+    assert mmbench.infer_text("A DOG", choices) == "A" and strict_letter("it is dog or cat", choices) is None
 
 
 def test_a_reply_that_names_two_choices_names_none():

@@ -24,6 +24,7 @@ from llamavid_kit.evaluation.benchmarks.table import table
         ("Yes, there is", "yes", "yes"),
         ("**No**", "yes", "no"),
         ("No.", "no", "no"),
+        ("<think>No?</think>Yes</s>", "yes", "yes"),
     ],
 )
 def test_pope_original_guesses_yes_where_strict_has_no_answer(reply, original, strict):

@@ -31,3 +31,13 @@ def test_a_row_of_the_paper_stands_at_its_resolution_only(tmp_path, monkeypatch)
     at = {size: table(result, image_size=size) for size in (224, 336)}
     assert "\n  paper       12.34%  POPE, Vicuna-7B, 224 px: its Table 3\n" in at[224] and NO_PAPER not in at[224]
     assert "12.34" not in at[336] and NO_PAPER in at[336]
+
+
+def test_why_replies_hold_no_answer(tmp_path):
+    """Of the strict reader; the original's has no causes."""
+    result, _, _ = run("scienceqa", tmp_path, replies=lambda reply: "A or B")
+    n = result.n
+    text = table(result, image_size=224)
+    assert f"{n} replies hold no answer (several options are named {n}); they count as wrong" in text
+    assert f"{n} replies hold no answer; they count as wrong" in text
+    assert result.scores["strict"].more["no answer"] == {"several options are named": n}
