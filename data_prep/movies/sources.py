@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llamavid_kit.data.subtitles import read_subtitles
+from llamavid_kit.files import TO_UTF8, decoded
 
 NAMES = {
     "synopsis": ("synopsis.txt",),
@@ -82,10 +83,8 @@ def _read_film(folder: Path) -> Film:
 
 
 def _text(path: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")  # not read_text: line ends stay as they are
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not UTF-8 ({error}); convert it, for example with iconv -t UTF-8") from None
+    content = path.read_bytes()  # not read_text: line ends stay as they are
+    text = decoded(content, Path(path.name), encoding="utf-8-sig", way_out=TO_UTF8)
     if not text.strip():
         raise ValueError(f"{path.name} is empty")
     if path.name in NAMES["subtitles"]:

@@ -81,7 +81,7 @@ def test_kinds_that_cannot_be_made_are_listed(films):
     (films / "Gamma" / "subtitles.vtt").unlink()
     (films / "Gamma" / "script.txt").write_bytes(b"caf\xe9")
     detail = plan(read_films(films), passage_chars=900)[1][-1].why
-    assert "script.txt is not UTF-8" in detail and "could not be read as .srt" in detail
+    assert "script.txt, line 1 is not UTF-8" in detail and "could not be read as .srt" in detail
 
 
 def test_prompt_files_are_what_is_sent(films):
