@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from csv import DictReader
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from llamavid_kit.data.sampling import sample_indices
@@ -72,6 +72,14 @@ def rows_of(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[An
             raise ValueError(f"{path}: columns {sorted(lacking)} are missing; it has {list(rows.fieldnames or ())}")
         for row in rows:
             yield f"{path}, line {rows.line_num}", row
+
+
+def listed_path(path: str, where: str) -> str:
+    """A path as a list writes it, with Windows' separators or others, as "Class/file". ValueError if it leaves root."""
+    windows = PureWindowsPath(path)
+    if windows.anchor or ".." in windows.parts:
+        raise ValueError(f'{where}: {path!r} leaves the folder of the videos; expected a path below it, "Class/file"')
+    return windows.as_posix()
 
 
 def index_files(root: Path, names: Collection[str], *, ignore: Collection[str] = (), expected: str) -> dict[str, Path]:

@@ -21,7 +21,8 @@ from llamavid_kit.files import read_text
 GROUNDING_LISTS = {"train": "train.txt", "test": "test.txt"}
 DURATION_TABLES = ("durations.csv", "ak_vg_duration.json")  # ours, the authors'
 SHEET, SHEET_AS_EXCEL = "AR_metadata.csv", "AR_metadata.xlsx"
-_LINE = re.compile(r"(\w[\w-]*)\s+(\S+)\s+(\S+?)\s*##(.*)")  # code, start, end, sentence
+_CODE = r"(?:[\w-]+[\\/])*(\w[\w-]*)(?:\.mp4)?"  # alone, or as a video's path with either separator
+_LINE = re.compile(rf"{_CODE}\s+(\S+)\s+(\S+?)\s*##(.*)")  # code, start, end, sentence
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,8 @@ def read_sheet(path: Path) -> list[SheetRow]:
 def _row(record: dict[Any, Any], where: str) -> SheetRow:
     if None in record or None in record.values():
         raise ValueError(f"{where}: more or fewer fields than columns; put cells with a comma in double quotes")
-    code, split = record["video_id"].strip(), record["type"].strip()
-    if not re.fullmatch(r"\w[\w-]*", code):
+    code, split = re.fullmatch(_CODE, record["video_id"].strip()), record["type"].strip()
+    if not code:
         raise ValueError(f"{where}: video_id={record['video_id']!r}, expected a code like AAACXZTV")
     if split not in SPLITS:
         raise ValueError(f'{where}: type={record["type"]!r}, expected "train" or "test"')
@@ -156,7 +157,7 @@ def _row(record: dict[Any, Any], where: str) -> SheetRow:
             objection = f"only one of list_animal and list_animal_action names {differ}"
     column = "list_animal_parent_class"
     classes = _names(record[column], column, where) if column in record else None
-    return SheetRow(code, split, actions, classes, where, objection)
+    return SheetRow(code[1], split, actions, classes, where, objection)
 
 
 def _literal(cell: str, column: str, where: str, expected: str) -> list | tuple:
@@ -197,7 +198,7 @@ def read_durations(path: Path) -> dict[str, float]:
     """
     if path.suffix == ".json":
         try:
-            entries = json.loads(read_text(path))
+            entries = json.loads(read_text(path, encoding="utf-8-sig"))
             cells = [(f"{path}, entry {i}", entry["vid"], entry["duration"]) for i, entry in enumerate(entries)]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f'{path}: expected [{{"vid": CODE, "duration": seconds}}, …] ({error!r})') from None
@@ -205,10 +206,11 @@ def read_durations(path: Path) -> dict[str, float]:
         rows = rows_of(path, ("video_id", "duration_s"))
         cells = [(where, row["video_id"], row["duration_s"]) for where, row in rows]
     durations: dict[str, float] = {}
-    for where, code, cell in cells:
-        seconds = _number(cell)
-        if not (code and math.isfinite(seconds) and seconds > 0):
-            raise ValueError(f"{where}: duration of {code!r} is {cell!r}, expected seconds above 0")
+    for where, video, cell in cells:
+        seconds, match = _number(cell), re.fullmatch(_CODE, str(video).strip())
+        if not (match and math.isfinite(seconds) and seconds > 0):
+            raise ValueError(f"{where}: duration of {video!r} is {cell!r}, expected seconds above 0, and a code")
+        code = match[1]
         if durations.setdefault(code, seconds) != seconds:
             raise ValueError(f"{where}: {code} was already given with {durations[code]:g} s, here {seconds:g} s")
     return durations

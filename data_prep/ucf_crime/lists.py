@@ -6,9 +6,9 @@ videos stay, and for which arm, is decided in `folder`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from data_prep.dataset import lines_of, rows_of
+from data_prep.dataset import lines_of, listed_path, rows_of
 from llamavid_kit.evaluation.visibility import Events, read_events
 from llamavid_kit.study.setup import CRIME, NORMAL
 
@@ -77,7 +77,7 @@ def read_test_list(path: Path) -> list[Entry]:
         fields = line.split()
         if len(fields) != 6:
             raise ValueError(f"{expected}; got {len(fields)} fields")
-        name, class_name, *numbers = fields
+        video, class_name, *numbers = listed_path(fields[0], where), *fields[1:]
         try:
             a, b, c, d = map(int, numbers)
         except ValueError:
@@ -85,12 +85,12 @@ def read_test_list(path: Path) -> list[Entry]:
         events = tuple(event for event in ((a, b), (c, d)) if event != (NONE, NONE))
         if any(not 0 <= start < end for start, end in events):
             raise ValueError(f"{expected}; an event starts at 0 or later and ends after its start")
-        label = label_from_file_name(name)
+        label = label_from_file_name(video)
         if class_name.removesuffix("s") != {NORMAL: "Normal"}.get(label, label.replace(" ", "")).removesuffix("s"):
             raise ValueError(f"{expected}; the file name says {label!r}, the class column {class_name!r}")
         if label == NORMAL and events:
             raise ValueError(f"{expected}; a normal video has no events")
-        entries.append(Entry(name=Path(name).name, path=name, split="test", where=where, event_frames=events))
+        entries.append(Entry(name=Path(video).name, path=video, split="test", where=where, event_frames=events))
     return _checked(entries, path)
 
 
@@ -98,7 +98,7 @@ def read_train_list(path: Path) -> list[Entry]:
     """The training videos: one "Class/file" a line. Raises ValueError naming file, line and text."""
     entries = []
     for where, line in lines_of(path):
-        video = line.strip().replace("\\", "/")
+        video = listed_path(line.strip(), where)
         if Path(video).suffix.lower() not in VIDEO_SUFFIXES:
             raise ValueError(f'{where}: {line.strip()!r}; expected one video a line, "Class/Class001_x264.mp4"')
         entries.append(Entry(name=Path(video).name, path=video, split="train", where=where))
@@ -142,7 +142,7 @@ def read_frame_counts(path: Path) -> dict[str, tuple[int, float]]:
                 f"{where}: n_frames={row['n_frames']!r}, video_fps={row['video_fps']!r}; "
                 "expected a whole number above 0 and a rate in frames a second"
             )
-        name = Path(row["video"]).name
+        name = PureWindowsPath(row["video"]).name
         if counts.setdefault(name, (n_frames, fps)) != (n_frames, fps):
             raise ValueError(f"{where}: {name} was already given with {counts[name]}, here {(n_frames, fps)}")
     return counts

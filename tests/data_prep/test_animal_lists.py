@@ -134,3 +134,13 @@ def test_a_sheet_that_is_none(animals):
     write_sheet(sheet, [("AAAAAAAA", "train", [("Orca", "Eating")]), ("AAAAAAAA", "test", [("Orca", "Eating")])])
     with pytest.raises(ValueError, match="line 3: AAAAAAAA was already listed in .*line 2"):
         read_sheet(sheet)
+
+
+@pytest.mark.parametrize("video", ["videos\\FROGFROG.mp4", "videos/train/FROGFROG", "FROGFROG.mp4", "FROGFROG"])
+def test_codes_may_stand_in_paths_of_either_kind(tmp_path, video):
+    (tmp_path / "train.txt").write_text(f"{video} 1.0 2.0##The frog is moving.\n")
+    (tmp_path / "d.csv").write_text(f"video_id,duration_s\n{video},3\n")
+    (tmp_path / SHEET).write_text(f"video_id,type,list_animal_action\n{video},train,\"[('Frog', 'Moving')]\"\n")
+    assert [entry.code for entry in read_grounding(tmp_path / "train.txt", "train")] == ["FROGFROG"]
+    assert read_durations(tmp_path / "d.csv") == {"FROGFROG": 3}
+    assert [row.code for row in read_sheet(tmp_path / SHEET)] == ["FROGFROG"]

@@ -189,6 +189,31 @@ def test_a_line_that_does_not_parse(folder, line, message):
         ucf_crime.build(folder, lists_only=True)
 
 
+def test_windows_separators_are_read_in_every_list(folder):
+    """As the lists are when they were written on Windows; what they say is the same."""
+    plain = ucf_crime.build(folder, lists_only=True, frame_counts=folder / "lengths.csv")
+    lines = [f"{label_from_file_name(line).replace(' ', '')}\\{line}" for line in TEST.splitlines() if line]
+    (folder / TEST_LISTS[0]).write_text("\r\n".join(lines) + "\r\n")
+    (folder / TRAIN_LIST).write_text(TRAIN.replace("/", "\\"))
+    lengths = "".join(f"x\\{name},{n},{fps}\n" for name, (n, fps) in LENGTHS.items())
+    (folder / "lengths.csv").write_text("video,n_frames,video_fps\n" + lengths)
+    windows = ucf_crime.build(folder, lists_only=True, frame_counts=folder / "lengths.csv")
+    assert windows.train == plain.train and windows.counts() == plain.counts()
+    assert [pair.video for pair in windows.test] == [f"{p.answer.replace(' ', '')}/{p.video}" for p in plain.test]
+    fill(folder)
+    assert ucf_crime.build(folder, frame_counts=folder / "lengths.csv").test[0].video_path(folder).is_file()
+
+
+@pytest.mark.parametrize("place", ["..\\..\\", "../", "C:\\UCF\\", "/UCF/", "Abuse\\..\\..\\"])
+def test_a_path_that_leaves_its_root_is_refused(folder, place):
+    for name, line in ((TRAIN_LIST, "Abuse001_x264.mp4"), (TEST_LISTS[0], "Abuse028_x264.mp4  Abuse  1  2  -1  -1")):
+        kept = (folder / name).read_text()
+        (folder / name).write_text(place + line)
+        with pytest.raises(ValueError, match=f"{name}, line 1: .*leaves the folder of the videos"):
+            ucf_crime.build(folder, lists_only=True)
+        (folder / name).write_text(kept)
+
+
 def test_a_train_line_that_is_no_video(folder):
     (folder / TRAIN_LIST).write_text("Abuse/Abuse001_x264.mp4\nAbuse\n")
     with pytest.raises(ValueError, match="line 2: 'Abuse'; expected one video a line"):
