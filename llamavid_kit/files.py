@@ -4,6 +4,7 @@ A folder keeps the record that it was begun with (`claim`). A file of replies is
 killed run goes on where its file ends (`resume`, `append`).
 """
 
+import csv
 import io
 import json
 import os
@@ -45,8 +46,18 @@ def read_text(path: Path, *, encoding: str = "utf-8", way_out: str = "save it as
 
 
 def csv_text(path: Path) -> io.StringIO:
-    """A CSV file for `csv`, line ends as they are; ValueError as of `read_text`."""
+    """A CSV file for `csv`, line ends as they are; ValueError as of `read_text`, and for what `csv` cannot read."""
     content = decoded(path.read_bytes(), path, encoding="utf-8-sig", way_out="save the sheet as CSV UTF-8")
+    if (at := content.find("\0")) >= 0:
+        raise ValueError(
+            f"{path}, line {content.count(chr(10), 0, at) + 1} holds a NUL byte; save the sheet as CSV UTF-8"
+        )
+    rows, line = csv.reader(io.StringIO(content, newline="")), 1
+    try:
+        for _ in rows:
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {line}: {error}; close the double quotes that are opened there") from None
     return io.StringIO(content, newline="")
 
 

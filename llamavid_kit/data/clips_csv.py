@@ -7,9 +7,11 @@ not opened: a broken one is noticed, and listed, when frames are read.
 import csv
 import logging
 import math
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from llamavid_kit.data.pairs import SPLITS, InstructionPair, multiple_choice_question
 from llamavid_kit.files import csv_text, some
@@ -41,27 +43,31 @@ def clips_from_csv(
 ) -> list[InstructionPair]:
     """Instruction pairs from a CSV with the columns video and label, in the order of the file.
 
-    video: path relative to `root` (default: the CSV's folder), or absolute; it stays as written
+    video: path relative to `root` (default: the CSV's folder), or absolute; it stays as written, but for Windows'
+    separators where those name no file
     start_s, end_s (optional): an event in seconds; a video on several lines has several events, with one label
     split (optional): "train" or "test"; without it every clip is a test clip. Other columns go to `extra`.
     for_training: also asks for training clips
     task: what stands before "by using ONLY ONE of the mentioned categories: …"; the categories are the labels that
     occur, sorted
 
-    Raises FileNotFoundError for the CSV, and ValueError naming file, line and value for everything else: a missing
-    column or clip, fewer than two labels, an event that ends before it starts, no test or no training clips.
+    Labels of one clip alone, and labels that one split lacks, are named in the log. Raises FileNotFoundError for the
+    CSV, and ValueError naming file, line and value for everything else: a missing column or clip, fewer than two
+    labels, labels that look alike, an event that ends before it starts, no test or no training clips.
     """
     path = Path(path)
     rows = _read_rows(path)
     root = path.parent if root is None else Path(root)
+    for row in rows:
+        if not (root / row.video).is_file() and (root / (posix := PureWindowsPath(row.video).as_posix())).is_file():
+            row.video = posix
     if absent := [f"{row.video} ({row.where})" for row in rows if not (root / row.video).is_file()]:
         raise ValueError(
             f"{len(absent)} clips are not where {path} says, seen from {root}: {some(absent)}; "
             "correct the column video, or give root="
         )
-    labels = sorted({row.label for row in rows})
-    if len(labels) < 2:
-        raise ValueError(f"{path}: every clip has the label {labels[0]!r}; a choice needs at least two labels")
+    clips = list(_by_video(rows))
+    labels = _labels(path, [first for first, *_ in clips])
     _check_splits(path, rows, for_training)
     try:
         question = multiple_choice_question(task, labels)
@@ -79,7 +85,7 @@ def clips_from_csv(
             extra=first.extra,
             events=tuple(sorted(row.event for row in (first, *others) if row.event)),
         )
-        for first, *others in _by_video(rows)
+        for first, *others in clips
     ]
 
 
@@ -96,10 +102,17 @@ def _read_rows(path: Path) -> list[_Row]:
             raise ValueError(f"{path}: no column {' and no column '.join(absent)}; its first line reads {names}{hint}")
         if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
-        rows = [_row(record, f"{path}, line {reader.line_num}") for record in reader]
+        if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
+            raise ValueError(f"{path}: several columns {', '.join(twice)}; its first line reads {names}, keep one each")
+        rows = [_row(record, f"{path}, line {_first_line(reader.line_num, record)}") for record in reader]
     if not rows:
         raise ValueError(f"{path} has a first line but no clips; expected one clip a line")
     return rows
+
+
+def _first_line(last_line: int, record: dict[str | None, str]) -> int:
+    """Where a record begins that ends in `last_line`: its cells may hold line breaks."""
+    return last_line - sum(str(cell).rstrip("\n").count("\n") for cell in record.values() if cell)
 
 
 def _row(record: dict[str | None, str], where: str) -> _Row:
@@ -107,8 +120,13 @@ def _row(record: dict[str | None, str], where: str) -> _Row:
         raise ValueError(f"{where}: more fields than columns ({record[None]}); put texts with a comma in double quotes")
     cells = {name: value.strip() for name, value in record.items() if name is not None}
     for name in ("video", "label"):
-        if not cells[name]:
-            raise ValueError(f"{where}: {name} is empty")
+        if not _seen(cells[name]):
+            raise ValueError(f"{where}: {name} is empty; the line reads {list(cells.values())}")
+        if len(cells[name].splitlines()) > 1 or any(ord(sign) < 32 for sign in cells[name]):
+            raise ValueError(
+                f"{where}: {name}={cells[name]!r:.120} holds a line break or another control character; write it in "
+                "one line, and close double quotes that are opened"
+            )
     split = cells.get("split", "test").lower()
     if split not in SPLITS:
         raise ValueError(f'{where}: split={cells["split"]!r}, expected "train" or "test"')
@@ -140,9 +158,32 @@ def _check_splits(path: Path, rows: list[_Row], for_training: bool) -> None:
             f'{path}: no clip has split "train", so there is nothing to fine-tune on; add a column split with "train" '
             'and "test", or run the zero-shot arms only'
         )
-    trained = {row.label for row in rows if row.split == "train"}
-    if trained and (unseen := sorted({row.label for row in rows} - trained)):
-        log.warning("%s: labels without a training clip: %s", path, ", ".join(unseen))
+
+
+def _seen(text: str) -> str:
+    """What two texts share that look alike but for letter case and blanks."""
+    return "".join(c for c in unicodedata.normalize("NFC", text).casefold() if c.isprintable() and not c.isspace())
+
+
+def _labels(path: Path, clips: list[_Row]) -> list[str]:
+    """The labels, sorted. ValueError for fewer than two and for some that look alike; few clips are a warning."""
+    n = Counter(row.label for row in clips)
+    labels, first = sorted(n), {row.label: row.where.rpartition(", ")[2] for row in reversed(clips)}
+    name = {label: f"{label} ({n[label]}, from {first[label]})" for label in labels}
+    if len(labels) < 2:
+        raise ValueError(f"{path}: every clip has the label {labels[0]!r}; a choice needs at least two labels")
+    alike: dict[str, str] = {}
+    for label in labels:
+        if (other := alike.setdefault(_seen(label), label)) != label:
+            both = f"{name[other]} and {name[label]}"
+            raise ValueError(f"{path}: the labels {both} differ in letter case or blanks alone; write them alike")
+    few = {"labels of one clip, a typo?": [label for label in labels if n[label] == 1]}
+    of_split = {split: {row.label for row in clips if row.split == split} for split in SPLITS}
+    for split, kind in zip(SPLITS, ("training", "test"), strict=True) if all(of_split.values()) else ():
+        few[f"labels without a {kind} clip:"] = [label for label in labels if label not in of_split[split]]
+    if words := [f"{what} {some(name[label] for label in names)}" for what, names in few.items() if names]:
+        log.warning("%s: %s", path, "; ".join(words))
+    return labels
 
 
 def _by_video(rows: list[_Row]) -> Iterable[list[_Row]]:

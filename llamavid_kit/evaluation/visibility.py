@@ -90,6 +90,20 @@ def _event(row: dict[str, str], columns: tuple[str, ...], where: str) -> Event:
     return start, end
 
 
+def check_events(events: Sequence[Event], duration_s: float, *, clip: str) -> tuple[Event, ...]:
+    """The events [start_s, end_s) of `clip` as far as it shows them: an end behind its end, duration_s, is cut.
+
+    Raises ValueError naming clip, event and duration for an event that begins at or after the end: no frame is in it.
+    """
+    if outside := [event for event in events if event[0] >= duration_s]:
+        start_s, end_s = outside[0]
+        raise ValueError(
+            f"{clip}: the event from {start_s:g} to {end_s:g} s begins when the clip, {duration_s:g} s long, is over; "
+            "correct the annotation, or take the clip that it was made for"
+        )
+    return tuple((start_s, min(end_s, duration_s)) for start_s, end_s in events)
+
+
 def n_samples_in(event: Event, fps: float) -> int:
     """How many of the moments 0, 1/fps, 2/fps, … lie in the event [start_s, end_s): the frames of it that are sampled.
 
@@ -141,8 +155,8 @@ def visibility_curve(events: Sequence[Event], *, fps: Sequence[float]) -> list[V
 def clip_curve(events: Events, *, fps: Sequence[float]) -> list[Visibility]:
     """For each rate, the share of clips with a sampled frame in one of their events.
 
-    events: clip → its (start_s, end_s). Clips without events are no part of the share. Raises ValueError where no clip
-    has an event.
+    events: clip → its (start_s, end_s), within the clip: `check_events` sees to it where durations are known. Clips
+    without events are no part of the share. Raises ValueError where no clip has an event.
     """
     eventful = [of_clip for of_clip in events.values() if len(of_clip)]
     if not eventful:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llamavid_kit.evaluation.scoring import NO_LABEL, RuleName
-from llamavid_kit.evaluation.visibility import Events, Visibility, clip_curve, n_frames_shown
+from llamavid_kit.evaluation.visibility import Events, Visibility, check_events, clip_curve, n_frames_shown
 from llamavid_kit.study import results
 from llamavid_kit.study.logs import RULES, Log, answered_videos, common_videos, labels_of, pair_records, read_logs
 from llamavid_kit.study.results import SETTINGS, Setting
@@ -64,7 +64,8 @@ def read_evidence(
 
     Without predictions: the counts that ship with the kit. Without events: the event counts that ship. Events alone
     are refused, since which half of the events gained cannot be told without predictions.
-    events: {video: [(start_s, end_s), …]}; `data_prep.ucf_crime.lists.events_of` reads UCF-Crime's own list.
+    events: {video: [(start_s, end_s), …]}; `data_prep.ucf_crime.lists.events_of` reads UCF-Crime's own list. ValueError
+    for one that begins behind its video's end.
     event_source: where they came from, in words.
     """
     evidence = Evidence(
@@ -156,5 +157,7 @@ def _curve_and_halves(logs: Mapping[str, Log], events: Events) -> tuple[list[Vis
         part = lengths.iloc[rows]
         right = [int(part[k].sum()) if k in part else None for k in ("finetuned_fps1", "finetuned_fps6")]
         halves.append((name, len(part), *right, part["length_s"].min(), part["length_s"].max()))
-    curve = clip_curve({v: events[v] for v in lengths["video"]}, fps=tuple(results.CLIPS_SEEN))
+    first = next(iter(logs.values()))
+    shown = {v: check_events(events[v], first[v].n_frames / first[v].fps, clip=v) for v in lengths["video"]}
+    curve = clip_curve(shown, fps=tuple(results.CLIPS_SEEN))
     return curve, pd.DataFrame(halves, columns=HALVES)

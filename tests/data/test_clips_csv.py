@@ -56,9 +56,32 @@ def test_a_root_of_its_own(table, tmp_path):
         clips_from_csv(path)
 
 
-def test_a_label_that_is_never_trained_is_mentioned(table, caplog):
-    clips_from_csv(table("video,label,split\na.mp4,Fall,train\nb.mp4,Walk,test\n"))
-    assert "labels without a training clip: Walk" in caplog.text
+def test_labels_of_few_clips_are_mentioned_in_one_sentence(table, caplog):
+    """Two events of one clip are one clip."""
+    path = table(
+        "video,label,start_s,end_s,split\na.mp4,Fall,1,2,train\na.mp4,Fall,3,4,train\nb.mp4,Walk,,,test\n"
+        "c.mp4,Walk,,,test\n"
+    )
+    clips_from_csv(path)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: labels of one clip, a typo? Fall (1, from line 2); "
+        "labels without a training clip: Walk (2, from line 4); labels without a test clip: Fall (1, from line 2)"
+    )
+
+
+def test_nothing_is_said_where_every_label_has_clips(table, caplog, tmp_path):
+    (tmp_path / "d.mp4").touch()
+    clips_from_csv(table("video,label,split\na.mp4,Fall,train\nb.mp4,Fall,test\nc.mp4,Walk,train\nd.mp4,Walk,test\n"))
+    assert not caplog.text
+
+
+def test_windows_separators(table, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "d.mp4").touch()
+    (tmp_path / "e\\f.mp4").touch()  # a name, where the file system allows it
+    clips = clips_from_csv(table("video,label\nsub\\d.mp4,Fall\ne\\f.mp4,Walk\n"))
+    assert [clip.video for clip in clips] == ["sub/d.mp4", "e\\f.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +103,27 @@ def test_a_label_that_is_never_trained_is_mentioned(table, caplog):
         ("video,label,split\na.mp4,Fall,test\na.mp4,Walk,train\n", "line 3: a.mp4 was already given in .*line 2"),
         ("video,label,split\na.mp4,Fall,test\na.mp4,Fall,test\nb.mp4,Walk,train\n", "line 3: .*only events may repeat"),
         ('video,label,split\na.mp4,"Fall, hard",test\nb.mp4,Walk,train\n', "my.csv: .*hold a comma"),
-        ("video,label,split\na.mp4,fall,test\nb.mp4,Fall,train\n", "my.csv: .*letter case"),
+        (
+            "video,label,split\na.mp4,fall,test\nb.mp4,Fall,train\n",
+            r"my.csv: the labels Fall \(1, from line 3\) and fall \(1, from line 2\) differ in letter case",
+        ),
+        ("video,label,split\na.mp4,Big Fall,test\nb.mp4,Big  Fall,train\n", "Big  Fall .* and Big Fall .*blanks alone"),
+        ("video,label,split\na.mp4,BigFall,test\nb.mp4,Big\u00a0Fall,train\n", "blanks alone"),
+        ("video,label,split\na.mp4,Cafe\u0301,test\nb.mp4,Caf\u00e9,train\n", "write them alike"),
+        ("video,label\na.mp4,  \n", r"line 2: label is empty; the line reads \['a.mp4', ''\]"),
+        ("video,label\na.mp4,\u200b\n", "line 2: label is empty"),
+        ("video,label\na.mp4;Fall\n", "line 2: label is empty; the line reads .*a.mp4;Fall"),
+        ("video\tlabel\na.mp4\tFall\n", "by commas, not by '.t'"),
+        ("sep=;\nvideo;label\na.mp4;Fall\n", "by commas, not by ';'"),
+        ("video,label,label\na.mp4,Fall,Walk\n", "my.csv: several columns label"),
+        ("video,label\na.mp4,Fall\nb.mp4,Wa\0lk\n", "line 3 holds a NUL byte; save the sheet as CSV UTF-8"),
+        ('video,label\na.mp4,Fall\nb.mp4,"Wa\nlk"\n', r"line 3: label='Wa\\nlk' holds a line break"),
+        (
+            'video,label\na.mp4,"Fall\nb.mp4,Walk\n',
+            r"line 2: label='Fall\\nb.mp4,Walk' holds a line break.*close double",
+        ),
+        ('video,label\na.mp4,"' + 70_000 * "x\n", "line 2: field larger than .*close the double quotes"),
+        ("video,label,start_s,end_s\na.mp4,Fall,2,2\n", "line 2: start_s='2', end_s='2'"),
     ],
 )
 def test_one_clear_error(table, text, message):

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from llamavid_kit.data.sampling import sample_times
 from llamavid_kit.evaluation.statistics import wilson
-from llamavid_kit.evaluation.visibility import clip_curve, n_frames_shown, n_samples_in, read_events, visibility_curve
+from llamavid_kit.evaluation.visibility import (
+    check_events,
+    clip_curve,
+    n_frames_shown,
+    n_samples_in,
+    read_events,
+    visibility_curve,
+)
 
 spans = st.tuples(st.integers(0, 120), st.integers(1, 40)).map(lambda x: (x[0] / 30, (x[0] + x[1]) / 30))
 
@@ -121,3 +128,18 @@ def test_a_table_that_is_not_there(tmp_path):
         read_events(tmp_path / "no.csv")
     with pytest.raises(ValueError, match="fps=0"):
         clip_curve({"a": [(0, 1)]}, fps=[0])
+
+
+@pytest.mark.parametrize("event", [(50, 60), (8, 9)])
+def test_an_event_behind_the_end_of_its_clip_is_an_error(event):
+    """Moments behind the end would count as sampled: none is a frame."""
+    message = rf"a.mp4: the event from {event[0]} to {event[1]} s begins when the clip, 8 s long, is over"
+    with pytest.raises(ValueError, match=message):
+        check_events([(1, 2), event], 8.0, clip="a.mp4")
+
+
+def test_an_event_ends_with_its_clip():
+    events = check_events([(1, 2), (7.5, 60)], 8.0, clip="a.mp4")
+    assert events == ((1, 2), (7.5, 8.0)) and check_events([], 8.0, clip="a.mp4") == ()
+    assert clip_curve({"a.mp4": events[1:]}, fps=[1, 2])[0].n_visible == 0  # its last frame is at 7 s
+    assert clip_curve({"a.mp4": events[1:]}, fps=[1, 2])[1].n_visible == 1

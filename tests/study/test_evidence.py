@@ -63,6 +63,11 @@ def test_an_annotation_as_a_table(logs, tmp_path):
     table.write_text("clip,start_s,end_s\nArson001_x264.mp4,1,2\n")
     with pytest.raises(ValueError, match="does not list 4 of the videos, such as Arson002"):
         read_evidence(logs, events_of(table))
+    table.write_text(table.read_text().replace("1,2", "50,60") + "".join(f"{v},,\n" for v in list(TRUTHS)[1:]))
+    with pytest.raises(
+        ValueError, match="Arson001_x264.mp4: the event from 50 to 60 s begins when the clip, 30 s long"
+    ):
+        read_evidence(logs, events_of(table))
     with pytest.raises(FileNotFoundError, match="no.txt is not a file"):
         events_of(tmp_path / "no.txt")
     with pytest.raises(ValueError, match="without predictions"):
