@@ -64,7 +64,7 @@ def clips_from_csv(
     if absent := [f"{row.video} ({row.where})" for row in rows if not (root / row.video).is_file()]:
         raise ValueError(
             f"{len(absent)} clips are not where {path} says, seen from {root}: {some(absent)}; "
-            "correct the column video, or give root="
+            "correct the column video, or give root= (--root FOLDER)"
         )
     clips = list(_by_video(rows))
     labels = _labels(path, [first for first, *_ in clips])
@@ -98,7 +98,11 @@ def _read_rows(path: Path) -> list[_Row]:
         reader.fieldnames = [name.lower() if name.lower() in COLUMNS else name for name in names]
         if absent := [name for name in ("video", "label") if name not in reader.fieldnames]:
             marks = [mark for mark in ";\t" if mark in "".join(names)]
-            hint = f"; separate the columns by commas, not by {marks[0]!r}" if marks else ""
+            hint = (
+                f"; separate the columns by commas, not by {marks[0]!r}, and write decimals with a point"
+                if marks
+                else ""
+            )
             raise ValueError(f"{path}: no column {' and no column '.join(absent)}; its first line reads {names}{hint}")
         if "split" not in reader.fieldnames:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
@@ -117,7 +121,10 @@ def _first_line(last_line: int, record: dict[str | None, str]) -> int:
 
 def _row(record: dict[str | None, str], where: str) -> _Row:
     if None in record:
-        raise ValueError(f"{where}: more fields than columns ({record[None]}); put texts with a comma in double quotes")
+        raise ValueError(
+            f"{where}: more fields than columns ({record[None]}); write labels without a comma and decimals with a "
+            "point, and put other texts with a comma in double quotes"
+        )
     cells = {name: value.strip() for name, value in record.items() if name is not None}
     for name in ("video", "label"):
         if not _seen(cells[name]):
@@ -156,7 +163,7 @@ def _check_splits(path: Path, rows: list[_Row], for_training: bool) -> None:
     if for_training and not n["train"]:
         raise ValueError(
             f'{path}: no clip has split "train", so there is nothing to fine-tune on; add a column split with "train" '
-            'and "test", or run the zero-shot arms only'
+            'and "test", or run the zero-shot arms only (--no-finetune)'
         )
 
 

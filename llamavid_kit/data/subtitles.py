@@ -50,7 +50,9 @@ def read_subtitles(path: str | Path) -> list[Cue]:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in FORMS:
-        raise ValueError(f"{path}: subtitles of the kind {path.suffix!r}, expected .srt or .vtt; convert the file")
+        raise ValueError(
+            f"{path}: subtitles of the kind {path.suffix!r}, expected .srt or .vtt; convert it (ffmpeg -i IN OUT.srt)"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; expected subtitles (.srt or .vtt)")
     text = read_text(path, encoding="utf-8-sig", way_out=TO_UTF8).replace("\ufeff", "").strip("\n")

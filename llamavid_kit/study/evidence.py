@@ -77,7 +77,9 @@ def read_evidence(
     )
     if predictions is None:
         if events is not None:
-            raise ValueError(f"{event_source} without predictions: give the folder of prediction files, too")
+            raise ValueError(
+                f"{event_source} without predictions: give the folder of prediction files, too (--predictions)"
+            )
         return evidence
     logs = read_logs(predictions)
     if events is not None:
