@@ -6,9 +6,13 @@ from pathlib import Path
 
 
 def restudy_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--predictions", type=Path, help="folder of its CSV files (default: the counts that ship)")
+    parser.add_argument(
+        "--predictions", type=Path, help="folder of its CSV files, one a setting (default: the counts that ship)"
+    )
     parser.add_argument("--annotation", type=Path, help="UCF-Crime's temporal annotation, or a CSV of events")
-    parser.add_argument("--out", type=Path, help="folder for restudy.md, restudy.json, tables and figures")
+    parser.add_argument(
+        "--out", type=Path, help="folder for restudy.md, tables and figures, and with --predictions restudy.json"
+    )
 
 
 def restudy(args: argparse.Namespace) -> None:

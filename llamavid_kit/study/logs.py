@@ -7,6 +7,7 @@ what the numbers mean is left to `recount` and `claims`.
 
 import csv
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,13 +17,14 @@ from typing import Any, get_args
 from llamavid_kit.evaluation.scoring import ArmTable, RuleName, collapse, label_of, score
 from llamavid_kit.evaluation.statistics import compare_arms
 from llamavid_kit.files import csv_text
-from llamavid_kit.study.results import BY_KEY, COMPARISONS, TABLE_3_CLASSES
+from llamavid_kit.study.results import BY_KEY, COMPARISONS, SETTINGS, TABLE_3_CLASSES
 from llamavid_kit.study.setup import CRIME, NORMAL, STUDY
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("video", "n_frames", "video_fps", "sampled_frames", "truth", "prediction")
 RULES: tuple[RuleName, ...] = get_args(RuleName)
+FILES = ", ".join(f"{s.key}.csv ({s.name}{'' if s.log else ', of which no log was found'})" for s in SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,14 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; expected the one with the study's prediction files (CSV)")
     paths = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv"):
+        if path not in paths.values():
+            log.warning("%s is not read: %s", path, _right_name(path.stem))
     if not paths:
-        names = ", ".join(f"{key}.csv" for key in BY_KEY)
         raise FileNotFoundError(
-            f"{folder} holds none of {names}; each has the columns {', '.join(COLUMNS)}. Without a folder of "
+            f"{folder} holds none of {FILES}; each has the columns {', '.join(COLUMNS)}. Without a folder of "
             "predictions the counts that ship with the kit are read"
         )
-    for path in sorted(folder.glob("*.csv")):
-        if path not in paths.values():
-            log.warning("%s is not read: no setting of the study has this name", path)
     logs = {key: read_log(path) for key, path in paths.items()}
     first, *others = logs
     for other in others:
@@ -104,6 +105,15 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
                 "logs of one test set list the same videos"
             )
     return logs
+
+
+def _right_name(stem: str) -> str:
+    """What a file of predictions should be called, of one that has a setting's name as it is printed, or its log's."""
+    words, digits = re.sub(r"fps|[^a-z]", "", stem.lower()), re.findall(r"\d+", stem)
+    for setting in SETTINGS:
+        if stem == setting.log or (words == re.sub(r"fps|[^a-z]", "", setting.key) and digits == [str(setting.fps)]):
+            return f"the predictions of {setting.name} are called {setting.key}.csv; rename it"
+    return f"the files are called {FILES}; the study's animals have none, no log of them was found"
 
 
 def answered_videos(rows: Log) -> list[str]:

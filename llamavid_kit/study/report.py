@@ -1,7 +1,7 @@
 """`python -m llamavid_kit restudy`: the study's logs in, its tables, figures and claims with what the logs say out.
 
-Prints tables, findings and a line per comparison; with a folder also writes `restudy.md`, `restudy.json` (every log,
-rule and set of clips), tables as CSV and figures as PNG. The predictions are read and never copied.
+Prints tables, findings and a line per comparison; with a folder also writes `restudy.md`, tables as CSV and figures as
+PNG, and of predictions `restudy.json` (every log, rule and set of clips). The predictions are read and never copied.
 """
 
 import json

@@ -31,8 +31,13 @@ def test_it_prints_writes_and_ends_with_the_comparisons(tmp_path, capsys):
 
 
 def test_without_files_it_uses_the_counts_that_ship(capsys, tmp_path):
-    assert main(["restudy"]) == 0
+    assert main(["restudy", "--out", str(tmp_path / "out")]) == 0
     assert "150/242 = 62.0% against 158/242" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"restudy.md", "tables", "figures"}
+    with pytest.raises(SystemExit):
+        main(["restudy", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "folder for restudy.md, tables and figures, and with --predictions restudy.json" in words
     assert main(["restudy", "--predictions", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "holds none of" in error and "the counts that ship with the kit are read" in error

@@ -7,6 +7,7 @@ from made_up_logs import REPLIES, rows_of, write
 
 from llamavid_kit.evaluation.scoring import RULES
 from llamavid_kit.study.logs import COLUMNS, read_log, read_logs, records
+from llamavid_kit.study.results import SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,25 @@ def test_files_that_are_refused(tmp_path, logs):
 def test_other_files_are_left_alone_and_said_so(logs, caplog):
     (logs / "notes.csv").write_text("a,b\n")
     assert set(read_logs(logs)) == set(REPLIES)
-    assert "notes.csv is not read" in caplog.text
+    (message,) = caplog.messages
+    assert (
+        "notes.csv is not read: the files are called zero_shot_fps1.csv (zero-shot, 1 fps), zero_shot_fps6" in message
+    )
+    assert "zero_shot_fps6.csv (zero-shot, 6 fps, of which no log was found), finetuned_fps1.csv" in message
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_a_setting_under_another_name_is_told_its_own(tmp_path, caplog, setting):
+    """The names that the tables print, those of the study's jobs, and other spellings."""
+    names = {f"{setting.name}.csv", f"{setting.key}.CSV", f"{setting.key.replace('_', '-').upper()}.csv"}
+    for name in names | ({f"{setting.log}.csv"} if setting.log else set()):
+        (tmp_path / name).touch()
+        caplog.clear()
+        with pytest.raises(FileNotFoundError, match=f"holds none of .*{setting.key}.csv"):
+            read_logs(tmp_path)
+        expected = f"the predictions of {setting.name} are called {setting.key}.csv; rename it"
+        assert caplog.messages == [f"{tmp_path / name} is not read: {expected}"]
+        (tmp_path / name).unlink()
 
 
 def test_records_have_every_rule_and_set(logs):
