@@ -14,9 +14,7 @@ from typing import Any
 
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
-TO_UTF8 = (
-    "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW (instead of WINDOWS-1252, UTF-16 or what else it is in)"
-)
+TO_UTF8 = "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW, or from UTF-16 or what else it is in"
 
 
 class CheckpointError(ValueError):

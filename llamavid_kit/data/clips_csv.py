@@ -108,18 +108,15 @@ def _read_rows(path: Path) -> list[_Row]:
             log.warning("%s has no column split: every clip is a test clip, and none is there to fine-tune on", path)
         if twice := [name for name in COLUMNS if reader.fieldnames.count(name) > 1]:
             raise ValueError(f"{path}: several columns {', '.join(twice)}; its first line reads {names}, keep one each")
-        rows = [_row(record, f"{path}, line {_first_line(reader.line_num, record)}") for record in reader]
+        rows = [_row(record, path, reader.line_num) for record in reader]
     if not rows:
         raise ValueError(f"{path} has a first line but no clips; expected one clip a line")
     return rows
 
 
-def _first_line(last_line: int, record: dict[str | None, str]) -> int:
-    """Where a record begins that ends in `last_line`: its cells may hold line breaks."""
-    return last_line - sum(str(cell).rstrip("\n").count("\n") for cell in record.values() if cell)
-
-
-def _row(record: dict[str | None, str], where: str) -> _Row:
+def _row(record: dict[str | None, str], path: Path, last_line: int) -> _Row:
+    n_breaks = sum(str(cell).rstrip("\n").count("\n") for cell in record.values())
+    where = f"{path}, line {last_line - n_breaks}"
     if None in record:
         raise ValueError(
             f"{where}: more fields than columns ({record[None]}); write labels without a comma and decimals with a "

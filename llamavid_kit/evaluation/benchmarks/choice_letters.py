@@ -13,24 +13,21 @@ from llamavid_kit.evaluation.answer_part import answer_part
 from llamavid_kit.evaluation.benchmarks.base import Item
 
 EMPTY, SEVERAL, NONE = "nothing is said", "several options are named", "no option is named"
-_NEXT = r"(?=[.,:;!?/&+]|\s*$|\s+(?:[-–—(]|(?:because|since|as|and|or)\b))"  # what follows a letter that is no article
-_LETTER = rf"[(\[{{]*(?:([A-Za-z])(?:[)\]}}]+|'?{_NEXT}))"
-_IS = r"\s+(?:is|would be|should be|must be)(?:\s+(?:most likely|likely|probably|definitely|clearly))?\b"
+_NEXT = r"(?=[.,:;!?/&+]|\s*$|\s(?:[-–—(]|(?:because|since|as|and|or)\b))"  # what follows a letter that is no article
+_LETTER = rf"'?[(\[{{]*(?:([A-Za-z])(?:[)\]}}]+|'?{_NEXT}))"
+_IS = r" (?:is|(?:would|should|must) be)(?: (?:most likely|likely|probably|definitely|clearly))?\b ?:?"
+_LEADS = rf"(?:answer|option|choice|letter)(?:{_IS}| ?[:=-])|choose\b|pick\b|select\b|go with\b|say\b|boxed\b"
 _LEAD = re.compile(
-    rf"\b(?:(?:answer|option|choice|letter)(?:{_IS}\s*:?|\s*[:=-])|(?:choose|pick|select|go with|say)\b|boxed"
-    r"|(?:it|this|that)(?:'s|\s+is)\b|(?:so|thus|therefore|hence)\b,?)\s*(?:(?:option|choice|letter)\b\s*)?",
-    re.IGNORECASE,
+    rf"\b(?:{_LEADS}|(?:it|this|that)(?:'s| is)\b|(?:so|thus|hence)\b,?)\s*(?:(?:option|choice)\b\s*)?", re.I
 )
-_STATED = re.compile(rf"{_LEAD.pattern}'?{_LETTER}", re.IGNORECASE | re.MULTILINE)
-_RIGHT = re.compile(r"\b([A-Z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)\b")
-_LEADING = re.compile(rf"\s*'?(?:(?i:option|choice)\s+)?{_LETTER}")
-_OPTION = re.compile(rf"\b(?:option|choice|answer)\s+{_LETTER}|\(([A-Z])\)", re.IGNORECASE | re.MULTILINE)
+_RIGHT = r"\b([A-Z])\)? is (?:the )?(?:correct|right|best|answer)\b"
+_STATED = re.compile(rf"{_LEAD.pattern}{_LETTER}|{_RIGHT}", re.I | re.M)
+_LEADING = re.compile(rf"(?:(?i:option|choice) )?{_LETTER}")
+_OPTION = re.compile(rf"\b(?:option|choice|answer) {_LETTER}|\(([A-Z])\)", re.I | re.M)
 _LISTED = re.compile(r"(?<![\w'])([A-Z])(?:[):.]|$)")
-_MORE = re.compile(rf"\s*(?:[,/&+]|,?\s*\b(?:and|or)\b)\s*(?:option\s+)?{_LETTER}")
-_NOT = re.compile(r"\b(?:not|never|no|neither|nor|cannot)\b|n't\b", re.IGNORECASE)
-_IS_NOT = re.compile(
-    r"[\s:)\]]*(?:(?:is|was|does|can|could|would)\s*)?(?:n't|(?:not|no|never|wrong|incorrect|false)\b)", re.IGNORECASE
-)
+_MORE = re.compile(rf" ?(?:[,/&+]|,? ?\b(?:and|or)\b) ?(?:option )?{_LETTER}")
+_NOT = re.compile(r"\b(?:not|never|no|neither|nor|cannot)\b|n't\b", re.I)
+_IS_NOT = re.compile(r"[ :)\]]*(?:(?:is|was|does|can|could) ?)?(?:n't|(?:not|no|never|wrong|incorrect|false)\b)", re.I)
 
 
 def strict_letter(reply: str, choices: Mapping[str, str]) -> str | None:
@@ -45,14 +42,14 @@ def read_letter(reply: str, choices: Mapping[str, str]) -> tuple[str | None, str
     anywhere, then exactly one choice's text and nothing else. A letter that is denied ("not B", "B is wrong") is none.
     """
     text = _plain(answer_part(reply))
-    stated = {m[1].upper() for pattern in (_STATED, _RIGHT) for m in pattern.finditer(text) if not _denied(m)}
+    stated = _letters(_STATED, text)
     leading: set[str] = set()
     for line in text.splitlines():
         if (match := _LEADING.match(line)) and not _denied(match):
             leading |= {match[1].upper()} | _beside(match, choices)
     names = stated if len(stated) == 1 and len(leading) != 1 else stated | leading  # more: the options are said again
     names |= {more[1].upper() for m in _STATED.finditer(text) if (more := _MORE.match(text, m.end()))}
-    names = names or {(m[1] or m[2]).upper() for m in _OPTION.finditer(text) if not _denied(m)}
+    names = names or _letters(_OPTION, text)
     if not names:
         ends = [text, *(text[m.end() :].partition("\n")[0] for m in _LEAD.finditer(text) if not _denied(m))]
         names = {letter for end in ends for letter in _same(end, choices)}
@@ -74,6 +71,10 @@ def _plain(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
+def _letters(pattern: re.Pattern, text: str) -> set[str]:
+    return {(m[1] or m[2]).upper() for m in pattern.finditer(text) if not _denied(m)}
+
+
 def _denied(match: re.Match) -> bool:
     """Whether the clause around a letter says that it is not the answer."""
     before = re.split(r"[.!?;,\n]|\b(?:but|so|then)\b", match.string[max(0, match.start() - 200) : match.start()])[-1]
@@ -86,7 +87,7 @@ def _beside(match: re.Match, choices: Mapping[str, str]) -> set[str]:
     if match[1].upper() in (same := _same(rest, choices)):
         return set()
     more = _MORE.match(rest)
-    return {*same, *(m[1] for m in _LISTED.finditer(rest) if not _denied(m)), *([more[1].upper()] if more else [])}
+    return {*same, *([more[1].upper()] if more else []), *(m[1] for m in _LISTED.finditer(rest) if not _denied(m))}
 
 
 def _same(text: str, choices: Mapping[str, str]) -> set[str]:
