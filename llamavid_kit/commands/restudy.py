@@ -6,13 +6,9 @@ from pathlib import Path
 
 
 def restudy_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--predictions", type=Path, help="folder of its CSV files, one a setting (default: the counts that ship)"
-    )
+    parser.add_argument("--predictions", type=Path, help="folder of its CSV files (default: the counts that ship)")
     parser.add_argument("--annotation", type=Path, help="UCF-Crime's temporal annotation, or a CSV of events")
-    parser.add_argument(
-        "--out", type=Path, help="folder for restudy.md, tables and figures, and with --predictions restudy.json"
-    )
+    parser.add_argument("--out", type=Path, help="for restudy.md, tables, figures, and of --predictions restudy.json")
 
 
 def restudy(args: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ def test_without_files_it_uses_the_counts_that_ship(capsys, tmp_path):
     with pytest.raises(SystemExit):
         main(["restudy", "--help"])
     words = " ".join(capsys.readouterr().out.split())
-    assert "folder for restudy.md, tables and figures, and with --predictions restudy.json" in words
+    assert "for restudy.md, tables, figures, and of --predictions restudy.json" in words
     assert main(["restudy", "--predictions", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "holds none of" in error and "the counts that ship with the kit are read" in error
