@@ -124,15 +124,6 @@ def in_events(times_s: Sequence[float] | np.ndarray, events: Sequence[Event]) ->
     return np.any(spans, axis=0) if spans else np.zeros(len(times), dtype=bool)
 
 
-def check_events(events: Sequence[Event], duration_s: float) -> None:
-    """ValueError for an event that begins when its clip is over: nobody could see it, and its times must be wrong."""
-    for start_s, end_s in events:
-        if start_s > duration_s - EPSILON_S:
-            raise ValueError(
-                f"event from {start_s:g} to {end_s:g} s, but the clip ends at {duration_s:.2f} s: correct its times"
-            )
-
-
 def n_events_seen(events: Sequence[Event], timestamps_s: np.ndarray, duration_s: float, fps: float) -> int:
     """How many events hold a frame that `fps` takes of a clip whose frames begin at `timestamps_s` (n,)."""
     times = timestamps_s[sample_times(timestamps_s, duration_s, fps)]

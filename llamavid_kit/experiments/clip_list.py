@@ -128,7 +128,7 @@ def _look(
     """The clip's row of the list, with what its file holds; or why it cannot be used."""
     try:
         video = Video(pair.video_path(root))
-        check_events(pair.events, video.duration_s)
+        check_events(pair.events, video.duration_s, clip=pair.id)
         for name, model in models.items():
             needs = _needs(pair, [arm for arm in arms if arm.model == name], question)
             for view, text, options in needs:

@@ -1,6 +1,7 @@
 """One list for all arms: a clip that one of them cannot use is left out for all, with its reason, before the first."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from colour_clips import TEST, make_clips
@@ -96,3 +97,16 @@ def test_every_model_is_asked_about_every_clip_and_rate_and_each_may_refuse(clip
     assert {look for look in second.looks if look[0] == "t4"} == {("t4", fps, LABELS, 4) for fps in (1, 4)}
     assert ("t1", 4, LABELS, 4) in first.looks and not [look for look in second.looks if look[0] == "t1"]
     assert sorted(n for name, n in decoded if name == "t0") == [2, 2, 6, 6]  # either model, either rate
+
+
+def test_an_event_after_the_clips_end_is_named_and_one_that_reaches_beyond_is_seen_to_the_end(
+    clips, tokenizers, tmp_path
+):
+    """The clip lasts 1.75 s: nobody can see 50 to 60 s; of 1.6 s to 9 s only the frames that there are."""
+    pairs = clips[1]
+    outside, beyond = (replace(p, events=(span,)) for p, span in zip(pairs[:2], ((50, 60), (1.6, 9)), strict=True))
+    clip_list = fix(clips, tokenizers, tmp_path, pairs=[outside, beyond], finetune=False)
+    (left_out,) = clip_list["excluded"]
+    assert left_out["reason"].startswith("t0: the event from 50 to 60 s begins when the clip, 1.5 s long, is over")
+    (row,) = clip_list["test"]
+    assert row["events_seen"] == {"1": 0, "2": 0, "3": 1, "6": 1} and (row["n_frames"] / row["fps"]) == 1.75
