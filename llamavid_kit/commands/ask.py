@@ -56,7 +56,7 @@ def attention(args: argparse.Namespace) -> None:
 
 
 def _ask_picture(args: argparse.Namespace) -> None:
-    only_clips = ("fps", "context", "subtitles", "attention", "choices")
+    only_clips = ("fps", "frames", "context", "subtitles", "attention", "choices")
     refuse(args, only_clips, f"for a clip, and {args.video} is a picture")
     print(_model(args).ask_image(args.video, args.question, max_new_tokens=args.max_new_tokens))
 
@@ -65,7 +65,7 @@ def _ask_film(args: argparse.Namespace) -> None:
     from llamavid_kit.model.original.features import import_features
 
     why = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
-    refuse(args, ("fps", "subtitles", "choices"), why)
+    refuse(args, ("fps", "frames", "subtitles", "choices"), why)
     if args.attention:
         raise ValueError(f"{args.video} holds features and no frames: there is nothing to draw an overlay on")
     film = import_features(args.video)
@@ -80,7 +80,7 @@ def _choose(args: argparse.Namespace) -> None:
     from llamavid_kit.model.frame_cache import FrameCache
 
     model = _model(args, context=args.context)
-    answerer, view = LlamaVidAnswerer(model, FrameCache(model)), View(DEFAULT_FPS if args.fps is None else args.fps)
+    answerer, view = LlamaVidAnswerer(model, FrameCache(model)), View(**_sampling(args))
     video = Video(args.video)
     answerer.fits(video, args.question, args.choices, view, max_new_tokens=1)
     (reply,) = answerer.choose([video], args.question, args.choices, view)
@@ -101,14 +101,19 @@ def _ask_clip(
     """overlay: PNG to write; scale: upper end of its colours; settings: of `LlamaVid.ask`."""
     from llamavid_kit.data.video import Video
 
-    video, fps = Video(args.video), DEFAULT_FPS if args.fps is None else args.fps
-    reply = _model(args, context=context).ask(video, args.question, fps=fps, **settings)
+    video, sampling = Video(args.video), _sampling(args)
+    reply = _model(args, context=context).ask(video, args.question, **sampling, **settings)
     _print(reply)
     if overlay:
         from llamavid_kit.viz.overlay import save_overlay
 
+        fps = sampling["fps"]
         path = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=overlay, scale=scale)
         print(f"context attention: {path}")
+
+
+def _sampling(args: argparse.Namespace) -> dict[str, Any]:
+    return {"fps": DEFAULT_FPS if args.fps is None else args.fps, "frames": args.frames or "time"}
 
 
 def _model(args: argparse.Namespace, *, context: int | None = None) -> "LlamaVid":

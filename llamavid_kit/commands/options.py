@@ -14,6 +14,8 @@ def question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="tiny", help=MODEL_HELP)
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
+    text = "how a rate picks frames: by time (default), or by the stride of the original's training or of the study"
+    parser.add_argument("--frames", choices=("time", "train", "eval_repro"), help=text)
 
 
 def present(args: argparse.Namespace, *names: str) -> dict:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from llamavid_kit.data.films import LongVideo, interleave, movie_turn, show_frames, spread
 from llamavid_kit.data.prompt import IMAGE, Template, open_prompt, stop_ids, template, tokenize
+from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.config import LlamaVidConfig, check_fits
@@ -58,6 +59,7 @@ class Asking:
         question: str,
         *,
         fps: float = 1.0,
+        frames: Rule = "time",
         max_new_tokens: int = 64,
         subtitles: Path | str | None = None,
     ) -> Reply:
@@ -65,6 +67,8 @@ class Asking:
 
         Args:
             video: a clip, or a film's features (`original.features`), which bring their own rate and subtitles.
+            frames: the rule that `fps` picks frames by (`sampling.RULES`). To choose between answers instead of
+                writing one: `answering.LlamaVidAnswerer.choose`, or `ask --choices` on the command line.
             subtitles: .srt or .vtt of the clip: each frame is followed by what is said, in the original's movie prompt
                 (`run_llamavid_movie.py`). The text decoder is asked the bare question, as there.
 
@@ -77,7 +81,7 @@ class Asking:
                 raise ValueError("a feature file brings its own subtitles; leave subtitles out")
             return _ask_film(self, video, question, max_new_tokens)
         video = video if isinstance(video, Video) else Video(video)
-        sample, config = video.sample(fps), self.config
+        sample, config = video.sample(fps, rule=frames), self.config
         if subtitles is None:
             prompt, n_slots = open_prompt(self.tokenizer, config.template, question), 1
         else:

@@ -24,7 +24,8 @@ def save_overlay(
 
     scale: upper end of the colours, for pictures of several questions (`attention_overlay`'s vmax).
     """
-    frames = np.stack([resize_and_crop(frame, PICTURE_PX) for frame in video.frames(video.sample(fps).indices)])
+    indices = np.searchsorted(video.timestamps_s, reply.timestamps_s)  # the frames that the model saw
+    frames = np.stack([resize_and_crop(frame, PICTURE_PX) for frame in video.frames(indices)])
     figure = attention_overlay(
         frames,
         attention_array(reply.tokens),

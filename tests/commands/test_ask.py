@@ -6,6 +6,7 @@ from PIL import Image
 from small import random_tokens, write_clip
 
 from llamavid_kit.__main__ import main
+from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply
 from llamavid_kit.viz import overlay
 
@@ -46,3 +47,20 @@ def test_a_choice_comes_with_the_probability_of_each(tmp_path, capsys):
     assert shares == sorted(shares, reverse=True) and abs(sum(shares) - 100) < 0.2
     assert main(["ask", str(video), "Which?", "--choices", "red", "blue", "--attention", "a.png"]) == 2
     assert "--attention: for a written reply, and --choices lets the model choose" in capsys.readouterr().err
+
+
+def test_frames_by_the_stride_of_the_original(tmp_path, capsys, monkeypatch):
+    """The overlay is drawn on the frames that the rule picks."""
+    video = write_clip(tmp_path / "clip.mp4", seconds=2)
+    drawn, draw, read = [], overlay.attention_overlay, []
+    monkeypatch.setattr(overlay, "attention_overlay", lambda *a, **k: drawn.append(k["timestamps_s"]) or draw(*a, **k))
+    frames = Video.frames
+    monkeypatch.setattr(Video, "frames", lambda self, at: read.append(list(at)) or frames(self, at))
+    clip, picked = Video(video), []
+    for rule in ("time", "train"):
+        command = ["ask", str(video), "What?", "--fps", "3", "--frames", rule, "--attention", str(tmp_path / "a.png")]
+        assert main(command) == 0
+        sample = clip.sample(3, rule=rule)
+        assert drawn[-1] == tuple(sample.timestamps_s) and read[-1] == list(sample.indices)
+        picked.append(list(sample.indices))
+    assert picked[0] != picked[1]

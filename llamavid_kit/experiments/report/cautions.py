@@ -79,7 +79,7 @@ def _never_answered(run: Run) -> Iterator[str]:
         if score["no_label"] == score["n"]:
             continue
         never = [f"{label!r}" for label, c in score["per_class"].items() if c["n"] and not c["predicted"]]
-        parts = [f"never answers {some(never, at_most=8)}"] if never else []
+        parts = [f"never answers {' or '.join(never)}"] if never else []
         if normal is not None and (n := score["per_class"][normal]["n"]):
             row = dict(zip(score["columns"], score["confusion"][score["labels"].index(normal)], strict=True))
             alarms = n - row[normal] - row.get(NO_LABEL, 0)
