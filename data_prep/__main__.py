@@ -4,6 +4,8 @@ import argparse
 import importlib
 import sys
 
+from llamavid_kit.files import exit_status
+
 COMMANDS = {
     "toy": ("data_prep.toy_world.street.render", "render the toy world in UCF-Crime's layout"),
     "toy-wildlife": (
@@ -26,11 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         if name == first_word:
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
-    try:
-        return importlib.import_module(COMMANDS[args.command][0]).run(args) or 0
-    except (ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: importlib.import_module(COMMANDS[args.command][0]).run(args))
 
 
 if __name__ == "__main__":

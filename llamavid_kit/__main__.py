@@ -6,6 +6,8 @@ import logging
 import sys
 import warnings
 
+from llamavid_kit.files import exit_status
+
 COMMANDS = {  # name → its file in `commands`, and what it does
     "demo": ("demo", "render a toy set, fine-tune, run the FPS ablation, write the report"),
     "ask": ("ask", "ask about a clip, a picture, or a film's features"),
@@ -38,18 +40,18 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command → exit status: 0; 1 where `doctor` found a problem; 2 after a user's error, said in one line."""
+    """Run one command → exit status: 0; 1 where `doctor` found a problem; 2 and 130 as of `files.exit_status`."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for noisy in ("httpx", "matplotlib", "papermill", "transformers", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)  # peft's call
     argv = sys.argv[1:] if argv is None else argv
-    args = parser(argv).parse_args(argv)
-    try:
-        return args.function(args) or 0
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+    def command() -> int | None:
+        args = parser(argv).parse_args(argv)
+        return args.function(args)
+
+    return exit_status(command)
 
 
 if __name__ == "__main__":

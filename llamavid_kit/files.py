@@ -8,7 +8,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,39 @@ TO_UTF8 = "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW, or from UT
 
 class CheckpointError(ValueError):
     """A folder is no checkpoint that this code understands: the message names the tensors or files and the way out."""
+
+
+def exit_status(command: Callable[[], int | None]) -> int:
+    """Run a command → its exit status: 2 after a user's error and 130 after Ctrl-C, each said in one line."""
+    try:
+        return command() or 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        what = str(error)
+        if error.filename is not None and error.strerror is not None:  # of the system; our own say all themselves
+            what = f"{error.filename} cannot be read or written: {error.strerror}; name another path"
+    except ValueError as error:
+        what = str(error)
+    print(f"error: {what}", file=sys.stderr)
+    return 2
+
+
+def check_whole(path: Path) -> None:
+    """CheckpointError where a failed download or copy left something else in the place of the file."""
+    with path.open("rb") as file:
+        begin = file.read(200).lstrip().lower()
+    again = "download the file itself again"
+    for mark, what in (
+        (b"version https://git-lfs", "is a Git LFS pointer, a note of where the file lies: run `git lfs pull` there"),
+        (b"<!doctype html", f"is a web page: {again}"),
+        (b"<html", f"is a web page: {again}"),
+    ):
+        if begin.startswith(mark):
+            raise CheckpointError(f"{path} {what}")
+    if not begin:
+        raise CheckpointError(f"{path} is empty: {again}")
 
 
 def some(names: Iterable[object], *, at_most: int = 5) -> str:

@@ -17,7 +17,7 @@ BELOW = {  # room → the rooms that it may import, itself aside
 }
 BELOW["experiments"] = {*BELOW, "study"}
 BELOW["commands"] = {*BELOW, "data_prep"}
-BELOW["__main__"] = {"commands"}
+BELOW["__main__"] = {"files", "commands"}
 BELOW["data_prep"] = {*BELOW} - {*ABOVE_ALL, "experiments", "study"} | {"study"}
 
 

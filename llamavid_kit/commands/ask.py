@@ -98,15 +98,18 @@ def _ask_clip(
     scale: float | None = None,
     **settings: Any,
 ) -> None:
-    """overlay: PNG to write; scale: upper end of its colours; settings: of `LlamaVid.ask`."""
+    """overlay: picture to write; scale: upper end of its colours; settings: of `LlamaVid.ask`."""
     from llamavid_kit.data.video import Video
 
     video, sampling = Video(args.video), _sampling(args)
+    if overlay:  # before the model is asked
+        from llamavid_kit.viz.overlay import picture_path, save_overlay
+
+        overlay = picture_path(overlay)
+        overlay.parent.mkdir(parents=True, exist_ok=True)
     reply = _model(args, context=context).ask(video, args.question, **sampling, **settings)
     _print(reply)
     if overlay:
-        from llamavid_kit.viz.overlay import save_overlay
-
         fps = sampling["fps"]
         path = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=overlay, scale=scale)
         print(f"context attention: {path}")

@@ -14,13 +14,23 @@ from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.viz.look import house_figure, picture_axes
 
+FORMATS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".svg", ".pdf")
 PICTURE_PX = 224  # side of the square of a frame that is drawn
+
+
+def picture_path(path: Path | str) -> Path:
+    """Where a picture is written: PNG where the name says no format. ValueError for a format that is not known."""
+    path = Path(path)
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path}: pictures are written as {', '.join(FORMATS)}, not as {path.suffix}")
+    return path
 
 
 def save_overlay(
     video: Video, question: str, reply: Reply, *, fps: float, model: str, out: Path | str, scale: float | None = None
 ) -> Path:
-    """Write the overlay of a reply of `LlamaVid.ask` as PNG, over the square of each frame that the model saw.
+    """Write the overlay of a reply of `LlamaVid.ask`, over the square of each frame that the model saw → its path.
 
     scale: upper end of the colours, for pictures of several questions (`attention_overlay`'s vmax).
     """
@@ -35,7 +45,7 @@ def save_overlay(
         reply=reply.text,
         vmax=scale,
     )
-    out = Path(out)
+    out = picture_path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     return out

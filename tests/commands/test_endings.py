@@ -1,0 +1,92 @@
+"""Guards how a command ends: a place that cannot be written is one sentence with its path, Ctrl-C one line."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small import write_clip
+
+from data_prep.__main__ import main as prepare
+from llamavid_kit import files
+from llamavid_kit.__main__ import COMMANDS, main
+from llamavid_kit.commands import checkpoints
+from llamavid_kit.viz.overlay import picture_path
+
+CONVERTED = Path(__file__).parents[2] / "llamavid_kit" / "assets" / "tiny"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ask", "{clip}", "What happens?", "--attention", "{file}/a.png"],
+        ["attention", "{clip}", "What happens?", "--out", "{file}/a.png"],
+        ["attention", "{clip}", "What happens?", "--out", "{folder}.png"],
+        ["export", "{tiny}", "--out", "{file}"],
+        ["export", "{tiny}", "--out", "{file}/deeper"],
+        ["restudy", "--out", "{file}"],
+        ["prepare", "toy", "--out", "{file}", "--train", "1", "--test", "1"],
+    ],
+)
+def test_a_place_that_cannot_be_written(tmp_path, capsys, command):
+    """Its path, and no number of an error, whichever command writes there."""
+    clip = write_clip(tmp_path / "clip.mp4")
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "folder.png").mkdir()
+    places = {"clip": clip, "file": tmp_path / "file", "folder": tmp_path / "folder", "tiny": CONVERTED}
+    words = [word.format(**places) for word in command]
+    assert (prepare(words[1:]) if words[0] == "prepare" else main(words)) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: {tmp_path}") and "cannot be read or written: " in last and "Errno" not in last
+
+
+def test_the_path_of_a_picture(tmp_path, capsys):
+    """PNG where the name says nothing, and said so; a format that is not known is refused before the model is asked."""
+    clip = write_clip(tmp_path / "clip.mp4")
+    assert main(["ask", str(clip), "What happens?", "--attention", str(tmp_path / "att")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"context attention: {tmp_path / 'att.png'}"
+    assert (tmp_path / "att.png").read_bytes().startswith(b"\x89PNG") and not (tmp_path / "att").exists()
+    for name in ("x.gif", "x.mp4", "v1.5"):
+        assert main(["attention", str(clip), "What happens?", "--out", str(tmp_path / name)]) == 2
+        printed = capsys.readouterr()
+        assert f"{tmp_path / name}: pictures are written as .png" in printed.err and not printed.out
+    assert picture_path("a.JPG") == Path("a.JPG") and picture_path("b/c") == Path("b/c.png")
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_command(monkeypatch, capsys):
+    monkeypatch.setattr(checkpoints, "doctor", interrupted)
+    assert main(["doctor", "x"]) == 130 and capsys.readouterr().err == "interrupted\n"
+    assert files.exit_status(interrupted) == 130 and set(COMMANDS) >= {"doctor"}
+
+
+def test_ctrl_c_from_outside(tmp_path):
+    """Sent while the command is still importing: one line, no traceback."""
+    command = [sys.executable, "-m", "llamavid_kit", "bench"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)  # a shell says 130 of both
+    assert "interrupted" in errors.splitlines() and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(13, "No", "/x/y"), "/x/y cannot be read or written: No; name another path"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (FileNotFoundError("x is no folder"), "x is no folder"),
+        (ValueError("fps=6"), "fps=6"),
+    ],
+)
+def test_the_line_of_an_error(capsys, error, line):
+    def command():
+        raise error
+
+    assert files.exit_status(command) == 2 and capsys.readouterr().err == f"error: {line}\n"
