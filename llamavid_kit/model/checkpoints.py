@@ -6,20 +6,26 @@ mean is left to the model, writing a folder of the original or reading one into 
 
 import copy
 import logging
+import re
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
+from peft.tuners.tuners_utils import check_target_module_exists
+from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.original.open import from_original
-from llamavid_kit.model.original.tensors import read_object
+from llamavid_kit.model.lora import ADAPTER_CONFIG, read_settings
+from llamavid_kit.model.original.open import KINDS, check_fits_model, check_ours, from_original, kind_of
+from llamavid_kit.model.original.parts import PEFT_PREFIX
+from llamavid_kit.model.original.tensors import check_finite, load_tensors, read_object
 from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
+PROJECTOR = "content_projector"  # what a fine-tuning trains beside LoRA
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
@@ -55,30 +61,62 @@ def load(
             kwargs = {"dtype": torch.float32, **kwargs}
             transformers_logging.disable_progress_bar()  # what loads in a moment needs none
         try:
-            config = LlamaVidConfig.from_pretrained(folder)
+            config = check_ours(folder)
             config.extend_context(context or 1)
-            model, info = LlamaVid.from_pretrained(folder, config=config, output_loading_info=True, **kwargs)
-        except OSError as error:
-            raise CheckpointError(f"{folder} holds no weights that can be read: {error}") from error
+            model = LlamaVid.from_pretrained(folder, config=config, **kwargs)
         finally:
             if bars:
                 transformers_logging.enable_progress_bar()
-        problems = {k: sorted(map(str, v)) for k, v in info.items() if v}
-        if problems:
-            raise CheckpointError(f"{folder} does not fit its config.json: {problems}")
         model.tokenizer = load_llm_tokenizer(folder)
         model.question_tokenizer = load_question_tokenizer(folder / QUESTION_TOKENIZER)
     if adapter is not None:
-        model = _with_adapter(model, Path(adapter))
+        model = with_adapter(model, adapter).merge_and_unload()
     return model.to(device).eval() if device is not None else model.eval()
 
 
-def _with_adapter(model: LlamaVid, folder: Path) -> LlamaVid:
-    """`model` with LoRA and projector of `folder` for good; the folder of a fine-tuning, or its `adapter/`."""
-    inner = next((f for f in (folder, folder / "adapter") if (f / "adapter_model.safetensors").is_file()), None)
+def with_adapter(model: LlamaVid, folder: Path | str) -> PeftModel:
+    """`model` with LoRA and projector of `folder` (a fine-tuning's, or its `adapter/`) beside its weights, in place.
+
+    Raises CheckpointError, the model as it was, where a setting is not understood, or a tensor is missing, unexpected,
+    misshapen or not finite.
+    """
+    folder = Path(folder)
+    inner = next((f for f in (folder, folder / "adapter") if (f / ADAPTER_CONFIG).is_file()), None)
     if inner is None:
         raise CheckpointError(f"{folder} holds no adapter of this kit: expected adapter_model.safetensors, or adapter/")
-    return PeftModel.from_pretrained(model, inner).merge_and_unload()
+    if (kind := kind_of(inner)) != "adapter":
+        raise CheckpointError(f"{inner} is {KINDS[kind]}")
+    config, rank, tensors = read_adapter(inner)
+    expected = _adapter_shapes(model, config, rank, inner / ADAPTER_CONFIG)
+    check_fits_model(expected, tensors, inner, "this model and its own settings")
+    return PeftModel.from_pretrained(model, inner)
+
+
+def read_adapter(folder: Path) -> tuple[dict, int, dict[str, torch.Tensor]]:
+    """An adapter of this kit → its settings, rank and tensors; CheckpointError as of `with_adapter`."""
+    config, path = read_object(folder / ADAPTER_CONFIG), folder / "adapter_model.safetensors"
+    settings, _ = read_settings(config, folder / ADAPTER_CONFIG, modules=(PROJECTOR,))
+    tensors = load_tensors(path)
+    check_finite(tensors, path)
+    return config, settings.r, tensors
+
+
+def _adapter_shapes(model: LlamaVid, config: dict, rank: int, path: Path) -> dict[str, torch.Tensor]:
+    """The tensors, without contents, that an adapter with these settings has for `model`."""
+    targets = config.get("target_modules")
+    try:
+        lora = LoraConfig(target_modules=targets)
+        linears = {n: m for n, m in model.named_modules() if check_target_module_exists(lora, n)}
+    except (TypeError, re.error):
+        linears = {}
+    if not linears or not all(isinstance(m, nn.Linear) for m in linears.values()):
+        raise CheckpointError(f"{path}: target_modules={targets!r} names no linear layers of the model, or others too")
+    projector = model.content_projector.state_dict() if config.get("modules_to_save") else {}
+    shapes = {f"{PEFT_PREFIX}{PROJECTOR}.{name}": tensor for name, tensor in projector.items()}
+    for name, linear in linears.items():
+        for side, shape in (("A", (rank, linear.in_features)), ("B", (linear.out_features, rank))):
+            shapes[f"{PEFT_PREFIX}{name}.lora_{side}.weight"] = torch.empty(shape, device="meta")
+    return shapes
 
 
 def default_device() -> str:

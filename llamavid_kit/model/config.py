@@ -17,9 +17,11 @@ from transformers import AutoConfig, BertConfig, PreTrainedConfig
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
 from llamavid_kit.data.pixels import CLIP_MEAN, CLIP_STD, pixel_values
+from llamavid_kit.data.prompt import template as template_named
 
 PRESETS = tomllib.loads(Path(__file__).with_name("presets.toml").read_text(encoding="utf-8"))
 
+SIZES = ("num_attention_heads", "num_key_value_heads", "max_position_embeddings", "layer_norm_eps", "rms_norm_eps")
 ContentPool = Literal["mean", "grid", "all"]
 
 
@@ -28,12 +30,12 @@ def parse_content(content: str) -> tuple[ContentPool, int]:
 
     Raises ValueError on anything else, and on `grid:1`, which the original refuses too (use "mean").
     """
-    pool, _, size = content.partition(":")
+    pool, _, size = str(content).partition(":")
     if content == "mean":
         return "mean", 0
     if content == "all":
         return "all", 0
-    if pool == "grid" and size.isdigit() and int(size) > 1:
+    if pool == "grid" and size.isdecimal() and int(size) > 1:
         return "grid", int(size)
     raise ValueError(f'content={content!r}: expected "mean" (1 token), "grid:k" with k >= 2, or "all" (every patch)')
 
@@ -84,8 +86,10 @@ class LlamaVidConfig(PreTrainedConfig):
         **kwargs,
     ):
         self.vision_config = _sub_config(vision_config, InstructBlipVisionConfig)
-        self.qformer_config = _sub_config(qformer_config, _text_decoder_config)
-        self.text_config = _sub_config(text_config, _language_model_config)
+        self.qformer_config = _sub_config(qformer_config, InstructBlipQFormerConfig, BertConfig)
+        if text_config is None or isinstance(text_config, dict):
+            text_config = AutoConfig.for_model(**({"model_type": "llama"} | (text_config or {})))
+        self.text_config = text_config
         parse_content(content)
         self.n_query = n_query
         self.content = content
@@ -98,6 +102,23 @@ class LlamaVidConfig(PreTrainedConfig):
         self.image_std = list(image_std)
         self.world = world
         super().__init__(**kwargs)
+        self._check_fields()
+
+    def _check_fields(self) -> None:
+        """ValueError naming fields that hold no value of their kind."""
+        template_named(self.template)
+        fields = {n: getattr(part, n, 1) for part in map(self.__dict__.get, self.sub_configs) for n in SIZES}
+        fields |= getattr(self.text_config, "rope_parameters", None) or {}
+        odd = {n: v for n, v in fields.items() if isinstance(v, int | float) and not 0 < v < 2**31}
+        for names, fits in (
+            (("vision_norm", "feature_projector", "drop_cls"), lambda v: isinstance(v, bool)),
+            (("n_query", "question_max_length"), lambda v: type(v) is int and 0 <= v < 2**31),
+            (("image_mean",), lambda v: len(v) == 3 and all(type(x) in (int, float) for x in v)),
+            (("image_std",), lambda v: len(v) == 3 and all(type(x) in (int, float) and x > 0 for x in v)),
+        ):
+            odd |= {name: getattr(self, name) for name in names if not fits(getattr(self, name))}
+        if odd:
+            raise ValueError(f"{odd}: expected numbers above 0, true or false, or three colours' numbers")
 
     @property
     def image_size(self) -> int:
@@ -226,14 +247,13 @@ def _three_digits_down(value: float) -> str:
     return f"{math.floor(value * 10**digits) / 10**digits:g}"
 
 
-def _sub_config(value, config_class):
-    """`value` where it is a configuration already; a dict, or None for the defaults, becomes one."""
-    return config_class(**(value or {})) if value is None or isinstance(value, dict) else value
-
-
-def _text_decoder_config(model_type: str = "", **kwargs) -> BertConfig | InstructBlipQFormerConfig:
-    return (BertConfig if model_type == BertConfig.model_type else InstructBlipQFormerConfig)(**kwargs)
-
-
-def _language_model_config(model_type: str = "llama", **kwargs) -> PreTrainedConfig:
-    return AutoConfig.for_model(model_type, **kwargs)
+def _sub_config(value, *classes):
+    """`value` where it is a configuration already; a dict becomes one of the class that its `model_type` names, of the
+    first where it names none, and None that one's defaults."""
+    if value is not None and not isinstance(value, dict):
+        return value
+    fields, known = dict(value or {}), {kind.model_type: kind for kind in classes}
+    model_type = fields.pop("model_type", classes[0].model_type)
+    if model_type not in known:
+        raise ValueError(f"model_type={model_type!r}: expected {' or '.join(known)}")
+    return known[model_type](**fields)

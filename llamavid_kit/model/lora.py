@@ -2,11 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from llamavid_kit.files import CheckpointError
+
 # The original's LoRA: every linear of the LLM (`find_all_linear_names`).
 LORA_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ADAPTER_CONFIG = "adapter_config.json"
+# Settings of peft that `read_settings` obeys, and those that no merged weight depends on; all others must be at peft's
+# default.
+READ = {"peft_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "modules_to_save"}
+NEUTRAL = {"task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode"}
+NEUTRAL |= {"init_lora_weights", "runtime_config", "megatron_core", "qalora_group_size"}
+PLAIN_STARTS = (True, False, "gaussian", "orthogonal")  # of init_lora_weights: the others change the base's weights
 
 
 @dataclass(frozen=True)
@@ -16,6 +27,35 @@ class LoraSettings:
     r: int = 16
     alpha: int = 32
     dropout: float = 0.0
+
+
+def read_settings(config: dict, path: Path, *, modules: tuple[str, ...] = ()) -> tuple[LoraSettings, float]:
+    """`adapter_config.json` → size, and the factor of B A in the merged weight: alpha / r, with `use_rslora` / √r.
+
+    modules: what `modules_to_save` may name. Raises CheckpointError that names every setting that is not understood:
+    none is read past, and none merged as if it were plain.
+    """
+    from peft import LoraConfig
+
+    plain = LoraConfig().to_dict()
+    known = READ | NEUTRAL
+    odd = {n: v for n, v in config.items() if n not in known and v != plain.get(n)}
+    odd = {n: v for n, v in odd.items() if v or plain.get(n) or type(v) in (int, float)}  # null and [] say no more
+    for name, values in (
+        ("peft_type", ["LORA"]),
+        ("init_lora_weights", PLAIN_STARTS),
+        ("use_rslora", [False, True, None]),
+        ("modules_to_save", [None, [], list(modules)]),
+    ):
+        if config.get(name, plain[name]) not in values:
+            odd[name] = config[name]
+    if odd:
+        raise CheckpointError(f"{path}: {odd} is not supported: such an adapter is not what plain LoRA computes")
+    numbers: list[Any] = [config.get("r"), config.get("lora_alpha"), config.get("lora_dropout", 0.0)]
+    r, alpha, dropout = numbers
+    if not all(type(x) in (int, float) and 0 <= x < 2**31 for x in numbers) or type(r) is not int or not r:
+        raise CheckpointError(f"{path}: r={r!r}, lora_alpha={alpha!r}, lora_dropout={dropout!r}: expected numbers")
+    return LoraSettings(r, alpha, dropout), alpha / (r**0.5 if config.get("use_rslora") else r)
 
 
 def lora_config(lora: LoraSettings, linears: Iterable[str] = LORA_LINEARS, **kwargs):

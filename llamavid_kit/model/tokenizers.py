@@ -5,12 +5,14 @@ image slots are `data.prompt`.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
-from llamavid_kit.files import read_json, read_text
+from llamavid_kit.files import CheckpointError, check_whole, read_json, read_text
 
 PIECE_SPACE = "▁"
 QUESTION_TOKENIZER = "question_tokenizer"  # sub-folder of a saved model
@@ -60,34 +62,51 @@ class LlamaSentencePiece(SentencePieceBackend):
         return bos + token_ids_0 + eos + (bos + token_ids_1 + eos if token_ids_1 else [])
 
 
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """CheckpointError that names the folder, whatever the tokenizers' libraries raise: some raise a bare Exception."""
+    for name in ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        if (folder / name).is_file():
+            check_whole(folder / name)
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{folder}: its tokenizer cannot be read: {' '.join(str(error).split())}") from error
+
+
 def load_llm_tokenizer(folder: Path | str):
     """The language model's tokenizer of a converted or original folder; it pads on the right, with <unk> if need be."""
     folder = Path(folder)
-    if (folder / "tokenizer.model").is_file():
-        added = folder / "added_tokens.json"
-        ids = read_json(added, way_out="copy the folder again from where it came") if added.is_file() else {}
-        marks = {"marks": sorted(ids, key=lambda mark: ids[mark])} if ids else {}
-        tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right", **marks)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.unk_token  # the original pads with <unk>, id 0
-        return tokenizer
-    if (folder / "tokenizer.json").is_file():
-        return PreTrainedTokenizerFast.from_pretrained(folder, padding_side="right")
-    raise FileNotFoundError(f"{folder} holds no tokenizer: expected tokenizer.model or tokenizer.json")
+    with _readable(folder):
+        if (folder / "tokenizer.model").is_file():
+            added = folder / "added_tokens.json"
+            ids = read_json(added, way_out="copy the folder again from where it came") if added.is_file() else {}
+            marks = {"marks": sorted(ids, key=lambda mark: ids[mark])} if ids else {}
+            tokenizer = LlamaSentencePiece.from_pretrained(folder, padding_side="right", **marks)
+            if tokenizer.pad_token is None:
+                tokenizer.pad_token = tokenizer.unk_token  # the original pads with <unk>, id 0
+            return tokenizer
+        if (folder / "tokenizer.json").is_file():
+            return PreTrainedTokenizerFast.from_pretrained(folder, padding_side="right")
+        raise FileNotFoundError(f"{folder} holds no tokenizer: expected tokenizer.model or tokenizer.json")
 
 
 def load_question_tokenizer(folder: Path | str):
     """The text decoder's WordPiece tokenizer: BERT's with [DEC] added as BOS; long questions lose their beginning."""
     folder = Path(folder)
-    if (folder / "tokenizer.json").is_file():
-        return PreTrainedTokenizerFast.from_pretrained(folder, truncation_side="left")
     vocabulary = folder / "vocab.txt"
-    if not vocabulary.is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no vocab.txt or tokenizer.json: name the folder of bert-base-uncased with --bert-tokenizer"
-        )
-    words = read_text(vocabulary, way_out="copy it again from bert-base-uncased").splitlines()
-    vocab = {word: i for i, word in enumerate(words)}
-    tokenizer = BertTokenizer(vocab=vocab, do_lower_case=True, truncation_side="left", padding_side="right")
-    tokenizer.add_special_tokens({"bos_token": "[DEC]"})
-    return tokenizer
+    with _readable(folder):
+        if (folder / "tokenizer.json").is_file():
+            return PreTrainedTokenizerFast.from_pretrained(folder, truncation_side="left")
+        if not vocabulary.is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no vocab.txt or tokenizer.json: name the folder of bert-base-uncased with "
+                "--bert-tokenizer"
+            )
+        words = read_text(vocabulary, way_out="copy it again from bert-base-uncased").splitlines()
+        vocab = {word: i for i, word in enumerate(words)}
+        tokenizer = BertTokenizer(vocab=vocab, do_lower_case=True, truncation_side="left", padding_side="right")
+        tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+        return tokenizer

@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from peft import PeftModel, get_peft_model
+from peft import get_peft_model
 
 from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
+from llamavid_kit.model.checkpoints import PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
@@ -60,7 +61,7 @@ def finetune(
         log.info("%s is trained already", out / ADAPTER)
         return out / ADAPTER
     torch.manual_seed(settings.seed)
-    config = lora_config(lora, modules_to_save=["content_projector"])
+    config = lora_config(lora, modules_to_save=[PROJECTOR])
     collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
     with _left_as_it_was(model):
         adapted = get_peft_model(model, config)
@@ -84,12 +85,15 @@ def _digest(pairs: Sequence[InstructionPair], tokens: Sequence[VisualTokens]) ->
 
 @contextmanager
 def adapter(model: LlamaVid, folder: Path | str | None) -> Iterator[LlamaVid]:
-    """`model` with a trained adapter inside the `with` block, as it was afterwards; None adds nothing."""
+    """`model` with a trained adapter inside the `with` block, as it was afterwards; None adds nothing.
+
+    Raises CheckpointError as `checkpoints.with_adapter`.
+    """
     if folder is None:
         yield model
         return
     with _left_as_it_was(model):
-        adapted = PeftModel.from_pretrained(model, folder).eval()
+        adapted = with_adapter(model, folder).eval()
         try:
             yield adapted.get_base_model()
         finally:

@@ -18,7 +18,8 @@ def from_lora(folder: Path, *, base: Path, merge: bool = True, **kwargs) -> tupl
     """A LoRA folder on `base`, and the report: peft merges the adapters, or leaves them beside the weights."""
     opened = open_lora(folder, base=base, **kwargs)
     model, adapters = build(opened), opened.adapters
-    handle = add_lora(model, lora_config(adapters.settings, adapters.linears))
+    rank_stabilized = adapters.scaling != adapters.settings.alpha / adapters.settings.r
+    handle = add_lora(model, lora_config(adapters.settings, adapters.linears, use_rslora=rank_stabilized))
     for name, parameter in model.named_parameters():
         if ".lora_" in name:
             parameter.data.copy_(adapters.tensors[name])

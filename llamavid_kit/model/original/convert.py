@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -23,9 +23,25 @@ from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, write_config
 from llamavid_kit.model.original.names import TOWER, shard_names
-from llamavid_kit.model.original.open import Opened, check_opened, open_lora, open_original, open_parts
+from llamavid_kit.model.original.open import (
+    KINDS,
+    Opened,
+    check_opened,
+    kind_of,
+    open_lora,
+    open_original,
+    open_parts,
+    ours_config,
+    why_none,
+)
 from llamavid_kit.model.original.parts import LORA_A, LORA_B
-from llamavid_kit.model.original.tensors import INDEX, ConversionReport, original_tensors, read_object
+from llamavid_kit.model.original.tensors import (
+    WEIGHTS,
+    ConversionReport,
+    original_config,
+    original_tensors,
+    read_object,
+)
 from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
 
 log = logging.getLogger(__name__)
@@ -71,13 +87,14 @@ def convert(
     check_opened(opened)
     if (out / "config.json").exists():
         raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
+    tokenizers = load_llm_tokenizer(opened.llm), load_question_tokenizer(opened.bert)
     out.mkdir(parents=True, exist_ok=True)
     if opened.llm == folder and text_decoder is None:
         _keep_original(folder, out / ORIGINAL)
     dtype = opened.state["language_model.lm_head.weight"].dtype
     _write_pieces(opened, out)
-    load_llm_tokenizer(opened.llm).save_pretrained(out)
-    load_question_tokenizer(opened.bert).save_pretrained(out / QUESTION_TOKENIZER)
+    tokenizers[0].save_pretrained(out)
+    tokenizers[1].save_pretrained(out / QUESTION_TOKENIZER)
     opened.config.dtype = dtype
     opened.config.architectures = ["LlamaVid"]
     opened.config.save_pretrained(out)
@@ -88,23 +105,25 @@ def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
     """The kind of checkpoint is told by its files."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; expected a checkpoint of the original")
-    if (folder / "config.json").is_file() and read_object(folder / "config.json").get("model_type") == OURS:
+    kind = kind_of(folder)
+    if kind == "ours":
         raise CheckpointError(
             f"{folder} is a folder of this kit already: load it, or `export` it to the original's layout"
         )
-    adapter = folder / "mm_projector.bin"
-    lora = (folder / "adapter_config.json").is_file()
-    if (lora or adapter.is_file()) and base is None:
+    if kind in ("adapter", "other", "nothing"):
+        why = KINDS[kind] if kind == "adapter" else why_none(folder, kind)
+        raise CheckpointError(f"{folder} is no checkpoint of the original: {why}")
+    if kind in ("lora", "stage1") and base is None:
         raise CheckpointError(f"{folder} holds an adapter and no model: name the model it belongs to with --base")
-    if lora and text_decoder is not None:
+    if kind == "lora" and text_decoder is not None:
         raise CheckpointError(
             f"{folder} is a LoRA folder: --text-decoder is for a bare language model or a stage-1 folder; leave it out"
         )
-    if lora:
+    if kind == "lora":
         return open_lora(folder, base=base, **kwargs)
-    if adapter.is_file():
-        config = folder / "config.json"
-        original = read_object(config) if config.is_file() else {"compress_type": "mean"}
+    if kind == "stage1":
+        adapter = folder / "mm_projector.bin"
+        original = original_config(folder) if (folder / "config.json").is_file() else {"compress_type": "mean"}
         parts = {"content": original.get("compress_type") or "all", "image_size": image_size_of(original)}
         return open_parts(base, adapter=adapter, text_decoder=text_decoder, **parts | kwargs)
     if base is not None:
@@ -147,21 +166,31 @@ def _write_pieces(opened: Opened, out: Path) -> None:
     total = 0
     for k, names in enumerate(tqdm(pieces, desc="convert", unit="piece")):
         file = f"model-{k + 1:05d}-of-{len(pieces):05d}.safetensors"
-        piece = {name: _merged(opened, name, opened.state.pop(name)).contiguous() for name in names}
-        save_file(piece, out / file, metadata={"format": "pt"})
+        piece = {name: _merged(opened, name, opened.state.pop(name)) for name in names}
+        _save(piece, out / file)
         files |= dict.fromkeys(names, file)
         total += sum(tensor.nbytes for tensor in piece.values())
     index = {"metadata": {"total_size": total}, "weight_map": files}
     (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        if path.suffix == ".safetensors":
+            save_file({name: t.contiguous() for name, t in tensors.items()}, path, metadata={"format": "pt"})
+        else:
+            torch.save(tensors, path)
+    except (SafetensorError, RuntimeError) as error:  # neither is an OSError, or names the file
+        raise OSError(f"{path} cannot be written: {error}") from error
+
+
 def _merged(opened: Opened, name: str, tensor: Tensor) -> Tensor:
-    """`tensor` with its LoRA added, if it has one: W + (alpha / r) B A, computed in float32 as peft does on a CPU."""
+    """`tensor` with its LoRA added, if it has one: W + scaling B A, computed in float32 as peft does on a CPU."""
     linear, adapters = name.removesuffix(".weight"), opened.adapters
     if adapters is None or linear + LORA_A not in adapters.tensors:
         return tensor
     a, b = (adapters.tensors[linear + suffix].float() for suffix in (LORA_A, LORA_B))
-    delta = (b @ a) * (adapters.settings.alpha / adapters.settings.r)
+    delta = (b @ a) * adapters.scaling
     return tensor + delta.to(tensor.dtype)
 
 
@@ -193,18 +222,21 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     if (out / "config.json").exists():
         raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    ours, stored = LlamaVidConfig.from_pretrained(folder), folder / ORIGINAL
+    ours, stored = ours_config(folder), folder / ORIGINAL
+    if ours.text_config.model_type != "llama":
+        raise CheckpointError(f"{folder}: its language model is a {ours.text_config.model_type}, the original a llama")
     source = _Source(folder, ours)
     report, layout = ExportReport(), _layout(stored, source)
     index: dict[str, str] = {}
     total = 0
     for file, tensors in tqdm(layout.items(), desc="export", unit="shard"):
         shard = {name: source.original(name, like, report) for name, like in tensors.items()}
-        torch.save(shard, out / file)
+        _save(shard, out / file)
         index |= dict.fromkeys(shard, file)
         total += sum(tensor.nbytes for tensor in shard.values())
     content = {"metadata": {"total_size": total}, "weight_map": index}
-    (out / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    single = next(name for name in WEIGHTS if Path(name).suffix == Path(file).suffix)
+    (out / f"{single}.index.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     _write_small_files(folder, stored, ours, out)
     return report
 

@@ -1,7 +1,7 @@
 """What a folder holds, what it lacks and where to get that, and whether it fits this machine: `examine`.
 
-Input: any folder that might hold a model. Output: a table to read. Tensors are looked at by name and shape alone;
-nothing is converted. How folders are opened is `checkpoints` and `original.open`.
+Input: any folder that might hold a model. Output: a table to read. Tensors are looked at by name and shape (those of
+adapters by value too); nothing is converted. How folders are told apart and opened is `original.open`.
 """
 
 import os
@@ -10,15 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from llamavid_kit.files import CheckpointError
+from llamavid_kit.files import CheckpointError, check_whole
+from llamavid_kit.model.checkpoints import read_adapter
 from llamavid_kit.model.config import LlamaVidConfig
-from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.lora import ADAPTER_CONFIG
+from llamavid_kit.model.original.config import tower_file
 from llamavid_kit.model.original.convert import PIECE_BYTES
-from llamavid_kit.model.original.open import VISION, check_fits_model, check_opened, find_beside, open_original
-from llamavid_kit.model.original.tensors import INDEX, read_object
+from llamavid_kit.model.original.open import (
+    KINDS,
+    VISION,
+    check_llm,
+    check_opened,
+    check_ours,
+    find_beside,
+    kind_of,
+    open_original,
+    why_none,
+)
+from llamavid_kit.model.original.parts import PEFT_PREFIX, read_adapters, read_trained
+from llamavid_kit.model.original.tensors import ConversionReport, one_of, original_config, read_object, weight_files
 from llamavid_kit.model.planner import count_parameters, size
+from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
 
 SOURCES = {  # where the original's README sends its readers
     VISION: f"https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2/{VISION}",
@@ -26,20 +39,13 @@ SOURCES = {  # where the original's README sends its readers
     "base": "https://huggingface.co/lmsys/vicuna-7b-v1.5 or vicuna-13b-v1.5",
     "model": "https://huggingface.co/YanweiLi, for example llama-vid-7b-full-224-video-fps-1",
 }
-KINDS = {
-    "ours": "a folder of this kit",
-    "full": "a full model of the original",
-    "lora": "a LoRA folder of the original: convert it with --base",
-    "adapter": "an adapter of this kit: `ask` takes it with --adapter, `load` with adapter=",
-    "stage1": "a stage-1 folder of the original: convert it with --base",
-    "llm": "a bare language model: with --text-decoder, stage 1 begins from it",
-    "nothing": "no model",
-}
+GONE = "is missing: "
+TOKENIZERS = ("tokenizer.model", "tokenizer.json")  # either, as `load_llm_tokenizer` looks for them
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file or folder: where it lies (None: missing), its bytes, and what to say about it."""
+    """One file or folder: where it lies (None: missing), its bytes, and what is wrong with it ("": nothing)."""
 
     name: str
     path: Path | None
@@ -62,10 +68,8 @@ class Examination:
 
     def __str__(self) -> str:
         lines = [f"{self.folder}: {KINDS[self.kind]}", ""]
-        rows = [
-            (part.name, "there" if part.path else "MISSING", size(part.n_bytes) if part.path else "", part.note)
-            for part in self.parts
-        ]
+        columns = [("there", size(part.n_bytes)) if part.path else ("MISSING", "") for part in self.parts]
+        rows = [(p.name, *pair, p.note.removeprefix(GONE)) for p, pair in zip(self.parts, columns, strict=True)]
         widths = [max([len(row[k]) for row in rows], default=0) for k in range(3)]
         lines += ["  ".join([*(row[k].ljust(widths[k]) for k in range(3)), row[3]]).rstrip() for row in rows]
         lines += ["", *self.machine] if self.machine else []
@@ -81,82 +85,82 @@ def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examinati
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; expected one that may hold a model")
-    result = Examination(folder, kind_of(folder))
-    if result.kind == "nothing":
-        result.problems.append(
-            f"no config.json, adapter_config.json or mm_projector.bin here; get a model from {SOURCES['model']}"
-        )
-        return result
-    result.parts = _parts(folder, result.kind)
-    result.problems += [f"{part.name} is missing: {part.note}" for part in result.parts if not part.path]
-    if result.kind in ("lora", "stage1"):
-        result.machine.append(f"it belongs to a base model, which no file here names: {SOURCES['base']}")
-    if not result.problems:
-        _add_tensors(result, vision_heads)
+    result = Examination(folder, "nothing")
+    try:
+        result.kind = kind_of(folder)
+        result.parts = _parts(folder, result.kind)
+        result.problems += [f"{part.name} {part.note}" for part in result.parts if part.note]
+        if not result.problems:
+            _add_contents(result, vision_heads)
+    except (CheckpointError, OSError) as error:
+        result.problems.append(str(error))
     return result
-
-
-def kind_of(folder: Path) -> str:
-    """A key of KINDS, told by the files alone."""
-    if (folder / "adapter_config.json").is_file():
-        return "adapter" if (folder / "adapter_model.safetensors").is_file() else "lora"
-    if (folder / "mm_projector.bin").is_file():
-        return "stage1"
-    if not (folder / "config.json").is_file():
-        return "nothing"
-    config = read_object(folder / "config.json")
-    if config.get("model_type") == LlamaVidConfig.model_type:
-        return "ours"
-    return "full" if "bert_type" in config else "llm"
 
 
 def _parts(folder: Path, kind: str) -> list[Part]:
     """What must lie in the folder itself, and what the original keeps elsewhere, looked for where `convert` looks."""
-    names = {
-        "ours": ["config.json", "question_tokenizer"],
-        "full": ["config.json", "tokenizer.model"],
-        "llm": ["config.json", "tokenizer.model"],
-        "adapter": ["adapter_config.json", "adapter_model.safetensors"],
-        "lora": ["config.json", "adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin"],
+    if kind in ("other", "nothing"):
+        raise CheckpointError(f"{why_none(folder, kind)}; get a model from {SOURCES['model']}")
+    tokens = next((n for n in TOKENIZERS if (folder / n).is_file()), TOKENIZERS[0])
+    lora = [one_of(folder, name).name for name in ("adapter_model", "non_lora_trainables")]
+    names: list[str] = {
+        "ours": ["config.json", tokens, QUESTION_TOKENIZER],
+        "full": ["config.json", tokens],
+        "llm": ["config.json", tokens],
+        "adapter": [ADAPTER_CONFIG, "adapter_model.safetensors"],
+        "lora": ["config.json", ADAPTER_CONFIG, *lora],
         "stage1": ["config.json", "mm_projector.bin"],
     }[kind]
-    if kind == "ours":
-        names += sorted(path.name for path in folder.glob("*.safetensors")) or ["model.safetensors"]
-    if kind in ("full", "llm"):
-        shards = read_object(folder / INDEX).get("weight_map", {}) if (folder / INDEX).is_file() else {}
-        names += [Path(shard).name for shard in sorted(set(shards.values()))] or ["pytorch_model.bin"]
     again = f"copy the folder again from where it came ({SOURCES['model']})"
     parts = [_part(folder / name, again) for name in names]
+    if kind in ("ours", "full", "llm"):
+        try:
+            parts += [_part(folder / name, again) for name in weight_files(folder)[0]]
+        except CheckpointError as error:
+            parts.append(Part("weights", None, note=f"cannot be read: {error}; {again}"))
     if kind == "full":
-        vision = Path(read_object(folder / "config.json").get("mm_vision_tower") or VISION).name
+        vision = tower_file(read_object(folder / "config.json"))
         for name, option in ((vision, "--vision-weights"), ("bert-base-uncased", "--bert-tokenizer")):
             note = f"get it from {SOURCES.get(name, 'where the checkpoint came from')}, or {option}"
             parts.append(_part(find_beside(folder, name) or folder / name, note))
     return parts
 
 
-def _add_tensors(result: Examination, vision_heads: int | None) -> None:
-    """Names and shapes against the configuration, and what memory the model takes."""
-    try:
-        if result.kind == "full":
-            opened = open_original(result.folder, vision_heads=vision_heads)
-            check_opened(opened)
-            config, largest = opened.config, max(part.n_bytes for part in result.parts)
-            result.machine.append(
-                f"to convert: {size(largest + 2 * PIECE_BYTES)} of memory (one shard and 2 GiB) and "
-                f"{size(sum(t.nbytes for t in opened.state.values()))} of disk; there are {size(_memory())} and "
-                f"{size(shutil.disk_usage(result.folder).free)}"
-            )
-        elif result.kind == "ours":
-            config = LlamaVidConfig.from_pretrained(result.folder)
-            with torch.device("meta"):
-                model = LlamaVid(config)
-            check_fits_model(model.state_dict(), _shapes(result.folder), result.folder)
-        else:
-            return
-    except (CheckpointError, SafetensorError) as error:
-        result.problems.append(str(error))
-        return
+def _add_contents(result: Examination, vision_heads: int | None) -> None:
+    """Configuration, tokenizers, names and shapes of tensors against each other, and what memory the model takes."""
+    folder, kind, report = result.folder, result.kind, ConversionReport()
+    if kind in ("ours", "full", "llm"):
+        load_llm_tokenizer(folder)
+    if kind in ("lora", "stage1"):
+        result.machine.append(f"it belongs to a base model, which no file here names: {SOURCES['base']}")
+        original = original_config(folder)
+    if kind == "lora":
+        tower_file(original)
+        read_adapters(folder, report)
+        read_trained(one_of(folder, "non_lora_trainables"), report, "lora:", prefix=PEFT_PREFIX)
+    elif kind == "stage1":
+        read_trained(folder / "mm_projector.bin", report, "adapter:")
+    elif kind == "adapter":
+        read_adapter(folder)
+    elif kind == "llm":
+        check_llm(folder)
+    elif kind == "ours":
+        load_question_tokenizer(folder / QUESTION_TOKENIZER)
+        _add_machine(result, check_ours(folder))
+    else:
+        opened = open_original(folder, vision_heads=vision_heads)
+        load_question_tokenizer(opened.bert)
+        check_opened(opened)
+        largest = max(part.n_bytes for part in result.parts)
+        result.machine.append(
+            f"to convert: {size(largest + 2 * PIECE_BYTES)} of memory (one shard and 2 GiB) and "
+            f"{size(sum(t.nbytes for t in opened.state.values()))} of disk; there are {size(_memory())} and "
+            f"{size(shutil.disk_usage(folder).free)}"
+        )
+        _add_machine(result, opened.config)
+
+
+def _add_machine(result: Examination, config: LlamaVidConfig) -> None:
     n = count_parameters(config)
     result.machine.append(
         f"to run: {n / 1e6:.1f} million parameters, {size(2 * n)} in bfloat16, {size(4 * n)} in float32; memory "
@@ -166,16 +170,6 @@ def _add_tensors(result: Examination, vision_heads: int | None) -> None:
         f"frames of {config.image_size} px, {config.tokens_per_frame()} tokens each, context {config.context} tokens: "
         f"about {(config.context - 256) // config.tokens_per_frame()} frames beside a question"
     )
-
-
-def _shapes(folder: Path) -> dict[str, torch.Tensor]:
-    """Name → a tensor of that shape without contents."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            names = list(file.keys())
-            tensors |= {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
-    return tensors
 
 
 def _gpu(n: int) -> str:
@@ -191,7 +185,15 @@ def _memory() -> int:
 
 
 def _part(path: Path, note: str) -> Part:
-    return Part(path.name, path, _bytes(path)) if path.exists() else Part(path.name, None, note=note)
+    """note: where to get it, should it be missing."""
+    if not path.exists():
+        return Part(path.name, None, note=GONE + note)
+    try:
+        if path.is_file():
+            check_whole(path)
+    except CheckpointError as error:
+        return Part(path.name, path, _bytes(path), note=f"cannot be used: {error}")
+    return Part(path.name, path, _bytes(path))
 
 
 def _bytes(path: Path) -> int:

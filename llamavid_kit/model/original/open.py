@@ -5,21 +5,78 @@ or `LlamaVid` with its tokenizers. What the tensors mean is `tensors` and `parts
 and `checkpoints.load` tells the kinds of folders apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM, PreTrainedConfig
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.original.parts import Adapters, read_lora, read_parts
-from llamavid_kit.model.original.tensors import ConversionReport, read_object, read_original
+from llamavid_kit.model.lora import ADAPTER_CONFIG
+from llamavid_kit.model.original.config import llm_config, refuse_unknown, tower_file
+from llamavid_kit.model.original.parts import PEFT_PREFIX, Adapters, read_llm, read_lora, read_parts
+from llamavid_kit.model.original.tensors import (
+    ConversionReport,
+    load_tensors,
+    one_of,
+    original_config,
+    read_object,
+    read_original,
+    read_shards,
+)
 from llamavid_kit.model.tokenizers import load_llm_tokenizer, load_question_tokenizer
 
 VISION = "eva_vit_g.pth"
+KINDS = {
+    "ours": "a folder of this kit",
+    "full": "a full model of the original",
+    "lora": "a LoRA folder of the original: convert it with --base",
+    "adapter": "an adapter of this kit: `ask` takes it with --adapter, `load` with adapter=",
+    "stage1": "a stage-1 folder of the original: convert it with --base",
+    "llm": "a bare language model: with --text-decoder, stage 1 begins from it",
+    "other": "a model of another family",
+    "nothing": "no model",
+}
+
+
+def kind_of(folder: Path) -> str:
+    """A key of KINDS, told by the files alone. Raises CheckpointError where config.json is no JSON object."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        return "adapter" if _is_ours(folder) else "lora"
+    if (folder / "mm_projector.bin").is_file():
+        return "stage1"
+    if not (folder / "config.json").is_file():
+        return "nothing"
+    config = read_object(folder / "config.json")
+    if config.get("model_type") == LlamaVidConfig.model_type:
+        return "ours"
+    if "bert_type" in config:
+        return "full"
+    sees = any(name.startswith(("mm_", "vision_", "visual")) for name in config)
+    return "llm" if config.get("model_type") == "llama" and not sees else "other"
+
+
+def why_none(folder: Path, kind: str) -> str:
+    """Why a folder of the kinds "other" and "nothing" is no checkpoint."""
+    if kind == "nothing":
+        return "no config.json, adapter_config.json or mm_projector.bin here"
+    config = read_object(folder / "config.json")
+    names = ", ".join(f"{name} {config.get(name)!r:.80}" for name in ("model_type", "architectures"))
+    return f"config.json says {names}: no LLaMA-VID, no LLaMA"
+
+
+def _is_ours(adapter: Path) -> bool:
+    """Whether an adapter's tensors bear our names; where none can be read, whether its settings are in our form."""
+    with suppress(CheckpointError):
+        if names := list(load_tensors(one_of(adapter, "adapter_model"))):
+            return any(name.startswith(f"{PEFT_PREFIX}language_model.") for name in names)
+    return isinstance(read_object(adapter / ADAPTER_CONFIG).get("target_modules"), str)
 
 
 def from_original(folder: Path | str, *, context: int | None = None, **kwargs) -> tuple[LlamaVid, ConversionReport]:
@@ -47,7 +104,7 @@ class Opened:
     """
 
     config: LlamaVidConfig
-    state: dict[str, torch.Tensor]
+    state: dict[str, Tensor]
     report: ConversionReport
     llm: Path
     bert: Path
@@ -59,7 +116,7 @@ def open_original(folder: Path | str, **kwargs) -> Opened:
     config.json) are looked for beside the checkpoint where they are not named; `vision_heads` and `image_size` are
     `tensors.read_original`'s."""
     folder = Path(folder)
-    return _opened(partial(read_original, folder), folder, _tower_file(folder), **kwargs)
+    return _opened(partial(read_original, folder), folder, _tower(folder, kwargs), **kwargs)
 
 
 def open_parts(llm: Path | str, **kwargs) -> Opened:
@@ -80,9 +137,9 @@ def open_lora(folder: Path | str, *, base: Path | str, **kwargs) -> Opened:
     Raises CheckpointError that lists every tensor of the adapters that is missing, unexpected or misshapen.
     """
     folder, base = Path(folder), Path(base)
-    opened = _opened(partial(read_lora, folder, base=base), base, _tower_file(folder), **kwargs)
+    opened = _opened(partial(read_lora, folder, base=base), base, _tower(folder, kwargs), **kwargs)
     assert opened.adapters is not None, "a LoRA folder brings adapters"
-    check_fits_model(opened.adapters.expected(opened.state), opened.adapters.tensors, folder)
+    check_fits_model(opened.adapters.expected(opened.state), opened.adapters.tensors, folder, f"the base {base}")
     return opened
 
 
@@ -103,11 +160,10 @@ def _opened(
     return Opened(config, state, report, llm, bert, *adapters)
 
 
-def _tower_file(folder: Path) -> str:
-    """Name of the EVA-ViT file that the folder's config.json names."""
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
-    return Path(read_object(folder / "config.json").get("mm_vision_tower", "")).name
+def _tower(folder: Path, kwargs: dict) -> str:
+    """Name of the EVA-ViT file that the folder's config.json names, where the caller names none."""
+    original = original_config(folder)
+    return "" if kwargs.get("vision_weights") else tower_file(original)
 
 
 def build(opened: Opened, **kwargs) -> LlamaVid:
@@ -124,12 +180,57 @@ def build(opened: Opened, **kwargs) -> LlamaVid:
 
 def check_opened(opened: Opened) -> None:
     """CheckpointError that lists every missing, unexpected and misshapen tensor."""
-    with torch.device("meta"):
-        model = LlamaVid(opened.config)
-    check_fits_model(model.state_dict(), opened.state, opened.llm)
+    check_fits_model(shapes_of(LlamaVid, opened.config, opened.state, opened.llm), opened.state, opened.llm)
 
 
-def check_fits_model(ours: dict, state: dict, folder: Path) -> None:
+def check_llm(folder: Path) -> None:
+    """CheckpointError where a folder is no bare language model whose tensors fit its config.json."""
+    original, state = read_llm(folder, ConversionReport())
+    expected = shapes_of(LlamaForCausalLM, llm_config(original), state, folder)
+    check_fits_model({f"language_model.{name}": t for name, t in expected.items()}, state, folder)
+
+
+def check_ours(folder: Path) -> LlamaVidConfig:
+    """The configuration of a folder of this kit; CheckpointError that names what in it, or in its weights, is wrong."""
+    config, state = ours_config(folder), read_shards(folder)
+    check_fits_model(shapes_of(LlamaVid, config, state, folder), state, folder)
+    return config
+
+
+def ours_config(folder: Path) -> LlamaVidConfig:
+    """`config.json` of a folder of this kit; CheckpointError that says what in it is wrong."""
+    file, generation = folder / "config.json", folder / "generation_config.json"
+    fields = read_object(file)
+    if generation.is_file():
+        read_object(generation)
+    try:
+        refuse_unknown(fields, {*LlamaVidConfig().to_dict(), "quantization_config"})
+        config = LlamaVidConfig.from_pretrained(folder)
+        config.to_dict()  # where a damaged dtype shows
+        return config
+    except Exception as error:  # transformers and torch raise many kinds
+        raise CheckpointError(f"{file} is no configuration of this kit: {' '.join(str(error).split())}") from error
+
+
+def shapes_of(model_class: type, config: PreTrainedConfig, state: Collection[str], folder: Path) -> dict[str, Tensor]:
+    """The tensors of `folder`'s model without contents; those that are tied to others only where `state` has them.
+
+    Raises CheckpointError where no model has this configuration.
+    """
+    parts = [getattr(config, part) for part in config.sub_configs] or [config]
+    if (depth := max(getattr(part, "num_hidden_layers", 0) for part in parts)) > len(state):  # before they are made
+        raise CheckpointError(f"{folder}: num_hidden_layers={depth} in config.json, and {len(state)} tensors in all")
+    try:
+        with torch.device("meta"):
+            model = model_class(config)
+    except Exception as error:  # transformers and torch raise many kinds
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise CheckpointError(f"{folder / 'config.json'} is the configuration of no model: {words}") from error
+    tied = getattr(model, "all_tied_weights_keys", {})
+    return {name: t for name, t in model.state_dict().items() if name in state or name not in tied}
+
+
+def check_fits_model(ours: dict, state: dict, folder: Path, what: str = "its config.json") -> None:
     """CheckpointError that names every tensor of `ours` that `state` lacks, has besides, or has in another shape."""
     expected = {name: tuple(t.shape) for name, t in ours.items()}
     problems = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
@@ -140,7 +241,7 @@ def check_fits_model(ours: dict, state: dict, folder: Path) -> None:
         if name in state and tuple(state[name].shape) != shape
     ]
     if problems:
-        raise CheckpointError(f"{folder} does not fit its config.json: " + "; ".join(problems))
+        raise CheckpointError(f"{folder} does not fit {what}: " + "; ".join(problems))
 
 
 def _places(folder: Path, name: str) -> tuple[Path, ...]:

@@ -1,8 +1,8 @@
 """Models of the original that lie in pieces: a bare language model with its new parts, an adapter on a base.
 
 Input: a bare LLaMA folder, the EVA-ViT file, InstructBLIP's file or a stage-1 adapter (`mm_projector.bin`), a LoRA
-folder (`adapter_model.bin`, `non_lora_trainables.bin`). Output as in `tensors`, whose strictness holds here too: every
-tensor of every file is used, or named with the reason; none may come from two files.
+folder (`adapter_model`, `non_lora_trainables`, .safetensors or .bin). Output as in `tensors`, whose strictness holds
+here too: every tensor of every file is used, or named with the reason; none may come from two files.
 """
 
 import math
@@ -14,13 +14,16 @@ from torch import Tensor
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
-from llamavid_kit.model.lora import LORA_LINEARS, LoraSettings
+from llamavid_kit.model.lora import ADAPTER_CONFIG, LORA_LINEARS, LoraSettings, read_settings
 from llamavid_kit.model.original.config import read_config
 from llamavid_kit.model.original.names import KEY_MAP, Table
 from llamavid_kit.model.original.tensors import (
     ConversionReport,
+    check_finite,
     depth_of,
     load_tensors,
+    one_of,
+    original_config,
     patch_of,
     read_object,
     read_original,
@@ -44,9 +47,10 @@ LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"
 
 @dataclass(frozen=True)
 class Adapters:
-    """LoRA on the language model: size, the linears that have one, tensors by peft's name in our model."""
+    """LoRA on the language model: size, factor of B A, linears that have one, tensors by peft's name in our model."""
 
     settings: LoraSettings
+    scaling: float
     linears: tuple[str, ...]
     tensors: dict[str, Tensor]  # "language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight": …
 
@@ -76,7 +80,7 @@ def read_parts(
     """A bare language model and its new parts → (configuration, state dict in our names, report).
 
     Args:
-        llm: folder of a LLaMA, `pytorch_model*.bin`, nothing else in it.
+        llm: folder of a LLaMA, nothing else in its weights.
         vision_weights: the EVA-ViT file, one block longer than the tower.
         text_decoder: InstructBLIP's file: Q-Former, queries and the norm before them (`--pretrain_qformer`).
         adapter: what stage 1 saves, `mm_projector.bin` (`--pretrain_mm_mlp_adapter`): all projectors, and the text
@@ -94,21 +98,36 @@ def read_parts(
     _add(state, tower_state(eva, depth, "eva:", report))
     if image_size:
         resize_positions(state, image_size // patch_of(state), report)
-    base = _named(read_shards(Path(llm)), KEY_MAP, report, "llm:")
-    if others := [report.used[name] for name in base if not name.startswith("language_model.")]:
-        raise CheckpointError(f"{llm} is no bare language model, it also holds {', '.join(others)}")
+    original, base = read_llm(Path(llm), report)
     _add(state, base)
     if text_decoder is not None:
         tensors = load_tensors(Path(text_decoder), inside="model")
         tensors = {f"{ENCODER}{n.removeprefix(QFORMER)}" if n.startswith(QFORMER) else n: t for n, t in tensors.items()}
         _add(state, _named(tensors, INSTRUCT_BLIP_MAP, report, "instructblip:"))
     if adapter is not None:
-        _add(state, _named(load_tensors(Path(adapter)), KEY_MAP, report, "adapter:"))
-    original = read_object(Path(llm) / "config.json")
+        _add(state, read_trained(Path(adapter), report, "adapter:"))
     state |= _new_projectors(state, original.get("hidden_size", 0), seed, report)
     kind = "qformer_pretrain" if any(name.startswith("vision_norm.") for name in state) else "qformer"
     original |= {"bert_type": kind, "compress_type": content}
     return read_config(original, state, depth, bert_config or {}, vision_heads), state, report
+
+
+def read_llm(folder: Path, report: ConversionReport) -> tuple[dict, dict[str, Tensor]]:
+    """A bare language model's `config.json` and tensors; CheckpointError where it is none, or no LLaMA."""
+    original = original_config(folder, "llama")
+    state = _named(read_shards(folder), KEY_MAP, report, "llm:")
+    if others := [report.used[name] for name in state if not name.startswith("language_model.")]:
+        raise CheckpointError(f"{folder} is no bare language model, it also holds {', '.join(others)}")
+    return original, state
+
+
+def read_trained(path: Path, report: ConversionReport, source: str, *, prefix: str = "") -> dict[str, Tensor]:
+    """What a training of a part wrote, by our names, `prefix` before the original's; only numbers, no NaN."""
+    tensors = load_tensors(path)
+    if others := sorted(name for name in tensors if not name.startswith(prefix)):
+        raise CheckpointError(f"{path}: unexpected tensors: {', '.join(others)}")
+    check_finite(tensors, path)
+    return _named({name.removeprefix(prefix): t for name, t in tensors.items()}, KEY_MAP, report, source)
 
 
 def _named(tensors: dict, table: Table, report: ConversionReport, prefix: str) -> dict[str, Tensor]:
@@ -152,47 +171,36 @@ def read_lora(
 ) -> tuple[LlamaVidConfig, dict[str, Tensor], ConversionReport, Adapters]:
     """A LoRA folder on `base`, a folder of the original → as `read_original`, and the adapters.
 
-    The folder's `non_lora_trainables.bin` (projectors, text decoder) takes the place of the base's tensors, and its
+    The folder's `non_lora_trainables` (projectors, text decoder) take the place of the base's tensors, and its
     `config.json` that of the base's. `kwargs` go to `read_original`.
     """
     folder = Path(folder)
     config, state, report = read_original(base, bert_config=bert_config, **kwargs)
     lora_report = ConversionReport()
-    trained = _named(_without_prefix(folder / "non_lora_trainables.bin"), KEY_MAP, lora_report, "lora:")
+    path = one_of(folder, "non_lora_trainables")
+    trained = read_trained(path, lora_report, "lora:", prefix=PEFT_PREFIX)
     if unknown := sorted(set(trained) - set(state)):
         raise CheckpointError(f"{folder}: not in {base}: {', '.join(lora_report.used[name] for name in unknown)}")
     for name in trained:
-        report.unused[report.used[name]] = "replaced by non_lora_trainables.bin"
+        report.unused[report.used[name]] = f"replaced by {path.name}"
     report.used |= lora_report.used
     report.unused |= lora_report.unused
     state |= trained
-    vision, original = config.vision_config, read_object(folder / "config.json")
+    vision, original = config.vision_config, original_config(folder)
     config = read_config(original, state, vision.num_hidden_layers, bert_config or {}, vision.num_attention_heads)
-    adapters = _named(_without_prefix(folder / "adapter_model.bin"), KEY_MAP, report, "lora:")
-    adapters = {name.removesuffix(".weight") + ".default.weight": tensor for name, tensor in adapters.items()}
-    return config, state, report, Adapters(*_lora_settings(folder / "adapter_config.json"), adapters)
+    return config, state, report, read_adapters(folder, report)
 
 
-def _without_prefix(path: Path) -> dict[str, Tensor]:
-    tensors = load_tensors(path)
-    if others := sorted(name for name in tensors if not name.startswith(PEFT_PREFIX)):
-        raise CheckpointError(f"{path}: unexpected tensors: {', '.join(others)}")
-    return {name.removeprefix(PEFT_PREFIX): tensor for name, tensor in tensors.items()}
-
-
-def _lora_settings(path: Path) -> tuple[LoraSettings, tuple[str, ...]]:
-    """Settings and the linears that have adapters; anything else that peft can do is refused."""
+def read_adapters(folder: Path, report: ConversionReport) -> Adapters:
+    """The adapters of a LoRA folder with their settings; what peft can do beyond plain LoRA is refused."""
+    path = folder / ADAPTER_CONFIG
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     config = read_object(path)
-    plain = {"peft_type": "LORA", "bias": "none", "fan_in_fan_out": False, "modules_to_save": None}
-    if odd := {name: config.get(name) for name, value in plain.items() if config.get(name, value) != value}:
-        raise CheckpointError(f"{path}: {odd} is not supported, the original trains with {plain}")
+    settings, scaling = read_settings(config, path)
     linears = config.get("target_modules")
-    if not isinstance(linears, list) or not linears or not set(linears) <= set(LORA_LINEARS):
+    if not isinstance(linears, list) or not linears or not all(linear in LORA_LINEARS for linear in linears):
         raise CheckpointError(f"{path}: target_modules={linears!r}, expected some of {', '.join(LORA_LINEARS)}")
-    try:
-        settings = LoraSettings(r=config["r"], alpha=config["lora_alpha"], dropout=config.get("lora_dropout", 0.0))
-    except KeyError as error:
-        raise CheckpointError(f"{path} says nothing about {error}") from None
-    return settings, tuple(linears)
+    tensors = read_trained(one_of(folder, "adapter_model"), report, "lora:", prefix=PEFT_PREFIX)
+    tensors = {name.removesuffix(".weight") + ".default.weight": tensor for name, tensor in tensors.items()}
+    return Adapters(settings, scaling, tuple(linears), tensors)

@@ -1,26 +1,28 @@
 """The original's checkpoint on disk, read strictly into ours.
 
-Input: a folder written by the original code (`config.json`, `pytorch_model-*.bin` shards with their index, or one
-`pytorch_model.bin`), the EVA-ViT file and BERT's folder. Output: `LlamaVidConfig` and a state dict of our names. Every
-tensor of the input is used, or named with the reason in the report; every tensor of ours is filled, or the conversion
-fails and lists it. Files are read with `torch.load(weights_only=True)`.
+Input: a folder written by the original code (`config.json`, shards with their index or one file, safetensors or
+PyTorch's), the EVA-ViT file and BERT's folder. Output: `LlamaVidConfig` and a state dict of our names. Every tensor of
+the input is used, or named with the reason in the report; every tensor of ours is filled, or the conversion fails and
+lists it. PyTorch's files are read with `torch.load(weights_only=True)`.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from llamavid_kit.files import CheckpointError
+from llamavid_kit.files import CheckpointError, check_whole, some
 from llamavid_kit.model.config import LlamaVidConfig
-from llamavid_kit.model.original.config import image_size_of, read_config, uses_plain_bert
+from llamavid_kit.model.original.config import check_fields, image_size_of, read_config, tensor_of, uses_plain_bert
 from llamavid_kit.model.original.names import BERT_KEY_MAP, EVA_MAP, KEY_MAP, TOWER, Table, rename
 
-INDEX = "pytorch_model.bin.index.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
 
 
 @dataclass
@@ -69,10 +71,7 @@ def read_original(
     Raises CheckpointError that lists unexpected, missing and misshapen tensors by name.
     """
     folder = Path(folder)
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
-    original = read_object(config_file)
+    original = original_config(folder)
     decoder_map = BERT_KEY_MAP if uses_plain_bert(original) else KEY_MAP
     tensors = read_shards(folder)
     tower = {name.removeprefix(TOWER): t for name, t in tensors.items() if name.startswith(TOWER)}
@@ -97,6 +96,22 @@ def read_original(
     if unknown:
         raise CheckpointError(f"{folder}: unexpected tensors: {', '.join(sorted(unknown))}")
     return config, state, report
+
+
+def original_config(folder: Path, model_type: str = "llava") -> dict:
+    """`config.json` of the original, or of a bare language model (`model_type` "llama"), each field of it understood.
+
+    Raises CheckpointError that names the file and every field that is not.
+    """
+    file = folder / "config.json"
+    if not file.is_file():
+        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
+    original = read_object(file)
+    try:
+        check_fields(original, model_type)
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    return original
 
 
 def renamed(tensors: dict, table: Table, state: dict, report: ConversionReport, prefix: str = "") -> list[str]:
@@ -141,7 +156,7 @@ def _side(positions: Tensor | None) -> int | None:
 
 
 def patch_of(state: dict[str, Tensor]) -> int:
-    return state["vision_tower.embeddings.patch_embedding.weight"].shape[-1]
+    return tensor_of(state, "vision_tower.embeddings.patch_embedding.weight", 4).shape[-1]
 
 
 def resize_positions(state: dict[str, Tensor], side: int, report: ConversionReport) -> None:
@@ -170,7 +185,7 @@ def read_shards(folder: Path) -> dict[str, Tensor]:
         if both := sorted(set(tensors) & set(loaded)):
             raise CheckpointError(f"{folder}: {', '.join(both)} in two shards, the second is {shard}")
         tensors |= loaded
-    index = _weight_map(folder) or tensors
+    index = weight_files(folder)[1] or tensors
     problems = [f"missing {n}" for n in sorted(set(index) - set(tensors))]
     problems += [f"unexpected {n}" for n in sorted(set(tensors) - set(index))]
     if problems:
@@ -180,34 +195,44 @@ def read_shards(folder: Path) -> dict[str, Tensor]:
 
 def original_tensors(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """(file name, tensors by name) of each shard of a folder, mapped from the file and not yet in memory."""
-    index = _weight_map(folder)
-    for shard in sorted(set(map(str, index.values()))) if index else ["pytorch_model.bin"]:
-        if shard in ("", "..") or Path(shard).name != shard:
-            raise CheckpointError(f"{folder / INDEX}: shard {shard!r} is not a file name in this folder")
+    for shard in weight_files(folder)[0]:
         yield shard, load_tensors(folder / shard)
 
 
-def _weight_map(folder: Path) -> dict | None:
-    """The index's tensor name → file name; None where the folder holds one `pytorch_model.bin`."""
-    index_file = folder / INDEX
-    if not index_file.is_file():
-        if (folder / "pytorch_model.bin").is_file():
-            return None
-        raise CheckpointError(f"{folder} holds neither {INDEX} nor pytorch_model.bin")
-    index = read_object(index_file).get("weight_map")
-    if not isinstance(index, dict) or not index:
-        raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
-    return index
+def weight_files(folder: Path) -> tuple[list[str], dict[str, str] | None]:
+    """Names of a folder's weight files, and its index: tensor name → file name; None where one file holds all."""
+    for single in WEIGHTS:
+        index_file = folder / f"{single}.index.json"
+        if index_file.is_file():
+            index = read_object(index_file).get("weight_map")
+            if not isinstance(index, dict) or not index:
+                raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
+            for shard in index.values():
+                if not isinstance(shard, str) or shard in ("", "..") or PureWindowsPath(shard).name != shard:
+                    raise CheckpointError(f"{index_file}: shard {shard!r} is not a file name in this folder")
+            return sorted(set(index.values())), index
+        if (folder / single).is_file():
+            return [single], None
+    raise CheckpointError(f"{folder} holds no weights: neither {' nor '.join(WEIGHTS)}, whole or with .index.json")
+
+
+def one_of(folder: Path, stem: str) -> Path:
+    """The file `stem` of a folder: as safetensors where there is that, else as PyTorch writes it."""
+    path = folder / f"{stem}.safetensors"
+    return path if path.is_file() else path.with_suffix(".bin")
 
 
 def load_tensors(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
     """The tensors of a file by name; where they lie `inside` an entry of the file, that entry's."""
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
+    check_whole(path)
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read as PyTorch weights: {error}") from error
+    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {error}") from error
     except Exception as error:  # pickle.UnpicklingError: the file asks for more than tensors
         raise CheckpointError(f"{path} holds more than tensors and is not loaded: {error}") from error
     if inside and isinstance(loaded, dict):
@@ -219,11 +244,18 @@ def load_tensors(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
     return loaded
 
 
+def check_finite(tensors: dict[str, Tensor], path: Path) -> None:
+    """CheckpointError that names the tensors with values that are no numbers."""
+    if odd := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: NaN or infinity in {some(odd)}: its training failed; take an earlier one")
+
+
 def read_object(path: Path) -> dict:
     """The JSON object in `path`; CheckpointError where there is none."""
+    check_whole(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ones
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=int)  # refuses NaN
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a {type(value).__name__}, expected a JSON object")

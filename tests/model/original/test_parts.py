@@ -13,7 +13,7 @@ import torch
 from case01 import CASE, HEADS
 from in_memory import from_lora, from_parts
 
-from llamavid_kit.model.checkpoints import CheckpointError
+from llamavid_kit.model.checkpoints import CheckpointError, load
 from llamavid_kit.model.original.convert import convert
 from llamavid_kit.model.original.open import from_original
 
@@ -25,6 +25,7 @@ NEW = (
     "model.vlm_att_key_projector.",
     "model.vlm_att_val_projector.",
 )
+VISUAL = ("bert_type", "num_query", "compress_type", "image_processor", "image_aspect_ratio", "use_mm_proj")
 LINEARS = [f"self_attn.{x}_proj" for x in "qkvo"] + [f"mlp.{x}_proj" for x in ("gate", "up", "down")]
 
 
@@ -42,8 +43,8 @@ def pieces(tmp_path, tensors) -> Path:
     for name in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
         shutil.copy(CASE / "checkpoint" / name, llm)
     config = json.loads((CASE / "checkpoint" / "config.json").read_text())
-    kept = {n: v for n, v in config.items() if not n.startswith("mm_") and n not in ("bert_type", "num_query")}
-    (llm / "config.json").write_text(json.dumps(kept))
+    kept = {n: v for n, v in config.items() if not n.startswith("mm_") and n not in VISUAL}
+    (llm / "config.json").write_text(json.dumps(kept | {"model_type": "llama"}))
     torch.save({n: t for n, t in tensors.items() if n.startswith(LLM)}, llm / "pytorch_model.bin")
     rest = {n: t for n, t in tensors.items() if not n.startswith((*LLM, "model.vision_tower."))}
     torch.save(rest, tmp_path / "mm_projector.bin")
@@ -93,6 +94,10 @@ def edit(path: Path, change, *, inside: str | None = None) -> None:
     loaded = torch.load(path, weights_only=True)
     change(loaded[inside] if inside else loaded)
     torch.save(loaded, path)
+
+
+def not_a_number(tensors: dict) -> None:
+    next(t for t in tensors.values() if t.is_floating_point()).view(-1)[0] = float("nan")
 
 
 def equal(ours, theirs) -> list[str]:
@@ -157,6 +162,24 @@ def test_lora_is_merged_with_its_scaling(pieces, tensors):
             assert torch.equal(state[name], base[name] + 1), name
 
 
+def test_rank_stabilized_lora_is_merged_with_its_own_scaling(pieces, tensors):
+    """alpha / √r: √2 times the plain delta at rank 2; peft's merge is the second opinion."""
+    path = pieces / "lora" / "adapter_config.json"
+    plain = convert_lora(pieces, "plain")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"use_rslora": True}))
+    ours, theirs = convert_lora(pieces, "stabilized"), lora(pieces)[0].state_dict()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], atol=1e-5, rtol=1e-5)
+    name = "model.layers.0.self_attn.q_proj.weight"
+    deltas = [(state[f"language_model.{name}"] - tensors[name]).norm() for state in (plain, ours)]
+    torch.testing.assert_close(deltas[1] / deltas[0], torch.tensor(2**0.5), atol=1e-4, rtol=0)
+
+
+def convert_lora(pieces: Path, name: str) -> dict:
+    convert(pieces / "lora", base=CASE / "checkpoint", out=pieces / name, vision_heads=HEADS)
+    return load(pieces / name).state_dict()
+
+
 def test_lora_left_beside_its_base(pieces):
     """Unmerged it computes the same as merged, in eval mode; its dropout is the folder's."""
     beside, merged = lora(pieces, merge=False)[0], lora(pieces)[0]
@@ -172,6 +195,7 @@ def test_lora_left_beside_its_base(pieces):
     ("file", "inside", "change", "message"),
     [
         ("mm_projector.bin", None, lambda t: t.update(extra=torch.ones(1)), "unexpected tensors: adapter:extra"),
+        ("mm_projector.bin", None, lambda t: not_a_number(t), r"mm_projector\.bin: NaN or infinity in model\."),
         ("mm_projector.bin", None, lambda t: t.pop("model.vlm_att_ln.bias"), r"missing vision_norm\.bias"),
         ("mm_projector.bin", None, lambda t: t.pop("model.vlm_att_query"), "missing tensors: text_decoder.query_tok"),
         ("mm_projector.bin", None, lambda t: t.pop("model.mm_projector.2.bias"), r"missing content_projector\.2\.bias"),
@@ -231,6 +255,8 @@ def test_a_part_given_twice_or_never(pieces):
     [
         ("adapter_model.bin", lambda t: t.popitem(), r"missing language_model.*\.1\.mlp\.down_proj\.lora_B"),
         ("adapter_model.bin", lambda t: t.update(stray=torch.ones(1)), "unexpected tensors: stray"),
+        ("adapter_model.bin", lambda t: not_a_number(t), r"adapter_model\.bin: NaN or infinity in base_model"),
+        ("non_lora_trainables.bin", lambda t: not_a_number(t), r"non_lora_trainables\.bin: NaN or infinity"),
         (
             "adapter_model.bin",
             lambda t: t.update({"base_model.model.model.layers.9.x.lora_A.weight": torch.ones(1)}),
@@ -258,6 +284,11 @@ def test_faults_of_a_lora_folder(pieces, file, change, message):
     [
         ({"bias": "all"}, "'bias': 'all'.* is not supported"),
         ({"modules_to_save": ["lm_head"]}, "is not supported"),
+        ({"use_dora": True}, "adapter_config.json: {'use_dora': True} is not supported"),
+        ({"lora_bias": True, "alpha_pattern": {"q_proj": 1}}, "'lora_bias': True, 'alpha_pattern': {'q_proj': 1}"),
+        ({"init_lora_weights": "pissa"}, "'init_lora_weights': 'pissa'"),
+        ({"target_modules": [["q_proj"]]}, "target_modules="),
+        ({"r": None}, "r=None, lora_alpha=6"),
         ({"target_modules": ["q_proj", "query"]}, "target_modules=.*expected some of q_proj"),
         ({"target_modules": "all-linear"}, "target_modules='all-linear'"),
         ({"r": 3}, "misshapen .*lora_A"),

@@ -220,7 +220,7 @@ def test_one_file_without_index(folder, tmp_path):
     for shard in shards(folder):
         (folder / shard).unlink()
     (folder / INDEX).unlink()
-    with pytest.raises(CheckpointError, match="neither pytorch_model.bin.index.json nor pytorch_model.bin"):
+    with pytest.raises(CheckpointError, match="holds no weights: neither model.safetensors nor pytorch_model.bin"):
         from_original(folder, vision_heads=HEADS)
     torch.save(tensors, folder / "pytorch_model.bin")
     single, _ = from_original(folder, vision_heads=HEADS)
