@@ -23,6 +23,10 @@ GROWING = ("fps", "content", "frames", "prompts", "answering", "seeds", "train_f
 ARMS = (*GROWING, "model", "finetune", "shuffle_choices", "crossed")  # what decides which arms there are
 COUNTING = ("rule", "groups")  # how replies are counted: the model is not asked again
 TRAINING = ("seeds", "train_fps", "train", "lora", "shuffle_labels")  # of no meaning without adapters
+HASHED = {  # what stands in the record as a hash, in words
+    "pairs": "the clips that are listed, their labels, events, splits or the question",
+    "weights": "a model's weights, settings or tokenizer",
+}
 PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "eva-decord", "decord")
 
 
@@ -78,7 +82,10 @@ def continued(
     free = {*COUNTING, "versions", *(ARMS if arms[0] <= arms[1] else ()), *(() if begun.finetune else TRAINING)}
     differing = [name for name in sorted(new) if name not in free and old.get(name) != new[name]]
     if differing:
-        text = ", ".join(f"{name} (there {_short(old.get(name))}, asked {_short(new[name])})" for name in differing)
+        text = ", ".join(
+            f"{name} ({HASHED.get(name) or f'there {_short(old.get(name))}, asked {_short(new[name])}'})"
+            for name in differing
+        )
         raise ValueError(f"{out} belongs to another run, they differ in {text}: give another output folder")
     if more := sorted(name for _, name in arms[1] - arms[0]):
         log.info("%s: %d arms are added to its %d: %s", out, len(more), len(arms[0]), ", ".join(more))

@@ -153,7 +153,9 @@ def accuracy(run: Run, answering: str) -> str:
     scores, n = [run.scores[key] for key in arms["key"]], int(arms["n"].sum())
     if run.labels and answering == "generation":
         silent = sum(score["no_label"] for score in scores)
-        text = f"{silent} of {n} replies name none so and count as wrong." if silent else "every reply names one."
+        text = (
+            f"{silent} of {n} replies name none in this way and count as wrong." if silent else "every reply names one."
+        )
         parts.append(f"A reply counts as a label by rule `{run.rule}` ({RULE_TEXT[run.rule]}); {text}")
     if run.animals:
         silent = sum(score["nothing_parsed"] for score in scores)

@@ -79,7 +79,7 @@ def test_replies_that_mention_a_label_after_all(made):
     assert "right: zero-shot, 1 fps: 12 of 12; zero-shot, 6 fps: 10 of 12. Start" in mention
     assert "--rule unique_mention" in mention
     assert several == "1 of the 4 written replies without a label mention several labels, so none is counted."
-    assert "4 of 24 replies name none so and count as wrong" in text.accuracy(Run(made().folder), "generation")
+    assert "4 of 24 replies name none in this way and count as wrong" in text.accuracy(Run(made().folder), "generation")
 
 
 def test_rates_that_clips_do_not_have(tmp_path):
@@ -96,7 +96,7 @@ def test_labels_that_stand_alone_or_in_one_split(tmp_path):
     clips["train"][0]["answer"], clips["train"][1]["answer"], clips["train"][2]["answer"] = "fihgt", "rare", "rare"
     (folder / "clips.json").write_text(json.dumps(clips))
     once, untrained, untested = cautions(Run(folder))
-    assert once == "One clip only has the label 'fihgt': a typo?"
+    assert once == "A label of one clip alone, a typo? 'fihgt'."
     assert untrained == "No training clip has the label 'fight': adapters never met it."
     assert untested == "No test clip has the label 'fihgt', 'rare': nothing is known about it."
 
