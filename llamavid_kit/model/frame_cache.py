@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
 
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
@@ -142,11 +143,16 @@ def weights_key(model: LlamaVid, *, vision: str | None = None) -> str:
 
 def settings_key(model: LlamaVid) -> str:
     """Hash of the whole configuration and of both tokenizers, but not of where they came from."""
-    tokenizers = []
-    for tokenizer in (model.tokenizer, model.question_tokenizer):
-        rules = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer else {}
-        tokenizers.append({name: rule for name, rule in rules.items() if name not in ("truncation", "padding")})
+    tokenizers = [_rules(tokenizer) for tokenizer in (model.tokenizer, model.question_tokenizer) if tokenizer]
     return hashlib.sha256(json.dumps([_kept(model.config.to_dict()), tokenizers], sort_keys=True).encode()).hexdigest()
+
+
+def _rules(tokenizer: PreTrainedTokenizerBase) -> list:
+    """What decides how a text is cut; how long it may be is set from call to call."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)  # sentencepiece's own have none
+    rules = json.loads(backend.to_str()) if backend else {"vocabulary": tokenizer.get_vocab()}
+    rules = {name: rule for name, rule in rules.items() if name not in ("truncation", "padding")}
+    return [type(tokenizer).__name__, {k: str(v) for k, v in tokenizer.special_tokens_map.items()}, rules]
 
 
 def _kept(config: dict) -> dict:

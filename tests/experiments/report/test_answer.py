@@ -8,6 +8,7 @@ from made_up_runs import USUAL, MadeUp, write_run
 
 from llamavid_kit.experiments.report import answer, tables
 from llamavid_kit.experiments.report.answer import main_pair, result_lines, verdict
+from llamavid_kit.experiments.report.cautions import cautions
 from llamavid_kit.experiments.run import Run
 
 pytestmark = pytest.mark.slow
@@ -65,11 +66,15 @@ def test_a_run_of_one_arm_says_its_share(tmp_path):
     assert main_pair(run, "generation") is None and run.families == []
     n = run.scores["zero-shot-1fps-generation"]["correct"]
     assert answer.answer(run).startswith(f"Of 22 clips **zero-shot, 1 fps** answered {n} ({n / 22:.1%}) right.")
-    assert len(result_lines(run)) == 1 + 1 + 1  # the arm, the clip that was left out, the answer
+    lines = [line for line in result_lines(run) if not line.startswith("note: ")]
+    assert len(lines) == 1 + 1 + 1  # the arm, the clip that was left out, the answer
 
 
 def test_lines_for_a_terminal(runs, open_run):
-    lines = result_lines(runs["normal"])
+    lines, notes = result_lines(runs["normal"]), [f"note: {x}" for x in cautions(runs["normal"])]
+    at = lines.index(notes[0])
+    assert lines[at : at + len(notes)] == notes
+    del lines[at : at + len(notes)]
     shares = [f"{arm.name}" for arm in runs["normal"].arms]
     assert len(lines) == len(shares) + 4 + 1 + 1 and lines[-1] == answer.answer(runs["normal"]).replace("**", "")
     assert lines[0].startswith("zero-shot, 1 fps, generation ") and " of 330 right = " in lines[0]
