@@ -30,11 +30,11 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tokenizers(tmp_path_factory):
+def tokenizers():
     """The small model's two tokenizers."""
     import small
 
-    return small.tokenizers(tmp_path_factory.mktemp("tokenizers"))
+    return small.tokenizers()
 
 
 @pytest.fixture(scope="session")

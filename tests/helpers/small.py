@@ -9,30 +9,29 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.models.instructblip import InstructBlipQFormerConfig, InstructBlipVisionConfig
 
-from data_prep.tiny.train import make_tokenizers
 from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.tokenizers import load_question_tokenizer
 
 torch.set_num_threads(1)  # more only wait for each other on models this small
 
 LABELS = ("Red", "Green light", "Blue")
 QUESTION = multiple_choice_question("Say which colour fills the picture", LABELS)
 COLOURS = {"Red": (220, 30, 30), "Green light": (30, 200, 30), "Blue": (40, 40, 220)}
-SENTENCES = (
-    f"USER: <image>\n{QUESTION} ASSISTANT: Red</s>",
-    "USER: <image>\nWhat happens in the video? ASSISTANT: A car drives past a house.</s>",
-    "USER: <image>\nHow many people are there? ASSISTANT: Two people, Green light, Blue.</s>",
-)
+WORDS = Path(__file__).parents[1] / "assets" / "words"
 
 
-def tokenizers(folder: Path):
-    """A byte-level BPE and a WordPiece tokenizer trained on a few sentences."""
-    return make_tokenizers(list(SENTENCES) * 25, folder)
+def tokenizers():
+    """A byte-level BPE and a WordPiece tokenizer, made once from three sentences (`data_prep.tiny.train`).
+
+    They lie in files because ties of their training fall otherwise in every process, and every model with them.
+    """
+    return PreTrainedTokenizerFast.from_pretrained(WORDS), load_question_tokenizer(WORDS / "question")
 
 
 def chat_model(tokenizer, folder: Path) -> Path:
