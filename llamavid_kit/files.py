@@ -8,11 +8,19 @@ import csv
 import io
 import json
 import os
+import secrets
+import shutil
+import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+PARTIAL = ".*.partial*"
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
 TO_UTF8 = "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW, or from UTF-16 or what else it is in"
@@ -62,11 +70,72 @@ def some(names: Iterable[object], *, at_most: int = 5) -> str:
     return (", ".join(words[:at_most]) + more) or "none"
 
 
+class BusyError(ValueError):
+    """Another process writes into the folder; the message says which one, and since when."""
+
+
+@contextmanager
+def writing(folder: Path | str) -> Iterator[None]:
+    """The folder for this process alone while it writes there; who comes second is refused, by name, and does not wait.
+
+    The lock is the operating system's: it ends with its process, however that ends, and holds on a shared disk. What a
+    killed process left of unfinished files is taken away. Raises BusyError.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, note = FileLock(folder / ".lock"), folder / ".writer.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(f"{folder} is being written by {_writer(note)}: wait for it, or give another folder") from None
+    try:
+        for part in (*folder.glob(PARTIAL), *folder.glob(f"*/{PARTIAL}")):
+            _remove(part)
+        began = datetime.now().astimezone().isoformat(timespec="seconds")
+        write_whole(note, json.dumps({"process": os.getpid(), "machine": socket.gethostname(), "since": began}))
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _writer(note: Path) -> str:
+    try:
+        values = json.loads(note.read_text(encoding="utf-8"))
+        return f"process {values['process']} on {values['machine']} since {values['since']}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has just begun, or just ended
+        return "another process"
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is written before it takes the place of `path`: beside it, under a name that no other writer has."""
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file or folder in the block: at its end it takes the place of `path`, on an error it goes."""
+    partial = partial_path(path)
+    try:
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.replace(path)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, text: str) -> None:
-    """All of the file or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    """All of the file or nothing, whoever else writes it."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_text(path: Path, *, encoding: str = "utf-8", way_out: str = "save it as UTF-8 and try again") -> str:

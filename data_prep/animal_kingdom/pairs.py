@@ -16,6 +16,7 @@ from data_prep.animal_kingdom.lists import Grounding, Sentence, SheetRow
 from data_prep.dataset import n_sampled
 from llamavid_kit.data.conversation import ASSISTANT, HUMAN
 from llamavid_kit.data.pairs import InstructionPair, check_unique, multiple_choice_question
+from llamavid_kit.files import write_whole
 from llamavid_kit.study.setup import ANIMAL_QUESTION, ANIMAL_SENTENCE, ANIMAL_SENTENCES_JOINED_BY, ANIMAL_TURNS
 
 SOURCE = "Animal Kingdom"
@@ -67,7 +68,7 @@ def write_conversations(conversations: Sequence[Conversation], path: Path) -> Pa
     """The original's JSON, as `pairs.write_llava` writes single turns. Raises ValueError for ids used twice."""
     check_unique(conversations)  # type: ignore[arg-type]  # it reads ids alone, which conversations have
     text = json.dumps([c.to_llava() for c in conversations], indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_whole(path, text + "\n")
     return path
 
 

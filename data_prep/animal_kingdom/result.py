@@ -15,6 +15,7 @@ from typing import Any
 from data_prep.animal_kingdom.pairs import Conversation, write_conversations
 from data_prep.dataset import Exclusion, count_by
 from llamavid_kit.data.pairs import SPLITS, InstructionPair, write_jsonl, write_llava
+from llamavid_kit.files import write_whole
 
 ACTIONS = "actions"
 
@@ -83,5 +84,5 @@ class AnimalSet:
                 paths += [write_jsonl(records, out / f"{name}.jsonl"), write_llava(records, out / f"{name}.llava.json")]
         report = {"settings": settings or {}, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
         report |= {"names_never_offered": self.refused, "notes": self.notes}
-        (out / "excluded.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(out / "excluded.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         return [*paths, out / "excluded.json"]

@@ -37,6 +37,7 @@ from llamavid_kit.evaluation.judges.chat.endpoint import (
     UnreachableError,
 )
 from llamavid_kit.evaluation.judges.chat.named import named_chat
+from llamavid_kit.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +87,9 @@ class MovieSet:
         out = Path(out)
         paths = [write_jsonl(self.pairs, out / "pairs.jsonl"), write_llava(self.pairs, out / "pairs.llava.json")]
         lines = "".join(json.dumps(failure) + "\n" for failure in self.failures)
-        (out / "failures.jsonl").write_text(lines, encoding="utf-8")
+        write_whole(out / "failures.jsonl", lines)
         run = json.dumps({"counts": self.counts(), **self.about}, indent=1, ensure_ascii=False)
-        (out / "run.json").write_text(run + "\n", encoding="utf-8")
+        write_whole(out / "run.json", run + "\n")
         return [*paths, out / "failures.jsonl", out / "run.json"]
 
 

@@ -49,7 +49,7 @@ def check_folder(out: Path, config: Mapping[str, object], *, workers: int) -> No
                 f"{out} holds another set ({', '.join(differ)}); choose another --out or delete the folder"
             )
         return
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no {CONFIGURATION}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=1) + "\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.data.prompt import IMAGE, human_turn
-from llamavid_kit.files import read_text, some
+from llamavid_kit.files import read_text, some, write_whole
 
 SPLITS = ("train", "test")
 _ASKS = " by using ONLY ONE of the mentioned categories: "  # the study's words, between the task and the categories
@@ -250,5 +250,5 @@ def _read(path: Path) -> str:
 def _write(path: str | Path, text: str) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     return path

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from llamavid_kit.experiments.resume import (
 )
 from llamavid_kit.experiments.summary import Summary, write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
-from llamavid_kit.files import append
+from llamavid_kit.files import BusyError, append, writing
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
 from llamavid_kit.model.checkpoints import default_device, load, load_to_train
 from llamavid_kit.model.frame_cache import FrameCache
@@ -76,49 +76,56 @@ def ablate(
     Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
     """
     root, out = Path(root), Path(out)
-    config = config or AblationConfig.for_pairs(pairs)
-    question = question_of(pairs, rule=config.rule, judge=judge)
-    _check(config, question, pairs)
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "load model"):
-        begun = begun_config(out)
-        trains = config.finetune or (begun is not None and begun.finetune)
-        models = _models(config, model, rivals, out / "frame_tokens", trains=trains)
-        config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
-        trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
-        record = _depends_on(pairs, models, judge)
-        config, record = continued(out, begun, config, record, trainable=trainable)
-        arms = config.arms(trainable=trainable)
-        used = [pair for pair in pairs if pair.split == "test" or config.finetune]
-        _check_lengths(models, question, used, config.max_new_tokens)
-        if begun is None:
-            write_record(out, record)
-    with _timed(seconds, "decode and encode clips"):
-        clips = fix_clip_list(pairs, root, out, config, arms, models, question)
-    write_record(out, record)
-    test, train = _pairs_of(clips, "test"), _pairs_of(clips, "train")
-    training = hashlib.sha256(json.dumps([[p.id, p.extra["content"]] for p in train]).encode()).hexdigest()[:16]
-    heads = {arm.name: _head(arm, question, training) for arm in arms}
-    open_arms = {arm.name for arm in arms if not answered(arm_path(out, arm), heads[arm.name], _items(test))}
-    if open_arms:
-        check_versions(out, record)
-    videos: dict[str, Video] = {}
-    trained: set[str] = set()
-    for arm in arms:
-        one, place = models[arm.model], config.adapter_folder(arm)
-        ask = partial(answer_arm, arm=arm, head=heads[arm.name], test=test, root=root, out=out, config=config)
-        if place is None or not isinstance(one, LlamaVidAnswerer) or arm.name not in open_arms:
-            with _timed(seconds, f"answer ({arm.answering})"):
-                ask(one, question=question, videos=videos)
-            continue
-        if place not in trained:
-            with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
-                _finetune(one, train, root, out / place, arm, config)
-            trained.add(place)
-        with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
-            ask(replace(one, model=adapted), question=question, videos=videos)
-    worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
-    return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
+    with ExitStack() as held:  # takes the folder as soon as it is known to be this run's
+        config = config or AblationConfig.for_pairs(pairs)
+        question = question_of(pairs, rule=config.rule, judge=judge)
+        _check(config, question, pairs)
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "load model"):
+            begun = begun_config(out)
+            if begun is not None:
+                held.enter_context(writing(out))
+                begun = begun_config(out)
+            trains = config.finetune or (begun is not None and begun.finetune)
+            models = _models(config, model, rivals, out / "frame_tokens", trains=trains)
+            config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
+            trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
+            record = _depends_on(pairs, models, judge)
+            config, record = continued(out, begun, config, record, trainable=trainable)
+            arms = config.arms(trainable=trainable)
+            used = [pair for pair in pairs if pair.split == "test" or config.finetune]
+            _check_lengths(models, question, used, config.max_new_tokens)
+            if begun is None:
+                held.enter_context(writing(out))
+                if begun_config(out) is not None:
+                    raise BusyError(f"{out} was begun by another process just now: start again to go on with it")
+                write_record(out, record)
+        with _timed(seconds, "decode and encode clips"):
+            clips = fix_clip_list(pairs, root, out, config, arms, models, question)
+        write_record(out, record)
+        test, train = _pairs_of(clips, "test"), _pairs_of(clips, "train")
+        training = hashlib.sha256(json.dumps([[p.id, p.extra["content"]] for p in train]).encode()).hexdigest()[:16]
+        heads = {arm.name: _head(arm, question, training) for arm in arms}
+        open_arms = {arm.name for arm in arms if not answered(arm_path(out, arm), heads[arm.name], _items(test))}
+        if open_arms:
+            check_versions(out, record)
+        videos: dict[str, Video] = {}
+        trained: set[str] = set()
+        for arm in arms:
+            one, place = models[arm.model], config.adapter_folder(arm)
+            ask = partial(answer_arm, arm=arm, head=heads[arm.name], test=test, root=root, out=out, config=config)
+            if place is None or not isinstance(one, LlamaVidAnswerer) or arm.name not in open_arms:
+                with _timed(seconds, f"answer ({arm.answering})"):
+                    ask(one, question=question, videos=videos)
+                continue
+            if place not in trained:
+                with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
+                    _finetune(one, train, root, out / place, arm, config)
+                trained.add(place)
+            with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
+                ask(replace(one, model=adapted), question=question, videos=videos)
+        worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
+        return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
 
 
 def answer_arm(

@@ -17,7 +17,7 @@ from llamavid_kit.evaluation.benchmarks.video_qa import score_qa
 from llamavid_kit.evaluation.judges.judge import Judge, RecordedJudge, RuleJudge
 from llamavid_kit.evaluation.judges.verdict_parser import Verdict
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.files import write_whole
+from llamavid_kit.files import write_whole, writing
 
 JUDGING, VERDICTS, FOLDER = "judging.json", "judging_verdicts.csv", "verdicts"
 
@@ -29,9 +29,15 @@ def judge_open_run(folder: Path, judges: Sequence[Judge], *, again: int = 0) -> 
     that was cut off goes on. Raises FileNotFoundError where there is no finished run; ValueError for a closed one, for
     a run whose summary and replies disagree, and as `panel.check_judges`.
     """
-    run = Run(folder)
+    with writing(Run(folder).folder):
+        return _judge_open_run(Run(folder), judges, again)
+
+
+def _judge_open_run(run: Run, judges: Sequence[Judge], again: int) -> dict[str, Judging]:
     if not run.open:
-        raise ValueError(f"{folder} asked a closed question: its replies name a label, by a rule that needs no judge")
+        raise ValueError(
+            f"{run.folder} asked a closed question: its replies name a label, by a rule that needs no judge"
+        )
     run.check()
     check_judges([_own(run, run.of(run.arms[0].name)), *judges], again)
     videos = dict(zip(run.clips["clip"], run.clips["video"], strict=True))
@@ -49,7 +55,7 @@ def judge_open_run(folder: Path, judges: Sequence[Judge], *, again: int = 0) -> 
         _check_own(run.folder, arm.name, rows, judging)
         by_arm[words] = judging
         verdicts.append(judging.verdicts.assign(arm=words))
-    pd.concat(verdicts, ignore_index=True).to_csv(run.folder / VERDICTS, index=False)
+    write_whole(run.folder / VERDICTS, pd.concat(verdicts, ignore_index=True).to_csv(index=False))
     record = {words: judging.record() for words, judging in by_arm.items()}
     write_whole(run.folder / JUDGING, json.dumps(record, indent=1, ensure_ascii=False))
     return by_arm

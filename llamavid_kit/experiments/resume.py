@@ -27,7 +27,7 @@ HASHED = {  # what stands in the record as a hash, in words
     "pairs": "the clips that are listed, their labels, events, splits or the question",
     "weights": "a model's weights, settings or tokenizer",
 }
-PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "eva-decord", "decord")
+PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "decord", "decord2")
 
 
 def versions() -> dict[str, str]:
@@ -45,7 +45,7 @@ def begun_config(out: Path) -> AblationConfig | None:
     """The configuration of the run in `out`; None without one. ValueError for a folder of other things."""
     if (out / "config.json").is_file():
         return AblationConfig.of(_stored(out))
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
     return None
 

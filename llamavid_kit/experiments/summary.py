@@ -15,7 +15,7 @@ from llamavid_kit.evaluation.statistics import holm, wilson
 from llamavid_kit.experiments.arms import AblationConfig, Arm, pairs_of
 from llamavid_kit.experiments.clip_list import CURVE_FPS
 from llamavid_kit.experiments.tasks import Lines, Question
-from llamavid_kit.files import read_replies
+from llamavid_kit.files import read_replies, write_whole
 from llamavid_kit.study.setup import UCF_CRIME_EVENTS
 
 
@@ -56,8 +56,8 @@ def write_summary(
         "worlds": dict(worlds),
         "seconds": {stage: round(s, 1) for stage, s in seconds.items()},
     }
-    (out / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     _write_results(records, out / "results.csv")
+    write_whole(out / "summary.json", json.dumps(summary, indent=1))
     returned = Summary(summary)
     returned.folder = out
     return returned
@@ -91,7 +91,7 @@ def _write_results(records: list[dict], path: Path) -> None:
             elif not isinstance(value, list | dict):
                 row[name] = value
         rows.append(row)
-    pd.DataFrame(rows).to_csv(path, index=False)
+    write_whole(path, pd.DataFrame(rows).to_csv(index=False))
 
 
 def _paired(arms: Sequence[Arm], question: Question, lines: Mapping[str, Lines]) -> list[dict]:

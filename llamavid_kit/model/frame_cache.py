@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from transformers import PreTrainedTokenizerBase
 
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
+from llamavid_kit.files import whole
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 
@@ -85,7 +86,7 @@ class FrameCache:
     def _entries(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
         """What is kept of each (question, content), once at least the frames at `indices` are."""
         reader, paths = video.reader, [self._path(video, *look) for look in looks]
-        entries = [load_file(path) if path is not None and path.is_file() else None for path in paths]
+        entries = [_read(path) for path in paths]
         held = [entry["indices"].numpy() if entry else np.empty(0, np.int64) for entry in entries]
         lacking = [np.setdiff1d(indices, at) for at in held]
         for frames in {tuple(at): at for at in lacking if len(at)}.values():
@@ -101,9 +102,8 @@ class FrameCache:
     def _write(self, entry: dict[str, torch.Tensor], path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._writing:
-                save_file(entry, partial := path.with_suffix(".partial"))
-                partial.replace(path)
+            with self._writing, whole(path) as partial:
+                save_file(entry, partial)
 
     @torch.inference_mode()
     def compute(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[VisualTokens]:
@@ -129,6 +129,14 @@ class FrameCache:
         whole = {name: torch.cat([stored[name], t]) for name, t in new.items()} if stored else new
         order = whole["indices"].argsort()
         return {name: t[order].contiguous() for name, t in whole.items()}
+
+
+def _read(path: Path | None) -> dict[str, torch.Tensor] | None:
+    """One file's tensors: it is opened once, since another process may put another one in its place."""
+    try:
+        return None if path is None else load(path.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def vision_key(model: LlamaVid) -> str:

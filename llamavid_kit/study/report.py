@@ -12,6 +12,7 @@ import pandas as pd
 
 from llamavid_kit.evaluation.resampling import Estimate
 from llamavid_kit.evaluation.visibility import Events
+from llamavid_kit.files import whole, write_whole
 from llamavid_kit.study import recount
 from llamavid_kit.study.claims import Finding, findings
 from llamavid_kit.study.evidence import Evidence, read_evidence
@@ -107,12 +108,13 @@ def run(
             (out / folder).mkdir(parents=True, exist_ok=True)
         drawings = figures(evidence)
         for name, figure in drawings.items():
-            figure.savefig(out / "figures" / f"{name}.png", bbox_inches="tight")
+            with whole(out / "figures" / f"{name}.png") as part:
+                figure.savefig(part, bbox_inches="tight")
         for table in (recount.accuracies, recount.per_class, recount.comparisons):
-            _flat(table(evidence)).to_csv(out / "tables" / f"{table.__name__}.csv", index=False)
-        evidence.halves.to_csv(out / "tables" / "events.csv", index=False)
-        (out / "restudy.md").write_text(markdown(evidence, claims, drawings), encoding="utf-8")
+            write_whole(out / "tables" / f"{table.__name__}.csv", _flat(table(evidence)).to_csv(index=False))
+        write_whole(out / "tables" / "events.csv", evidence.halves.to_csv(index=False))
+        write_whole(out / "restudy.md", markdown(evidence, claims, drawings))
         if predictions is not None:
             counts = json.dumps(records(read_logs(predictions)), indent=1)
-            (out / "restudy.json").write_text(counts + "\n", encoding="utf-8")
+            write_whole(out / "restudy.json", counts + "\n")
     return text(evidence, claims)

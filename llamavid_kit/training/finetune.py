@@ -17,6 +17,7 @@ from peft import get_peft_model
 
 from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
+from llamavid_kit.files import whole, writing
 from llamavid_kit.model.checkpoints import PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
@@ -56,21 +57,23 @@ def finetune(
     if films := [pair.id for pair in pairs if is_film(pair)]:
         raise ValueError(f"{films[0]!r} is about a film with subtitles: train a stage on it (--stage long_video)")
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
-    claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
-    if (out / ADAPTER / "adapter_config.json").is_file():
-        log.info("%s is trained already", out / ADAPTER)
+    with writing(out):
+        claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
+        if (out / ADAPTER / "adapter_config.json").is_file():
+            log.info("%s is trained already", out / ADAPTER)
+            return out / ADAPTER
+        torch.manual_seed(settings.seed)
+        config = lora_config(lora, modules_to_save=[PROJECTOR])
+        collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
+        with _left_as_it_was(model):
+            adapted = get_peft_model(model, config)
+            try:
+                fit(adapted, dataset, collate, out=out, settings=settings)
+                with whole(out / ADAPTER) as part:
+                    adapted.save_pretrained(part)
+            finally:
+                adapted.unload()
         return out / ADAPTER
-    torch.manual_seed(settings.seed)
-    config = lora_config(lora, modules_to_save=[PROJECTOR])
-    collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
-    with _left_as_it_was(model):
-        adapted = get_peft_model(model, config)
-        try:
-            fit(adapted, dataset, collate, out=out, settings=settings)
-            adapted.save_pretrained(out / ADAPTER)
-        finally:
-            adapted.unload()
-    return out / ADAPTER
 
 
 def _digest(pairs: Sequence[InstructionPair], tokens: Sequence[VisualTokens]) -> str:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from llamavid_kit.files import claim, read_text
+from llamavid_kit.files import claim, read_text, write_whole
 from llamavid_kit.training.stages import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class _LossCurve(TrainerCallback):
             rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
             rows = [row for row in rows if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
-            self.path.write_text("".join(json.dumps(r) + "\n" for r in [*rows, row]))
+            write_whole(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
 
 
 def _last_checkpoint(folder: Path) -> str | None:

@@ -21,6 +21,7 @@ from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
+from llamavid_kit.files import writing
 from llamavid_kit.model.checkpoints import save
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.frame_cache import FrameCache
@@ -68,29 +69,30 @@ def train_stage(
     settings = settings or recipe.settings
     content = json.dumps([[p.id, p.question, p.answer] for p in pairs])
     record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
-    claim_training(out, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
-    if (out / TRAINED / "config.json").is_file():
-        log.info("%s is trained already", out / TRAINED)
-        return out / TRAINED
-    model.eval().config.template = recipe.template
-    torch.manual_seed(settings.seed)
-    handle = add_lora(model, lora_config(recipe.lora)) if recipe.lora else None
-    trained = set_trainable(model, recipe)
-    log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
-    if keeps_frame_tokens(trained):
-        cache = FrameCache(model, out / "frame_tokens")
-        looks = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
-        tokens, turns = zip(*looks, strict=True)
-        dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
-        collate: Callable = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
-    else:
-        dataset = ClipPairs(model, pairs, root=root, fps=fps, max_length=settings.max_length)
-        collate = ClipCollate(model, settings.max_length)
-    fit(model, dataset, collate, out=out, settings=settings)
-    if handle is not None:
-        handle.merge_and_unload()
-    save(model, out / f"{TRAINED}.partial")
-    return (out / f"{TRAINED}.partial").rename(out / TRAINED)
+    with writing(out):
+        claim_training(out, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
+        if (out / TRAINED / "config.json").is_file():
+            log.info("%s is trained already", out / TRAINED)
+            return out / TRAINED
+        model.eval().config.template = recipe.template
+        torch.manual_seed(settings.seed)
+        handle = add_lora(model, lora_config(recipe.lora)) if recipe.lora else None
+        trained = set_trainable(model, recipe)
+        log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
+        if keeps_frame_tokens(trained):
+            cache = FrameCache(model, out / "frame_tokens")
+            looks = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
+            tokens, turns = zip(*looks, strict=True)
+            dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
+            collate: Callable = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
+        else:
+            dataset = ClipPairs(model, pairs, root=root, fps=fps, max_length=settings.max_length)
+            collate = ClipCollate(model, settings.max_length)
+        fit(model, dataset, collate, out=out, settings=settings)
+        if handle is not None:
+            handle.merge_and_unload()
+        save(model, out / f"{TRAINED}.partial")
+        return (out / f"{TRAINED}.partial").rename(out / TRAINED)
 
 
 def _look(cache: FrameCache, pair: InstructionPair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:

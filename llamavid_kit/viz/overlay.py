@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from llamavid_kit.data.pixels import resize_and_crop
 from llamavid_kit.data.video import Video
+from llamavid_kit.files import whole
 from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.viz.look import house_figure, picture_axes
@@ -47,7 +48,8 @@ def save_overlay(
     )
     out = picture_path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    with whole(out) as part:
+        figure.savefig(part, dpi=110)
     return out
 
 

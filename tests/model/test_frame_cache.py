@@ -14,6 +14,7 @@ from small import QUESTION, small_model, write_clip
 from llamavid_kit.data import video_readers
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.video import Video, VideoError
+from llamavid_kit.files import partial_path
 from llamavid_kit.model import frame_cache
 from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.model.frame_cache import FrameCache, vision_key
@@ -213,11 +214,12 @@ def test_a_file_that_was_not_finished_is_never_used(model, clip, tmp_path, decod
     expected, _ = cache.tokens(video, QUESTION, fps=2)
     (file,) = tmp_path.glob("*.safetensors")
     content = file.read_bytes()
-    file.rename(partial := file.with_suffix(".partial"))
+    file.rename(partial := partial_path(file))
     partial.write_bytes(content[: len(content) // 2])
     again, _ = cache.tokens(video, QUESTION, fps=2)
     assert same(again, expected) and len(decoded) == 2
-    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == [file.name] and file.read_bytes() == content
+    whole = [p for p in tmp_path.iterdir() if p.is_file() and not p.name.startswith(".")]
+    assert whole == [file] and file.read_bytes() == content
 
 
 def test_killed_while_writing(model, clip, tmp_path, monkeypatch, decoded):

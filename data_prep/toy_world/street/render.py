@@ -11,6 +11,7 @@ from data_prep.toy_world.sets import check_folder
 from data_prep.toy_world.street.clip import plan_clip
 from data_prep.toy_world.street.layout import SetConfig, entries, write_lists
 from data_prep.toy_world.timing import DURATIONS, SECONDS
+from llamavid_kit.files import writing
 
 
 def render_set(
@@ -42,8 +43,9 @@ def render_set(
         float(seconds),
     )
     out, clips = Path(out), entries(config)
-    check_folder(out, asdict(config), workers=workers)
-    return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)
+    with writing(out):
+        check_folder(out, asdict(config), workers=workers)
+        return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)
 
 
 def toy_clip(folder: Path | str = "runs/course") -> Path:

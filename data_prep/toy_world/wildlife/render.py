@@ -9,6 +9,7 @@ from pathlib import Path
 from data_prep.toy_world.render import Summary, draw_set
 from data_prep.toy_world.sets import check_folder
 from data_prep.toy_world.wildlife.layout import WildConfig, wild_entries, write_wild_lists
+from llamavid_kit.files import writing
 
 
 def render_wild_set(
@@ -26,8 +27,9 @@ def render_wild_set(
     Raises ValueError for a folder that holds another set."""
     config = WildConfig(n_train, n_test, seed, tuple(map(float, event_s)))
     out, clips = Path(out), wild_entries(config)
-    check_folder(out, asdict(config), workers=workers)
-    return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
+    with writing(out):
+        check_folder(out, asdict(config), workers=workers)
+        return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

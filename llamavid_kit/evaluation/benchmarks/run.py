@@ -32,7 +32,7 @@ from llamavid_kit.evaluation.benchmarks.clips import AnyModel, check_clips, clip
 from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_judges, judge_run, score_record
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE
-from llamavid_kit.files import append, read_head, read_texts, resume, write_whole
+from llamavid_kit.files import append, read_head, read_texts, resume, write_whole, writing
 from llamavid_kit.model.answering import ClipModel, ImageModel
 
 REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
@@ -85,8 +85,9 @@ def evaluate(
     """
     check_scoring(benchmark, judges, again)
     items = benchmark.load(Path(data))
-    path = answer(benchmark, items, model, Path(out), name=name, settings=settings, batch=batch, fps=fps)
-    return score_run(benchmark, items, path, judges=judges, again=again)
+    with writing(out):
+        path = answer(benchmark, items, model, Path(out), name=name, settings=settings, batch=batch, fps=fps)
+        return score_run(benchmark, items, path, judges=judges, again=again)
 
 
 def check_scoring(benchmark: Benchmark, judges: Sequence[Judge], again: int) -> None:
@@ -238,7 +239,7 @@ def _write(result: Result, items: Sequence[Item], replies: Mapping[str, str], ou
         | {name: outcomes.get(i.id) for name, outcomes in columns.items()}
         for i in items
     ]
-    pd.DataFrame(rows).to_csv(out / OUTCOMES, index=False)
+    write_whole(out / OUTCOMES, pd.DataFrame(rows).to_csv(index=False))
     benchmark = result.benchmark
     record = {
         "benchmark": benchmark.name,
@@ -251,7 +252,7 @@ def _write(result: Result, items: Sequence[Item], replies: Mapping[str, str], ou
         "run": result.head,
     }
     if result.judging is not None:
-        result.judging.verdicts.to_csv(out / VERDICTS, index=False)
+        write_whole(out / VERDICTS, result.judging.verdicts.to_csv(index=False))
         record["judging"] = result.judging.record()
     write_whole(out / RESULT, json.dumps(record, indent=1, ensure_ascii=False))
 
@@ -302,4 +303,5 @@ def rescore(
         raise ValueError(text)
     if benchmark.media == "video":
         check_clips(items, path)
-    return score_run(benchmark, items, path, judges=judges, again=again)
+    with writing(out):
+        return score_run(benchmark, items, path, judges=judges, again=again)

@@ -20,6 +20,7 @@ from llamavid_kit.experiments.report import choices, errors, tables, text
 from llamavid_kit.experiments.report.figures import figure, figures
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.experiments.summary import Summary
+from llamavid_kit.files import whole, write_whole, writing
 
 NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
@@ -43,6 +44,11 @@ def write_report(run_folder: str | Path | Summary) -> Path:
     Figures and tables go to `figures/*.png` and `tables/*.csv` too. Raises RuntimeError naming the cell that failed.
     """
     run = Run(run_folder)
+    with writing(run.folder):
+        return _write_report(run)
+
+
+def _write_report(run: Run) -> Path:
     run.check()
     write_figures(run)
     path = notebook_path(OPEN_NOTEBOOK if run.open else NOTEBOOK)
@@ -51,7 +57,7 @@ def write_report(run_folder: str | Path | Summary) -> Path:
     notebook.cells = [cell for cell in notebook.cells if not absent & set(cell.metadata.get("tags", ()))]
     notebook = _execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
     path = run.folder / "report.html"
-    path.write_text(_page(notebook, title=f"Ablation: {run.name}"), encoding="utf-8")
+    write_whole(path, _page(notebook, title=f"Ablation: {run.name}"))
     return path
 
 
@@ -116,10 +122,11 @@ def write_figures(run: Run) -> list[Path]:
     all_tables = tables.all_tables(run) | (errors.all_tables(run) if run.open else choices.all_tables(run))
     for name, table in all_tables.items():
         written.append(run.folder / "tables" / f"{name}.csv")
-        table.to_csv(written[-1], index=False)
+        write_whole(written[-1], table.to_csv(index=False))
     for name, draw in figures(run).items():
         written.append(run.folder / "figures" / f"{name}.png")
-        draw().savefig(written[-1], bbox_inches="tight")
+        with whole(written[-1]) as part:
+            draw().savefig(part, bbox_inches="tight")
     return written
 
 

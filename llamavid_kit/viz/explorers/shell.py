@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from llamavid_kit.files import whole, write_whole
 from llamavid_kit.viz.explorers.live_figure import CONFIG, widgets
 from llamavid_kit.viz.look import VERMILION
 
@@ -74,9 +75,10 @@ class Explorer(ABC):
         state = self.page() if path.suffix == ".html" else self.figure()  # says so where nothing is shown
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(state, list):
-            path.write_text(offline_page(self.title, state), encoding="utf-8")
+            write_whole(path, offline_page(self.title, state))
         else:
-            state.savefig(path, dpi=140)
+            with whole(path) as part:
+                state.savefig(part, dpi=140)
         return path
 
     def _save(self, *_) -> None:
