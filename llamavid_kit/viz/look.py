@@ -28,6 +28,7 @@ LOOK = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # a label may hold a dollar sign
 }
 Style = dict[str, Any]  # keyword arguments that several lines of a figure share
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.cautions import cautions
-from llamavid_kit.experiments.report.tables import percent
+from llamavid_kit.experiments.report.tables import percent, plain
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz.plots import p_text
 
@@ -41,26 +41,26 @@ def answer(run: Run) -> str:
             f"{p_text(pair['p'])}, after Holm {p_text(pair['p_holm'])}){told}."
         )
     return (
-        f"{first} Always answering “{html.escape(base['label'])}” would be right on {base['correct']} of {base['n']} "
+        f"{first} Always answering “{plain(base['label'])}” would be right on {base['correct']} of {base['n']} "
         f"({percent(base['correct'], base['n'])})."
     )
 
 
 def beside(run: Run) -> str:
     """What must be known beside the result, as a list; "" where there is nothing."""
-    return "\n".join(f"- {html.escape(caution)}" for caution in cautions(run))
+    return "\n".join(f"- {plain(caution)}" for caution in cautions(run))
 
 
 def _share(run: Run, key: str) -> str:
     score = run.scores[key]
-    name = run.name_in_tables(key)
+    name = plain(run.name_in_tables(key))
     return f"**{name}** answered {score['correct']} ({percent(score['correct'], score['n'])})"
 
 
 def verdict(row: pd.Series) -> str:
     """One comparison in words, decided by Holm's p; says what the interval leaves open where it decides nothing."""
     points, low, high = (100 * row[name] for name in ("difference", "low", "high"))
-    a, b, only_a, only_b = row["a"], row["b"], row["only_a"], row["only_b"]
+    a, b, only_a, only_b = plain(row["a"]), plain(row["b"]), row["only_a"], row["only_b"]
     p = f"exact McNemar p {p_text(row['p'])}, after Holm p {p_text(row['p_holm'])}"
     if row["p_holm"] < SURE:
         if points < 0:
@@ -89,5 +89,5 @@ def result_lines(run: Run) -> list[str]:
     for row in (row for family in compared for row in tables.paired(run, family).itertuples()):
         lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
     lines += [f"note: {caution}" for caution in cautions(run)]
-    plain = answer(run).replace("**", "")
-    return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), plain]
+    result = html.unescape(answer(run).replace("**", ""))
+    return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), result]

@@ -21,7 +21,7 @@ from llamavid_kit.evaluation.calibration import (
 )
 from llamavid_kit.evaluation.scoring import RULE_TEXT
 from llamavid_kit.evaluation.statistics import compare_arms, holm, wilson
-from llamavid_kit.experiments.report.tables import of_arms, paired, percent
+from llamavid_kit.experiments.report.tables import of_arms, paired, percent, plain
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.study.recount import percents_text, share_text
 from llamavid_kit.viz.plots import p_text
@@ -137,7 +137,7 @@ def calibration(run: Run) -> str:
         more = f"more than luck explains (up to {luck:.1f}): on the whole {way}"
         less = f"no more than a calibrated model shows by luck on so few clips (up to {luck:.1f})"
         lines.append(
-            f"- {run.name_in_tables(key)}: error {100 * one.error:.1f} points (95% interval {low:.1f} "
+            f"- {plain(run.name_in_tables(key))}: error {100 * one.error:.1f} points (95% interval {low:.1f} "
             f"to {high:.1f}), "
             f"{more if one.error > one.if_calibrated else less}; mean probability {one.confidence:.1%}, "
             f"right {one.accuracy:.1%}, n = {one.n}."

@@ -24,6 +24,10 @@ from llamavid_kit.files import whole, write_whole, writing
 
 NOTEBOOK, OPEN_NOTEBOOK = "crime_ablation.ipynb", "animal_ablation.ipynb"  # for closed and for open questions
 LEFT_OUT = "notebook-only"  # cells with this tag are for people who open the notebook, not for readers of the report
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {"p", "br", "hr", "div", "span", "pre", "img", "details", "summary", *TABLE, *(f"h{n}" for n in range(1, 7))}
+ATTRIBUTES = {"*": ["class", "id"], "img": ["src", "alt", "width", "height"], "td": ["align"], "th": ["align"]}
 STYLE = Path(__file__).with_name("page.css")
 
 
@@ -162,7 +166,12 @@ def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -
 
 
 def _page(notebook: NotebookNode, *, title: str) -> str:
-    """The executed notebook as one HTML page: no code, pictures inside, nothing fetched."""
+    """The executed notebook as one HTML page: no code, pictures inside, nothing fetched, nothing run.
+
+    Texts from outside are escaped where sentences are made (`tables.plain`); the list of tags and the policy are walls
+    behind that.
+    """
+    import bleach
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
@@ -185,13 +194,14 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
         exclude_input_prompt=True,
         exclude_output_prompt=True,
         exclude_anchor_links=True,
-        embed_images=True,
         config=config,
     )
     body, _ = exporter.from_notebook_node(notebook)
+    body = bleach.clean(body, tags=bleach.ALLOWED_TAGS - {"a"} | TAGS, attributes=ATTRIBUTES, protocols={"data"})
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )
 

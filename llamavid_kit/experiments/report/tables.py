@@ -4,6 +4,7 @@ From it come the tables of a report, with texts for reading, and what its figure
 two arms are `paired`. The study's published numbers stand beside ours, and the counts that its own logs give.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -38,6 +39,14 @@ STUDY = {(setting.fine_tuned, setting.fps): setting for setting in SETTINGS}
 PAIRED = ["family", "a", "b", "n", "only_a", "only_b", "difference", "p", "p_holm", "key_a", "key_b", "low", "high"]
 ALL = "all clips"
 EVENT_IN_FRAME, EVENT_BETWEEN, NO_EVENT = "event in a frame", "event between frames", "no event"
+
+
+def plain(text: object) -> str:
+    """A text from outside inside Markdown: it is shown letter by letter, and never becomes a link, a picture or markup.
+
+    What Markdown, HTML or formulas could read as more than a letter becomes a character reference.
+    """
+    return re.sub(r"[^\w ,.;?'\"%()–-]|_", lambda mark: f"&#{ord(mark[0])};", " ".join(str(text).split()))
 
 
 def percent(k: float, n: float) -> str:

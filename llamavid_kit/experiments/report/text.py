@@ -4,7 +4,6 @@ Each function takes a `Run` and gives Markdown. No result is written down here: 
 intervals and p-values, so that a run in which nothing differs says so.
 """
 
-import html
 from collections.abc import Sequence
 
 from llamavid_kit.evaluation.judges.animal_judge import YES_SCORE, judge, parse
@@ -12,7 +11,7 @@ from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT
 from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.answer import SURE, main_pair, verdict
-from llamavid_kit.experiments.report.tables import percent
+from llamavid_kit.experiments.report.tables import percent, plain
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import some
 from llamavid_kit.study.recount import percents_text
@@ -44,15 +43,15 @@ def setting(run: Run) -> str:
         train = int((run.clips["split"] == "train").sum())
         kinds.append(f"after fine-tuning on {plural(train, 'labelled clip')}")
     worlds = [f"{name} knows {world}" for name, world in run.summary["worlds"].items() if world]
-    known = f" ({html.escape('; '.join(worlds))})" if worlds else ""
+    known = f" ({plain('; '.join(worlds))})" if worlds else ""
     durations = run.test["duration_s"].dropna()
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
     model = "model is" if len(run.models) == 1 else "models are"
     return (
-        f"Here the {model} **{html.escape(_list(run.models))}**{known}, {_list(kinds)}. Asked about were "
-        f"**{plural(len(run.test), 'clip')}** of **{html.escape(run.source)}**{length}, with the frames taken at "
+        f"Here the {model} **{plain(_list(run.models))}**{known}, {_list(kinds)}. Asked about were "
+        f"**{plural(len(run.test), 'clip')}** of **{plain(run.source)}**{length}, with the frames taken at "
         f"{_rates(run)}. Every arm, that is every combination of what was varied, got the same clips and the same "
-        f"question:\n\n> {html.escape(run.question)}"
+        f"question:\n\n> {plain(run.question)}"
     )
 
 
@@ -93,7 +92,7 @@ def _baseline(run: Run) -> str:
     }[base.get("from")]
     score = f", with a mean score of {base['score']:.2f}" if "score" in base else ""
     return (
-        f'Always answering "{html.escape(base["label"])}"{origin} would be right on {base["correct"]} of {base["n"]} '
+        f'Always answering "{plain(base["label"])}"{origin} would be right on {base["correct"]} of {base["n"]} '
         f"({percent(base['correct'], base['n'])}){score}: an arm has learned something about the videos only if it "
         "does better than that."
     )
@@ -149,7 +148,9 @@ def accuracy(run: Run, answering: str) -> str:
         "likelihood": "The model was not allowed free words: of the listed labels the likeliest was taken.",
     }[answering]
     parts = [f"{how} The baseline is {share:.1%}."]
-    parts += [f"{words} by the 95% interval: {'; '.join(names)}." for words, names in kinds.items() if len(names)]
+    parts += [
+        f"{words} by the 95% interval: {'; '.join(map(plain, names))}." for words, names in kinds.items() if len(names)
+    ]
     scores, n = [run.scores[key] for key in arms["key"]], int(arms["n"].sum())
     if run.labels and answering == "generation":
         silent = sum(score["no_label"] for score in scores)
@@ -162,7 +163,7 @@ def accuracy(run: Run, answering: str) -> str:
         parts.append(f"In {silent} of {n} replies the rule found no animal with an action.")
     if silent := sum(score.get("no_verdict", 0) for score in scores):
         parts.append(f"The judge gave no verdict on {silent} of {n} replies; they count as wrong.")
-    flat = [run.words(arm["name"]) for arm in scores if run.open and max(arm["scores"]) == arm["n"]]
+    flat = [plain(run.words(arm["name"])) for arm in scores if run.open and max(arm["scores"]) == arm["n"]]
     if flat:
         parts.append(
             f"**All clips score alike in: {'; '.join(flat)}.** A bootstrap sees no spread there, and its interval has "
@@ -178,7 +179,7 @@ def rule_example(run: Run) -> str:
     example = judge(truth + " The unicorn is singing.", truth, run.animals)
     return (
         f"A reply counts as **right** from score {YES_SCORE}, F1 of one half. An example: the truth of the first clip "
-        f'begins with "{html.escape(first)}"; the whole truth and one invented sentence would get precision '
+        f'begins with "{plain(first)}"; the whole truth and one invented sentence would get precision '
         f"{example.precision:.2f}, recall {example.recall:.2f}, score {example.score}."
     )
 
@@ -227,14 +228,14 @@ def seed_spread(run: Run) -> str:
 
 def groups(run: Run) -> str:
     items = run.summary["groups"].items()
-    return " ".join(f"**{html.escape(name.capitalize())}**: {', '.join(labels)}." for name, labels in items)
+    return " ".join(f"**{plain(name.capitalize())}**: {', '.join(map(plain, labels))}." for name, labels in items)
 
 
 def classes(run: Run) -> str:
     """Small classes by name, because a percentage of two clips is no percentage."""
     sizes = run.test["label"].value_counts().reindex(run.labels, fill_value=0)
-    small = [f"{label} {n}" for label, n in sizes.items() if 0 < n < 10]
-    none = [label for label, n in sizes.items() if n == 0]
+    small = [f"{plain(label)} {n}" for label, n in sizes.items() if 0 < n < 10]
+    none = [plain(label) for label, n in sizes.items() if n == 0]
     least, most = int(sizes[sizes > 0].min()), int(sizes.max())
     even = f"Every class that occurs has {plural(most, 'clip')}."
     parts = [f"Classes have {least} to {most} clips." if least < most else even]
@@ -247,7 +248,7 @@ def classes(run: Run) -> str:
 
 def mistakes(run: Run, key: str) -> str:
     """The commonest confusion of an arm."""
-    table, name = run.scores[key], run.name_in_tables(key)
+    table, name = run.scores[key], plain(run.name_in_tables(key))
     wrong = [
         (n, label, column)
         for label, row in zip(table["labels"], table["confusion"], strict=True)
@@ -258,7 +259,7 @@ def mistakes(run: Run, key: str) -> str:
         return f"{name}: no mistake."
     n = max(wrong)[0]
     most = [
-        f'"{label}" answered as {"no label" if column == NO_LABEL else repr(column)}'
+        f'"{plain(label)}" answered as {"no label" if column == NO_LABEL else repr(plain(column))}'
         for k, label, column in wrong
         if k == n
     ]
@@ -274,7 +275,7 @@ def training(run: Run) -> str:
     if not run.training:
         return "Nothing was fine-tuned in this run: there is no training curve."
     losses = {name: rows["loss"].dropna() for name, rows in run.training.items()}
-    ends = [f"{name} from {loss.iloc[0]:.2f} to {loss.iloc[-1]:.2f}" for name, loss in losses.items()]
+    ends = [f"{plain(name)} from {loss.iloc[0]:.2f} to {loss.iloc[-1]:.2f}" for name, loss in losses.items()]
     return (
         f"Loss while training (of the answer's tokens only): {'; '.join(ends)}. A low loss on clips that were trained "
         "on says nothing about new ones; the tables above do."
@@ -284,7 +285,7 @@ def training(run: Run) -> str:
 def seconds(run: Run) -> str:
     spent = run.summary["seconds"]
     longest = max(spent, key=spent.get)
-    return f"{sum(spent.values()):.0f} s in all, most of it in *{html.escape(longest)}* ({spent[longest]:.0f} s)."
+    return f"{sum(spent.values()):.0f} s in all, most of it in *{plain(longest)}* ({spent[longest]:.0f} s)."
 
 
 def limits(run: Run) -> str:
@@ -300,7 +301,7 @@ def limits(run: Run) -> str:
         "**Anything about frame rates.** One rate was run.": len(run.fps) == 1,
         "**Anything about real videos.** The clips are drawn, of a small made-up world: the report shows that the way "
         "from video files to this page works, and what sampling alone can do.": drawn,
-        f"**What a model of real videos would do.** {html.escape(worlds[:1].upper() + worlds[1:])}.": bool(worlds),
+        f"**What a model of real videos would do.** {plain(worlds[:1].upper() + worlds[1:])}.": bool(worlds),
         "**That one recipe beats another.** Each was trained once: two models were compared.": len(run.seeds) == 1,
         f"**Much at all.** {plural(n, 'clip')}: see section 2.": n < FEW,
         f"**Another way of scoring.** Replies were matched by rule `{run.rule}`; another rule, or a language model as "
