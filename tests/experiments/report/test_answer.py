@@ -90,7 +90,7 @@ def test_a_label_with_markup_is_shown_as_text(runs, tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     summary["baseline"]["label"] = "<b>Fall</b>"
     (folder / "summary.json").write_text(json.dumps(summary))
-    assert "“&lt;b&gt;Fall&lt;/b&gt;”" in answer.answer(Run(folder))
+    assert "“&#60;b&#62;Fall&#60;&#47;b&#62;”" in answer.answer(Run(folder))
 
 
 @pytest.mark.parametrize("way", ["generation", "likelihood"])

@@ -57,7 +57,7 @@ def test_a_label_that_is_never_answered_and_false_alarms(made):
     run = made(replies=replies)
     (line,) = cautions(run)
     assert line == "Zero-shot, 6 fps, never answers 'fight' and calls 3 of 4 clips of 'nothing' something else."
-    assert f"note: {line}" in result_lines(run) and "&#x27;fight&#x27;" in beside(run)
+    assert f"note: {line}" in result_lines(run) and beside(run) == f"- {line}"
 
 
 def test_an_arm_that_names_no_label_at_all_is_not_listed_label_by_label(made):
@@ -114,4 +114,4 @@ def test_own_clips_are_not_called_drawn(made, runs):
     run.summary["worlds"] = {"tiny": "the toy world: drawn scenes; about any other clip it can only guess"}
     limits = text.limits(run)
     assert "drawn, of a small made-up world" not in limits
-    assert "Tiny knows only the toy world: drawn scenes; about any other clip it can only guess." in limits
+    assert "Tiny knows only the toy world&#58; drawn scenes; about any other clip it can only guess." in limits

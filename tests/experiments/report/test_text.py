@@ -1,5 +1,7 @@
 """Sentences follow the run's numbers, and know what a run lacks."""
 
+import html
+
 import pytest
 from made_up_open_runs import ARMS, REPLIES, by_hand
 from made_up_runs import RUNS
@@ -53,7 +55,7 @@ def test_models_and_their_worlds_are_named(runs):
     words = text.setting(runs["normal"])
     assert "the model is **tiny** (tiny knows toy world), as it came (zero-shot) and after fine-tuning on 20" in words
     assert "**330 clips** of **toy** (median length 8.0 s)" in words and "taken at 1 and 6 fps" in words
-    assert words.endswith(f"> {runs['normal'].question}")
+    assert html.unescape(words).endswith(f"> {runs['normal'].question}")
     assert "after fine-tuning" not in text.setting(runs["no_train"])
 
 
@@ -81,7 +83,7 @@ def test_sentences_know_the_open_run(open_run, open_zero_shot):
     assert "a zero-shot model has not" in text.limits(open_run).replace("\n", " ")
     assert "zero-shot" not in text.limits(open_zero_shot)
     example = text.rule_example(open_run)
-    assert 'begins with "lion: walking"' in example and "score 4" in example
+    assert 'begins with "lion&#58; walking"' in example and "score 4" in example
 
 
 def test_what_the_rule_cannot_read_is_counted(open_run, tmp_path):
