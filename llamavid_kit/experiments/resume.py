@@ -44,7 +44,11 @@ def versions() -> dict[str, str]:
 def begun_config(out: Path) -> AblationConfig | None:
     """The configuration of the run in `out`; None without one. ValueError for a folder of other things."""
     if (out / "config.json").is_file():
-        return AblationConfig.of(_stored(out))
+        try:
+            return AblationConfig.of(_stored(out))
+        except (KeyError, TypeError, AttributeError) as error:
+            path = out / "config.json"
+            raise ValueError(f"{path} is no run's configuration ({error!r}): give another output folder") from None
     if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
     return None

@@ -265,3 +265,15 @@ def test_other_versions_finish_no_run_and_leave_a_whole_one_alone(own, tokenizer
         ):
             start(clips, tokenizers, runs / "zero-shot")
     assert asked == []
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"groups": 3}', '{"model": "small"', '{"fps": null}'])
+def test_a_damaged_configuration_is_named(own, tokenizers, content):
+    clips, runs = own
+    before = arms(runs / "zero-shot")
+    (runs / "zero-shot" / "config.json").write_text(content)
+    with pytest.raises(
+        ValueError, match=r"config\.json is (no run's configuration|not JSON).*give another output folder"
+    ):
+        start(clips, tokenizers, runs / "zero-shot")
+    assert arms(runs / "zero-shot") == before
