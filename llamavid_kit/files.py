@@ -10,8 +10,10 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,7 +33,12 @@ class CheckpointError(ValueError):
 
 
 def exit_status(command: Callable[[], int | None]) -> int:
-    """Run a command → its exit status: 2 after a user's error and 130 after Ctrl-C, each said in one line."""
+    """Run a command → its exit status: 2 after a user's error and 130 after Ctrl-C, each said in one line.
+
+    SIGTERM, by which machines and schedulers stop a process, ends it with 143 after its workers and locks are let go.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return command() or 0
     except KeyboardInterrupt:

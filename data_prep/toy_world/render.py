@@ -115,5 +115,8 @@ def _in_processes(tasks: Sequence[tuple[Entry, Path]], workers: int) -> Iterator
     if workers == 1 or len(tasks) < 2 * workers:
         yield from map(_render, tasks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
         yield from pool.map(_render, tasks, chunksize=2)
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever is stopped leaves no worker behind

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,19 @@ def test_the_line_of_an_error(capsys, error, line):
         raise error
 
     assert files.exit_status(command) == 2 and capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_sigterm_leaves_no_worker(tmp_path):
+    """Sent to the command alone, as a scheduler does, while two processes draw; what was begun is not kept half."""
+    argv = [sys.executable, "-m", "data_prep", "toy", "--out", str(tmp_path / "set"), "--train-per-class", "30"]
+    command = subprocess.Popen([*argv, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    end = time.monotonic() + 60
+    while not list((tmp_path / "set").rglob("*.mp4")):
+        assert time.monotonic() < end and command.poll() is None
+        time.sleep(0.05)
+    workers = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(60) == 143 and len(workers) >= 2
+    while [pid for pid in workers if Path(f"/proc/{pid}").exists()]:  # one is multiprocessing's own, a moment later
+        assert time.monotonic() < end
+        time.sleep(0.05)
