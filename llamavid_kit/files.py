@@ -5,6 +5,7 @@ killed run goes on where its file ends (`resume`, `append`).
 """
 
 import csv
+import errno
 import io
 import json
 import os
@@ -125,6 +126,8 @@ def whole(path: Path) -> Iterator[Path]:
     partial = partial_path(path)
     try:
         yield partial
+        if path.is_dir() and not partial.is_dir():  # somebody's folder, and no place for a file
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)

@@ -21,7 +21,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.files import BusyError, partial_path, write_whole, writing
+from llamavid_kit.files import BusyError, partial_path, whole, write_whole, writing
 from llamavid_kit.model import frame_cache
 from llamavid_kit.model.frame_cache import FrameCache
 
@@ -179,3 +179,25 @@ def test_hidden_files_are_no_run(tmp_path, tokenizers):
         pairs, root=tmp_path / "clips", out=tmp_path / "run", config=CONFIG, model=small_model(*tokenizers)
     )
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "a.png" / "holiday.txt").write_text("photos")
+    with pytest.raises(IsADirectoryError) as error, whole(tmp_path / "a.png") as partial:
+        partial.write_text("picture")
+    assert error.value.filename == str(tmp_path / "a.png")
+    assert [p.name for p in tmp_path.rglob("*")] == ["a.png", "holiday.txt"]
+
+
+def test_a_folder_is_whole_or_absent(tmp_path):
+    with pytest.raises(KeyError), whole(tmp_path / "adapter") as partial:
+        partial.mkdir()
+        (partial / "config.json").write_text("{}")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    for text in ("old", "new"):
+        with whole(tmp_path / "adapter") as partial:
+            partial.mkdir()
+            (partial / f"{text}.json").write_text(text)
+    assert [p.name for p in tmp_path.rglob("*")] == ["adapter", "new.json"]
