@@ -400,8 +400,11 @@ def test_shuffled_labels_permute_the_training_answers_only(clips, tokenizers, tm
     assert lists[0] == lists[1]
 
 
-def test_rates_of_training_and_test_are_crossed_with_one_adapter_a_rate(clips, tokenizers, run, tmp_path, monkeypatch):
+def test_rates_of_training_and_test_are_crossed_with_one_adapter_a_rate(
+    clips, tokenizers, run, tmp_path, monkeypatch, caplog
+):
     """Four arms, two trainings; where both rates are one, the arm answers as one whose rates were never crossed."""
+    caplog.set_level("INFO")
     trained, fit = [], training.fit
     monkeypatch.setattr(
         training, "fit", lambda *args, out, **kwargs: trained.append(out.name) or fit(*args, out=out, **kwargs)
@@ -410,6 +413,7 @@ def test_rates_of_training_and_test_are_crossed_with_one_adapter_a_rate(clips, t
     summary = start_again(clips, tokenizers, tmp_path, config)
     names = [f"lora-seed0-trained{rate}fps-{fps}fps-likelihood" for rate in (1, 4) for fps in (1, 4)]
     assert [arm["name"] for arm in summary["arms"]][2:] == names
+    assert "trained already" not in caplog.text  # said of what an earlier run trained alone
     assert trained == ["fps1-seed0", "fps4-seed0"] == sorted(p.name for p in (tmp_path / "finetune").iterdir())
     bodies = {name: (tmp_path / "arms" / f"{name}.jsonl").read_bytes().split(b"\n", 1)[1] for name in names}
     for name, usual in ((names[0], "lora-seed0-1fps-likelihood"), (names[3], "lora-seed0-4fps-likelihood")):

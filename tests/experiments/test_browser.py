@@ -84,7 +84,9 @@ def test_replies_are_text_and_no_markup(run):
 
 
 def test_frames_are_shown_where_the_clip_is_and_its_absence_is_reported(run, tmp_path):
+    assert "name the clips&#x27; folder: PredictionBrowser(…, root=…)" in PredictionBrowser(run)._clip_view.value
     browser = PredictionBrowser(run, root=tmp_path)
+    assert "root=" not in browser._clip_view.value
     assert "no such file" in browser.message and "true class" in browser._clip_view.value and not browser.frames
     small.write_clip(tmp_path / f"{browser.clip.options[1]}.mp4", seconds=8)
     browser.clip.index = 1

@@ -2,12 +2,11 @@
 answers, false alarms, and replies that the rule did not read. Report and terminal show the same sentences.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT, RuleName, label_of, mentions
 from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.files import some
 
 BY_MENTION: RuleName = "unique_mention"
 
@@ -37,11 +36,11 @@ def _labels(run: Run) -> Iterator[str]:
         {label: sizes.get(split, {}).get(label, 0) for label in run.labels} for split in ("train", "test")
     )
     if once := [label for label in run.labels if n_train[label] + n_test[label] == 1]:
-        yield f"{'A label' if len(once) == 1 else 'Labels'} of one clip alone, a typo? {some(map(repr, once))}."
+        yield f"{'A label' if len(once) == 1 else 'Labels'} of one clip alone, a typo? {_listed(once)}."
     if run.seeds and (untrained := [label for label in run.labels if n_test[label] and not n_train[label]]):
-        yield f"No training clip has the label {some(map(repr, untrained))}: adapters never met it."
+        yield f"No training clip has the label {_listed(untrained)}: adapters never met it."
     if untested := [label for label in run.labels if n_train[label] and not n_test[label]]:
-        yield f"No test clip has the label {some(map(repr, untested))}: nothing is known about it."
+        yield f"No test clip has the label {_listed(untested)}: nothing is known about it."
 
 
 def _unread(run: Run) -> Iterator[str]:
@@ -78,11 +77,16 @@ def _never_answered(run: Run) -> Iterator[str]:
         score = run.scores[arm.key]
         if score["no_label"] == score["n"]:
             continue
-        never = [f"{label!r}" for label, c in score["per_class"].items() if c["n"] and not c["predicted"]]
-        parts = [f"never answers {' or '.join(never)}"] if never else []
+        never = [label for label, c in score["per_class"].items() if c["n"] and not c["predicted"]]
+        parts = [f"never answers {_listed(never)}"] if never else []
         if normal is not None and (n := score["per_class"][normal]["n"]):
             row = dict(zip(score["columns"], score["confusion"][score["labels"].index(normal)], strict=True))
             alarms = n - row[normal] - row.get(NO_LABEL, 0)
-            parts += [f"calls {alarms} of {n} clips of {normal!r} something else"] if alarms else []
+            parts += [f"calls {alarms} of {n} clips of “{normal}” something else"] if alarms else []
         if parts:
-            yield f"{arm.arm[0].upper()}{arm.arm[1:]}, {' and '.join(parts)}."
+            yield f"{arm.arm[0].upper()}{arm.arm[1:]}: {', and '.join(parts)}."
+
+
+def _listed(labels: Sequence[str]) -> str:
+    words = [f"“{label}”" for label in labels]
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

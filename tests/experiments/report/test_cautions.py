@@ -1,5 +1,6 @@
 """What stands beside the numbers: each sentence where it holds, with counts made by hand, and none elsewhere."""
 
+import html
 import json
 from dataclasses import replace
 
@@ -56,8 +57,8 @@ def test_a_label_that_is_never_answered_and_false_alarms(made):
     replies = dict.fromkeys((*rows_of(run, "fight"), *rows_of(run, "nothing")[:3]), "fire")
     run = made(replies=replies)
     (line,) = cautions(run)
-    assert line == "Zero-shot, 6 fps, never answers 'fight' and calls 3 of 4 clips of 'nothing' something else."
-    assert f"note: {line}" in result_lines(run) and beside(run) == f"- {line}"
+    assert line == "Zero-shot, 6 fps: never answers “fight”, and calls 3 of 4 clips of “nothing” something else."
+    assert f"note: {line}" in result_lines(run) and html.unescape(beside(run)) == f"- {line}"
 
 
 def test_an_arm_that_names_no_label_at_all_is_not_listed_label_by_label(made):
@@ -96,9 +97,9 @@ def test_labels_that_stand_alone_or_in_one_split(tmp_path):
     clips["train"][0]["answer"], clips["train"][1]["answer"], clips["train"][2]["answer"] = "fihgt", "rare", "rare"
     (folder / "clips.json").write_text(json.dumps(clips))
     once, untrained, untested = cautions(Run(folder))
-    assert once == "A label of one clip alone, a typo? 'fihgt'."
-    assert untrained == "No training clip has the label 'fight': adapters never met it."
-    assert untested == "No test clip has the label 'fihgt', 'rare': nothing is known about it."
+    assert once == "A label of one clip alone, a typo? “fihgt”."
+    assert untrained == "No training clip has the label “fight”: adapters never met it."
+    assert untested == "No test clip has the label “fihgt” or “rare”: nothing is known about it."
 
 
 def test_ties_of_mistakes_are_called_ties(made):
