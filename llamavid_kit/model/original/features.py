@@ -1,7 +1,9 @@
 """The original's feature files: a film's tower features and subtitles, read without running what a pickle asks."""
 
+import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +11,8 @@ import torch
 from llamavid_kit.data.films import FEATURES, LongVideo
 from llamavid_kit.data.prompt import IMAGE
 from llamavid_kit.files import CheckpointError
+
+FLOATS = ("f2", "f4", "f8")
 
 
 def import_features(path: Path | str) -> LongVideo:
@@ -27,14 +31,51 @@ def import_features(path: Path | str) -> LongVideo:
             raise CheckpointError(f"{path} is not loaded: {error}") from None
         except Exception as error:  # a torn or made-up pickle can fail in any way; none of them is ours
             raise CheckpointError(f"{path} is no feature file of the original: {error}") from error
-    features, inputs = (content.get("feats"), content.get("inputs")) if isinstance(content, dict) else (None, None)
-    if not isinstance(features, np.ndarray) or not isinstance(inputs, str):
+    stored, inputs = (content.get("feats"), content.get("inputs")) if isinstance(content, dict) else (None, None)
+    if not isinstance(stored, _Array) or not isinstance(inputs, str):
         raise CheckpointError(f'{path}: expected {{"feats": an array, "inputs": a text}}')
-    if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
+    try:
+        features = stored.floats()
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if features.ndim != 3:
         raise CheckpointError(f"{path}: feats are {features.dtype} {features.shape}, expected (T, N+1, C) floats")
     if (n_slots := inputs.count(IMAGE)) != len(features):
         raise CheckpointError(f"{path}: {n_slots} {IMAGE} in inputs for {len(features)} frames")
     return LongVideo(torch.from_numpy(features[:, 1:].copy()), inputs)
+
+
+class _Dtype:
+    """What a pickle says of an array's numbers; numpy itself is never asked to make one of it."""
+
+    def __init__(self, code: str, *_: object):
+        self.code, self.order = code, "<"
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """What a pickle says of an array: numpy gets bytes of a checked length and kind, and no object."""
+
+    def __init__(self, *_: object):
+        self.state: Any = ()
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def floats(self) -> np.ndarray:
+        whole = isinstance(self.state, tuple) and len(self.state) == 5
+        parts: tuple[Any, ...] = self.state if whole else (None,) * 5
+        _, shape, dtype, by_columns, data = parts
+        if not isinstance(dtype, _Dtype) or dtype.code not in FLOATS or dtype.order not in ("<", ">", "="):
+            raise CheckpointError(f"feats are of kind {getattr(dtype, 'code', None)!r}, expected {' or '.join(FLOATS)}")
+        whole = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**40 for n in shape)
+        kind = np.dtype(dtype.order + dtype.code)
+        if not whole or type(data) is not bytes or len(data) != math.prod(shape) * kind.itemsize:
+            raise CheckpointError(f"feats of shape {shape!r} do not have the bytes of such an array")
+        values = np.frombuffer(data, kind).reshape(shape, order="F" if by_columns else "C")
+        return values.astype(kind.newbyteorder("="))
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -45,13 +86,16 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 class _ArraysAndStrings(pickle.Unpickler):
-    """Only what a pickled numpy array is made of. `numpy.core` is called `numpy._core` since numpy 2."""
+    """Only what a pickled numpy array asks for, each name answered by a class of ours.
+
+    `numpy.core` is called `numpy._core` since numpy 2.
+    """
 
     def find_class(self, module: str, name: str):
         kinds = {
-            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): _Array,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _latin1,
         }
         kind = (module.replace("numpy._core", "numpy.core"), name)

@@ -86,7 +86,9 @@ def test_other_codecs_are_refused(tmp_path):
         ({"feats": FEATURES}, "expected"),
         ({"feats": "no", "inputs": INPUTS}, "expected"),
         ({"feats": FEATURES[0], "inputs": INPUTS}, r"feats are float16 \(4, 5\)"),
-        ({"feats": FEATURES.astype(int), "inputs": INPUTS}, "int64"),
+        ({"feats": FEATURES.astype(int), "inputs": INPUTS}, "of kind 'i8', expected f2 or f4 or f8"),
+        ({"feats": FEATURES.astype(object), "inputs": INPUTS}, "of kind 'O8', expected f2"),
+        ({"feats": np.zeros(3, "U9"), "inputs": INPUTS}, "of kind 'U9', expected f2"),
         ({"feats": FEATURES, "inputs": "<image>"}, "1 <image> in inputs for 3 frames"),
     ],
 )
@@ -131,3 +133,48 @@ def test_the_originals_own_file(reference):
             reply = model.ask(video, question, max_new_tokens=len(new))
             assert reply.text == tokenizer.decode(new[:end], skip_special_tokens=True).strip()
             assert len(reply.tokens) == len(video.features) and reply.timestamps_s == ()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4"])
+@pytest.mark.parametrize("by_columns", [False, True])
+def test_floats_of_any_order(tmp_path, dtype, by_columns):
+    values = FEATURES.astype(dtype)
+    stored = np.asfortranarray(values) if by_columns else values
+    path = write(tmp_path / "film.pkl", {"feats": stored, "inputs": INPUTS})
+    assert np.array_equal(import_features(path).features.numpy(), FEATURES[:, 1:].astype(dtype))
+
+
+class Array:
+    """Pickled as numpy's arrays are, with whatever state: shape, kind and bytes that do not belong together."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def __reduce__(self):
+        reconstruct, arguments, _ = FEATURES.__reduce__()
+        return reconstruct, arguments, self.state
+
+
+F4 = np.dtype("f4")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (1, (3, 4, 5), F4, False, b"\0" * 8),
+        (1, (2**62, 4, 5), F4, False, b"\0" * 8),
+        (1, (-1, 4, 5), F4, False, b"\0" * 80),
+        (1, (3, 4, 5), F4, False, [1.0] * 60),
+        (1, (1, 1, 1), np.dtype(object), False, [0xDEAD]),
+        (1, (1, 1, 1), np.dtype(object), False, b"\xde\xad\0\0\0\0\0\0"),
+        (1, [3, 4, 5], F4, False, b"\0" * 240),
+        (1, (3, 4, 5), "f4", False, b"\0" * 240),
+        (1, (True, 1, 1), F4, False, b"\0" * 4),
+        (),
+        (1,),
+        3,
+    ],
+)
+def test_an_array_that_lies_reaches_no_numpy(tmp_path, state):
+    with pytest.raises(CheckpointError, match=r"film\.pkl"):
+        import_features(write(tmp_path / "film.pkl", {"feats": Array(state), "inputs": INPUTS}))
