@@ -115,6 +115,11 @@ def _writer(note: Path) -> str:
         return "another process"
 
 
+def holds_files(folder: Path) -> bool:
+    """Whether something lies there that somebody may miss: hidden files, such as a lock, do not count."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
 def partial_path(path: Path) -> Path:
     """Where a file is written before it takes the place of `path`: beside it, under a name that no other writer has."""
     return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.toy_world.plan import Plan
-from llamavid_kit.files import read_json, write_whole
+from llamavid_kit.files import holds_files, read_json, write_whole
 
 TRUTH, CONFIGURATION = "truth.jsonl", "toy.json"
 SPLITS = ("train", "test")
@@ -49,7 +49,7 @@ def check_folder(out: Path, config: Mapping[str, object], *, workers: int) -> No
                 f"{out} holds another set ({', '.join(differ)}); choose another --out or delete the folder"
             )
         return
-    if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+    if holds_files(out):
         raise ValueError(f"{out} is not empty and holds no {CONFIGURATION}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=1) + "\n")

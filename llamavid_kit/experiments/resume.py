@@ -15,7 +15,7 @@ from typing import Any
 
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.tasks import ClosedQuestion, Question
-from llamavid_kit.files import read_head, read_json, read_replies, resume, write_whole
+from llamavid_kit.files import holds_files, read_head, read_json, read_replies, resume, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def begun_config(out: Path) -> AblationConfig | None:
         except (KeyError, TypeError, AttributeError) as error:
             path = out / "config.json"
             raise ValueError(f"{path} is no run's configuration ({error!r}): give another output folder") from None
-    if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+    if holds_files(out):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
     return None
 

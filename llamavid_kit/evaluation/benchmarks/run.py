@@ -32,7 +32,7 @@ from llamavid_kit.evaluation.benchmarks.clips import AnyModel, check_clips, clip
 from llamavid_kit.evaluation.benchmarks.panel import Intervals, Judging, check_judges, judge_run, score_record
 from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE
-from llamavid_kit.files import append, read_head, read_texts, resume, write_whole, writing
+from llamavid_kit.files import append, holds_files, read_head, read_texts, resume, write_whole, writing
 from llamavid_kit.model.answering import ClipModel, ImageModel
 
 REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
@@ -132,7 +132,7 @@ def answer(
     """Every item's reply → `out/replies.jsonl`, in the items' order; goes on where a killed run stopped."""
     media = media_settings(benchmark, batch=batch, fps=fps)
     path = out / REPLIES
-    if not path.is_file() and out.is_dir() and any(out.iterdir()):
+    if not path.is_file() and holds_files(out):
         raise ValueError(f"{out} is not empty and holds no {REPLIES}: give another output folder")
     key = items_key(items, benchmark.media)
     head = {"benchmark": benchmark.name, "model": name, **(settings or {}), "items": key, "n": len(items), **media}
