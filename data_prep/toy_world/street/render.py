@@ -43,6 +43,7 @@ def render_set(
         float(seconds),
     )
     out, clips = Path(out), entries(config)
+    check_folder(out, asdict(config), workers=workers)  # before a lock lies in somebody's folder, and under it
     with writing(out):
         check_folder(out, asdict(config), workers=workers)
         return draw_set(out, clips, write_lists, workers=workers, force=force, progress=progress)

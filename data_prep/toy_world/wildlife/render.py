@@ -27,6 +27,7 @@ def render_wild_set(
     Raises ValueError for a folder that holds another set."""
     config = WildConfig(n_train, n_test, seed, tuple(map(float, event_s)))
     out, clips = Path(out), wild_entries(config)
+    check_folder(out, asdict(config), workers=workers)  # before a lock lies in somebody's folder, and under it
     with writing(out):
         check_folder(out, asdict(config), workers=workers)
         return draw_set(out, clips, write_wild_lists, workers=workers, force=force, progress=progress)
