@@ -36,11 +36,11 @@ def _labels(run: Run) -> Iterator[str]:
         {label: sizes.get(split, {}).get(label, 0) for label in run.labels} for split in ("train", "test")
     )
     if once := [label for label in run.labels if n_train[label] + n_test[label] == 1]:
-        yield f"{'A label' if len(once) == 1 else 'Labels'} of one clip alone, a typo? {_listed(once)}."
+        yield f"{'A label' if len(once) == 1 else 'Labels'} of one clip alone, a typo? {_any_of(once)}."
     if run.seeds and (untrained := [label for label in run.labels if n_test[label] and not n_train[label]]):
-        yield f"No training clip has the label {_listed(untrained)}: adapters never met it."
+        yield f"No training clip has the label {_any_of(untrained)}: adapters never met it."
     if untested := [label for label in run.labels if n_train[label] and not n_test[label]]:
-        yield f"No test clip has the label {_listed(untested)}: nothing is known about it."
+        yield f"No test clip has the label {_any_of(untested)}: nothing is known about it."
 
 
 def _unread(run: Run) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _never_answered(run: Run) -> Iterator[str]:
         if score["no_label"] == score["n"]:
             continue
         never = [label for label, c in score["per_class"].items() if c["n"] and not c["predicted"]]
-        parts = [f"never answers {_listed(never)}"] if never else []
+        parts = [f"never answers {_any_of(never)}"] if never else []
         if normal is not None and (n := score["per_class"][normal]["n"]):
             row = dict(zip(score["columns"], score["confusion"][score["labels"].index(normal)], strict=True))
             alarms = n - row[normal] - row.get(NO_LABEL, 0)
@@ -87,6 +87,5 @@ def _never_answered(run: Run) -> Iterator[str]:
             yield f"{arm.arm[0].upper()}{arm.arm[1:]}: {', and '.join(parts)}."
 
 
-def _listed(labels: Sequence[str]) -> str:
-    words = [f"“{label}”" for label in labels]
-    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+def _any_of(labels: Sequence[str]) -> str:
+    return tables.listed([f"“{label}”" for label in labels], "or")

@@ -49,6 +49,11 @@ def plain(text: object) -> str:
     return re.sub(r"[^\w ,.;?'\"%()–-]|_", lambda mark: f"&#{ord(mark[0])};", " ".join(str(text).split()))
 
 
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """ "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
 def percent(k: float, n: float) -> str:
     return f"{k / n:.1%}" if n else "–"
 

@@ -4,14 +4,12 @@ Each function takes a `Run` and gives Markdown. No result is written down here: 
 intervals and p-values, so that a run in which nothing differs says so.
 """
 
-from collections.abc import Sequence
-
 from llamavid_kit.evaluation.judges.animal_judge import YES_SCORE, judge, parse
 from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT
 from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.answer import SURE, main_pair, verdict
-from llamavid_kit.experiments.report.tables import percent, plain
+from llamavid_kit.experiments.report.tables import listed, percent, plain
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import some
 from llamavid_kit.study.recount import percents_text
@@ -25,12 +23,8 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def _rates(run: Run) -> str:
-    return _list([f"{fps:g}" for fps in run.fps]) + " fps"
+    return listed([f"{fps:g}" for fps in run.fps]) + " fps"
 
 
 # --- the setting and the clips
@@ -48,7 +42,7 @@ def setting(run: Run) -> str:
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
     model = "model is" if len(run.models) == 1 else "models are"
     return (
-        f"Here the {model} **{plain(_list(run.models))}**{known}, {_list(kinds)}. Asked about were "
+        f"Here the {model} **{plain(listed(run.models))}**{known}, {listed(kinds)}. Asked about were "
         f"**{plural(len(run.test), 'clip')}** of **{plain(run.source)}**{length}, with the frames taken at "
         f"{_rates(run)}. Every arm, that is every combination of what was varied, got the same clips and the same "
         f"question:\n\n> {plain(run.question)}"
@@ -106,7 +100,7 @@ def visibility(run: Run) -> str:
         text = "**Nobody has marked when this set's events happen**: how many a frame rate misses cannot be said."
     else:
         shares = [f"{r.fps:g} fps shows {r.seen} of {r.n} ({r.seen / r.n:.0%})" for r in ours.itertuples()]
-        text = f"No model can see an event between two sampled frames. Of this set's events {_list(shares)}. "
+        text = f"No model can see an event between two sampled frames. Of this set's events {listed(shares)}. "
         first, last = ours.iloc[0], ours.iloc[-1]
         gain = (last.seen - first.seen) / first.n
         text += (
@@ -291,7 +285,7 @@ def seconds(run: Run) -> str:
 def limits(run: Run) -> str:
     """What the run does not show, as a list."""
     n = len(run.test)
-    worlds = _list([f"{name} knows only {world}" for name, world in run.summary["worlds"].items() if world] or [""])
+    worlds = listed([f"{name} knows only {world}" for name, world in run.summary["worlds"].items() if world] or [""])
     drawn = "toy" in run.source
     asked_otherwise = {"prompt", "order"} & set(run.varied)
     lines = {
