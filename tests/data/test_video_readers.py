@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,15 +109,19 @@ def test_a_replaced_file_is_not_read_with_the_old_decoder(tmp_path):
         video.frames([0])
 
 
+def go_bad(path: Path) -> None:
+    """Zeroes from the middle of the first picture on."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 900
+    path.write_bytes(data[:start] + bytes(len(data) - start))
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_damage_after_opening_is_a_video_error(tmp_path, reader):
     """A file that goes bad between opening and reading."""
     path = write_clip(tmp_path / "clip.mp4", CFR_MS)
     video = Video(path, reader=reader)
-    data = bytearray(path.read_bytes())
-    start = data.index(b"mdat") + 900
-    data[start:] = bytes(len(data) - start)
-    path.write_bytes(data)
+    go_bad(path)
     with pytest.raises(VideoError, match=r"clip\.mp4: .*decode"):
         video.frames(range(90))
 
@@ -172,9 +177,6 @@ def test_a_named_reader_is_never_exchanged(tmp_path, decord_stops):
 def test_a_file_that_both_readers_refuse_blames_the_file(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", CFR_MS)
     video = Video(path)
-    data = bytearray(path.read_bytes())
-    start = data.index(b"mdat") + 900
-    data[start:] = bytes(len(data) - start)
-    path.write_bytes(data)
+    go_bad(path)
     with pytest.raises(VideoError, match=r"PyAV cannot decode .*make a clean copy"):
         video.frames(range(90))
