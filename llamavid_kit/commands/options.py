@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from llamavid_kit.data.sampling import RULES
+
 MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
 ADAPTER_HELP = "what `finetune` wrote for this model"
 
@@ -15,7 +17,7 @@ def question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
     text = "how a rate picks frames: by time (default), or by the stride of the original's training or of the study"
-    parser.add_argument("--frames", choices=("time", "train", "eval_repro"), help=text)
+    parser.add_argument("--frames", choices=RULES, help=text)
 
 
 def present(args: argparse.Namespace, *names: str) -> dict:

@@ -101,7 +101,11 @@ def _say_changes(before: dict, clips: dict, out: Path) -> None:
             f"since the adapters of {out} were trained, clips have changed: {text}; delete {out / 'finetune'} to train "
             "and answer anew, or give another output folder"
         )
-    log.warning("%s: since this run began, clips have changed: %s; every arm answers them anew", out, text)
+    log.warning(
+        "%s: since this run began, clips have changed: %s; every arm answers anew from the first of their batches on",
+        out,
+        text,
+    )
 
 
 def events_seen(events: Sequence[Event], timestamps_s: np.ndarray, duration_s: float) -> dict[str, int]:
