@@ -111,19 +111,20 @@ def ablate(
             check_versions(out, record)
         videos: dict[str, Video] = {}
         trained: set[str] = set()
+        answer = partial(answer_arm, test=test, root=root, out=out, config=config, question=question, videos=videos)
         for arm in arms:
             one, place = models[arm.model], config.adapter_folder(arm)
-            ask = partial(answer_arm, arm=arm, head=heads[arm.name], test=test, root=root, out=out, config=config)
+            ask = partial(answer, arm=arm, head=heads[arm.name])
             if place is None or not isinstance(one, LlamaVidAnswerer) or arm.name not in open_arms:
                 with _timed(seconds, f"answer ({arm.answering})"):
-                    ask(one, question=question, videos=videos)
+                    ask(one)
                 continue
             if place not in trained:
                 with _timed(seconds, f"fine-tune {arm.trained_at:g} fps"):
                     _finetune(one, train, root, out / place, arm, config)
                 trained.add(place)
             with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
-                ask(replace(one, model=adapted), question=question, videos=videos)
+                ask(replace(one, model=adapted))
         worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
         return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
 
