@@ -283,3 +283,16 @@ def test_kinds_of_content_share_one_look(model, clip, tmp_path, monkeypatch, con
         assert (
             torch.allclose(tokens.content, direct.content, atol=1e-5) and tokens.content.shape == direct.content.shape
         )
+
+
+@pytest.mark.parametrize("name", ["tokenizer", "question_tokenizer"])
+def test_another_tokenizer_makes_another_model(tokenizers, name):
+    """A word more is another model; a length that some call asked for is not."""
+    model = small_model(*tokenizers)
+    before = frame_cache.settings_key(model)
+    own = copy.deepcopy(getattr(model, name))
+    setattr(model, name, own)
+    own("some words of a question", truncation=True, max_length=4)
+    assert frame_cache.settings_key(model) == before
+    own.add_tokens(["zebra"])
+    assert frame_cache.settings_key(model) != before
