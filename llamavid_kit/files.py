@@ -107,6 +107,27 @@ def writing(folder: Path | str) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def filling(folder: Path | str) -> Iterator[None]:
+    """A new folder that becomes a model by its `config.json`, which the block writes last; as `writing`, besides.
+
+    What an interrupted one left is taken away first. Raises CheckpointError for a folder that holds anything else.
+    """
+    folder = Path(folder)
+    with writing(folder):
+        begun = folder / ".begun"
+        if (folder / "config.json").exists():
+            raise CheckpointError(f"{folder} holds a model already: give another folder, or remove it")
+        if holds_files(folder) and not begun.exists():
+            raise CheckpointError(f"{folder} is not empty: give another folder, or empty it")
+        begun.touch()
+        for left in folder.iterdir():
+            if not left.name.startswith("."):
+                _remove(left)
+        yield
+        begun.unlink()
+
+
 def _writer(note: Path) -> str:
     try:
         values = json.loads(note.read_text(encoding="utf-8"))
@@ -273,13 +294,13 @@ def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list
     return _head(path, head, what), replies
 
 
-def read_texts(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """As `read_replies`, of a run whose lines are {"id", "reply"}: (id, reply) of each. ValueError names another."""
+def read_texts(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """As `read_replies`, of a run whose lines have an id and a reply, both text. ValueError names another."""
     head, lines = read_replies(path, what="run")
     for number, line in enumerate(lines, 2):
         if not (isinstance(line.get("id"), str) and isinstance(line.get("reply"), str)):
             raise ValueError(f"{path}, line {number} has no id and reply, both text: {str(line)!r:.80}; {BEGIN_AGAIN}")
-    return head, [(line["id"], line["reply"]) for line in lines]
+    return head, lines
 
 
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:

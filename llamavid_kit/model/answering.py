@@ -21,7 +21,8 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
 from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.frame_cache import FrameCache, settings_key, weights_key
+from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.identity import settings_key, weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
 
 

@@ -17,14 +17,21 @@ from transformers.utils import logging as transformers_logging
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import ADAPTER_CONFIG, read_settings
 from llamavid_kit.model.original.open import KINDS, check_fits_model, check_ours, from_original, kind_of
 from llamavid_kit.model.original.parts import PEFT_PREFIX
 from llamavid_kit.model.original.tensors import check_finite, load_tensors, read_object
-from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
+from llamavid_kit.model.tokenizers import (
+    QUESTION_TOKENIZER,
+    load_llm_tokenizer,
+    load_question_tokenizer,
+    save_tokenizer,
+)
 
 log = logging.getLogger(__name__)
+BASE = "base.json"  # of an adapter: the fingerprint of the model that it was trained on
 PROJECTOR = "content_projector"  # what a fine-tuning trains beside LoRA
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -77,8 +84,8 @@ def load(
 def with_adapter(model: LlamaVid, folder: Path | str) -> PeftModel:
     """`model` with LoRA and projector of `folder` (a fine-tuning's, or its `adapter/`) beside its weights, in place.
 
-    Raises CheckpointError, the model as it was, where a setting is not understood, or a tensor is missing, unexpected,
-    misshapen or not finite.
+    Raises CheckpointError, the model as it was, where a setting is not understood, a tensor is missing, unexpected,
+    misshapen or not finite, or the adapter was trained on other weights.
     """
     folder = Path(folder)
     inner = next((f for f in (folder, folder / "adapter") if (f / ADAPTER_CONFIG).is_file()), None)
@@ -89,7 +96,16 @@ def with_adapter(model: LlamaVid, folder: Path | str) -> PeftModel:
     config, rank, tensors = read_adapter(inner)
     expected = _adapter_shapes(model, config, rank, inner / ADAPTER_CONFIG)
     check_fits_model(expected, tensors, inner, "this model and its own settings")
+    _check_base(model, inner)
     return PeftModel.from_pretrained(model, inner)
+
+
+def _check_base(model: LlamaVid, adapter: Path) -> None:
+    """CheckpointError where an adapter was trained on other weights; a warning where that cannot be told."""
+    if getattr(model, "hf_quantizer", None) or not (adapter / BASE).is_file():
+        log.warning("%s: whether it was trained on this model cannot be told; its shapes fit", adapter)
+    elif read_object(adapter / BASE).get("weights") != fingerprint(model):
+        raise CheckpointError(f"{adapter} was trained on another model of these shapes: load it on that one")
 
 
 def read_adapter(folder: Path) -> tuple[dict, int, dict[str, torch.Tensor]]:
@@ -147,6 +163,6 @@ def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = Non
         config.dtype = dtype
         config.save_pretrained(folder)
     if model.tokenizer is not None:
-        model.tokenizer.save_pretrained(folder)
+        save_tokenizer(model.tokenizer, folder)
     if model.question_tokenizer is not None:
-        model.question_tokenizer.save_pretrained(folder / QUESTION_TOKENIZER)
+        save_tokenizer(model.question_tokenizer, folder / QUESTION_TOKENIZER)

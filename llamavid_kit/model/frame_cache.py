@@ -6,7 +6,6 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 """
 
 import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,17 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load, save_file
-from transformers import PreTrainedTokenizerBase
 
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
 from llamavid_kit.files import whole
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.identity import vision_key
 from llamavid_kit.model.llama_vid import LlamaVid
 
 Look = tuple[str, str | None]  # a question, and the kind of content tokens (None: as the model is configured)
-NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "transformers_version", "use_cache", "world")
-VISION_SIDE = ("vision_tower", "feature_projector", "vision_norm", "text_decoder", "context_attention")
 
 
 class FrameCache:
@@ -137,54 +134,3 @@ def _read(path: Path | None) -> dict[str, torch.Tensor] | None:
         return None if path is None else load(path.read_bytes())
     except FileNotFoundError:
         return None
-
-
-def vision_key(model: LlamaVid) -> str:
-    """Hash of every weight and setting that frame tokens depend on."""
-    return _hash(model, VISION_SIDE, repr(sorted(_settings(model).items())))
-
-
-def weights_key(model: LlamaVid, *, vision: str | None = None) -> str:
-    """Hash of the whole model, so that a retrained one under the same name is told apart. vision: its `vision_key`."""
-    return _hash(model, ("content_projector", "language_model"), vision or vision_key(model))
-
-
-def settings_key(model: LlamaVid) -> str:
-    """Hash of the whole configuration and of both tokenizers, but not of where they came from."""
-    tokenizers = [_rules(tokenizer) for tokenizer in (model.tokenizer, model.question_tokenizer) if tokenizer]
-    return hashlib.sha256(json.dumps([_kept(model.config.to_dict()), tokenizers], sort_keys=True).encode()).hexdigest()
-
-
-def _rules(tokenizer: PreTrainedTokenizerBase) -> list:
-    """What decides how a text is cut; how long it may be is set from call to call."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)  # sentencepiece's own have none
-    rules = json.loads(backend.to_str()) if backend else {"vocabulary": tokenizer.get_vocab()}
-    rules = {name: rule for name, rule in rules.items() if name not in ("truncation", "padding")}
-    return [type(tokenizer).__name__, {k: str(v) for k, v in tokenizer.special_tokens_map.items()}, rules]
-
-
-def _kept(config: dict) -> dict:
-    kept = {name: value for name, value in config.items() if name not in NO_SETTINGS}
-    return {name: _kept(value) if isinstance(value, dict) else value for name, value in kept.items()}
-
-
-def _hash(model: LlamaVid, parts: tuple[str, ...], settings: str) -> str:
-    digest = hashlib.sha256(settings.encode())
-    for part in parts:
-        for name, tensor in sorted(getattr(model, part).state_dict().items()):
-            digest.update(f"{part}.{name}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _settings(model: LlamaVid) -> dict:
-    """What the configuration decides and no tensor shows, so that equal weights with other heads have another key."""
-    names = ("image_mean", "image_std", "drop_cls", "vision_norm", "n_query", "question_max_length")
-    parts = ("num_attention_heads", "layer_norm_eps", "hidden_act")
-    vision, qformer = model.config.vision_config, model.config.qformer_config
-    return (
-        {name: getattr(model.config, name) for name in names}
-        | {"image_size": model.config.image_size, "decoder": qformer.model_type}
-        | {"cross_every": getattr(qformer, "cross_attention_frequency", 1)}
-        | {f"{kind}.{name}": getattr(part, name) for kind, part in (("v", vision), ("q", qformer)) for name in parts}
-    )

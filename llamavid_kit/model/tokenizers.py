@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transformers import BertTokenizer, PreTrainedTokenizerFast
+from transformers import BertTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
 from llamavid_kit.files import CheckpointError, check_whole, read_json, read_text
@@ -110,3 +110,11 @@ def load_question_tokenizer(folder: Path | str):
         tokenizer = BertTokenizer(vocab=vocab, do_lower_case=True, truncation_side="left", padding_side="right")
         tokenizer.add_special_tokens({"bos_token": "[DEC]"})
         return tokenizer
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> None:
+    """As `save_pretrained`, without how the last text happened to be cut and padded."""
+    if backend := getattr(tokenizer, "backend_tokenizer", None):
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)

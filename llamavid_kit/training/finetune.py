@@ -18,8 +18,9 @@ from peft import get_peft_model
 from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.files import whole, writing
-from llamavid_kit.model.checkpoints import PROJECTOR, with_adapter
+from llamavid_kit.model.checkpoints import BASE, PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
 from llamavid_kit.training.dataset import TokenCollate, TokenPairs
@@ -48,7 +49,7 @@ def finetune(
 
     Trainable as in the original's LoRA with the study's `freeze_all`: the adapter and `mm_projector` (ours:
     `content_projector`). Done already (an adapter lies in `out`): nothing runs. `model` is left as it was.
-    Raises ValueError where `out` was begun with other pairs, frames or settings.
+    Raises ValueError where `out` was begun with another model, other pairs, frames or settings.
     """
     out = Path(out)
     settings, lora = settings or TrainSettings(), lora or LoraSettings()
@@ -58,10 +59,12 @@ def finetune(
         raise ValueError(f"{films[0]!r} is about a film with subtitles: train a stage on it (--stage long_video)")
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     with writing(out):
-        claim_training(out, {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)})
+        record = {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)}
+        claim_training(out, model, record)
         if (out / ADAPTER / "adapter_config.json").is_file():
             log.info("%s is trained already", out / ADAPTER)
             return out / ADAPTER
+        base = json.dumps({"weights": fingerprint(model)})
         torch.manual_seed(settings.seed)
         config = lora_config(lora, modules_to_save=[PROJECTOR])
         collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
@@ -71,6 +74,7 @@ def finetune(
                 fit(adapted, dataset, collate, out=out, settings=settings)
                 with whole(out / ADAPTER) as part:
                     adapted.save_pretrained(part)
+                    (part / BASE).write_text(base, encoding="utf-8")
             finally:
                 adapted.unload()
         return out / ADAPTER

@@ -5,6 +5,7 @@ Which parameters train is decided in `stages` and `finetune`, which batches they
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +17,19 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from llamavid_kit.files import claim, read_text, write_whole
+from llamavid_kit.model.identity import fingerprint, settings_key
+from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.stages import TrainSettings
 
 log = logging.getLogger(__name__)
 LOSS_CURVE = "training.jsonl"
+LOG_EVERY = 10  # steps that a logged loss is the mean of, where checkpoints allow
 
 
-def claim_training(out: Path, record: dict) -> None:
-    """Keep in `out/settings.json` what is trained there; ValueError where it was begun with something else."""
-    if differs := claim(out / "settings.json", record):
+def claim_training(out: Path, model: LlamaVid, record: dict) -> None:
+    """Keep in `out/settings.json` what is trained there, on which model; ValueError where it was begun otherwise."""
+    base = {"weights": fingerprint(model), "settings": settings_key(model), "dtype": str(model.dtype)}
+    if differs := claim(out / "settings.json", record | {"model": base}):
         raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
 
 
@@ -100,7 +105,7 @@ def fit(
         use_cpu=not on_gpu,
         save_steps=settings.save_every,
         save_total_limit=1,
-        logging_steps=10,
+        logging_steps=math.gcd(LOG_EVERY, settings.save_every),  # each checkpoint at one: a mean has all its steps
         logging_first_step=True,
         report_to="none",
         remove_unused_columns=False,

@@ -20,7 +20,7 @@ from llamavid_kit.data import films
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
-from llamavid_kit.data.video import Video
+from llamavid_kit.data.video import Video, content_key
 from llamavid_kit.files import writing
 from llamavid_kit.model.checkpoints import save
 from llamavid_kit.model.context_attention import VisualTokens
@@ -56,8 +56,9 @@ def train_stage(
             that was killed goes on when it is called again with the model that it began with.
         settings: None takes the stage's published ones.
 
-    Done already (`out/model` is there): nothing runs. A folder begun with another stage, rate, settings or pairs raises
-    ValueError. The model takes the stage's conversation template; adapters of a stage with LoRA are merged in the end.
+    Done already (`out/model` is there): nothing runs. Raises ValueError for a folder begun with another model, stage,
+    rate, settings, pairs or clips. The model takes the stage's conversation template; adapters of a stage with LoRA are
+    merged in the end.
     Departures from the original `train.py`: the loss is the mean over a step's supervised tokens, not the mean of each
     process's mean; the text decoder reads the question as it will be asked, with its line breaks; where frame tokens do
     not change they are computed once, in eval mode, while the original leaves the frozen text decoder's dropout on; the
@@ -67,10 +68,11 @@ def train_stage(
     if not pairs:
         raise ValueError("no training pairs: a stage needs a train split")
     settings = settings or recipe.settings
-    content = json.dumps([[p.id, p.question, p.answer] for p in pairs])
+    files = {path: content_key(path) for path in dict.fromkeys(pair.video_path(root) for pair in pairs)}
+    content = json.dumps([[p.id, p.question, p.answer, files[p.video_path(root)]] for p in pairs])
     record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
     with writing(out):
-        claim_training(out, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
+        claim_training(out, model, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
         if (out / TRAINED / "config.json").is_file():
             log.info("%s is trained already", out / TRAINED)
             return out / TRAINED

@@ -15,9 +15,10 @@ from llamavid_kit.data import video_readers
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.files import partial_path
-from llamavid_kit.model import frame_cache
+from llamavid_kit.model import identity
 from llamavid_kit.model.answering import LlamaVidAnswerer
-from llamavid_kit.model.frame_cache import FrameCache, vision_key
+from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.identity import settings_key, vision_key
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
 
@@ -224,7 +225,7 @@ def test_a_file_that_was_not_finished_is_never_used(model, clip, tmp_path, decod
 
 def test_killed_while_writing(model, clip, tmp_path, monkeypatch, decoded):
     """Half a file lies there when the process dies: the next one computes again."""
-    from llamavid_kit.model import frame_cache
+    from llamavid_kit.model import identity
 
     real = frame_cache.save_file
 
@@ -254,15 +255,15 @@ def test_no_folder_keeps_nothing(model, clip, tmp_path, decoded, monkeypatch):
 def test_weights_are_hashed_when_a_key_is_first_needed_and_once(model, clip, tmp_path, monkeypatch):
     """Hashing a 7B model reads gigabytes: a cache that keeps nothing never does, one that keeps does it once."""
     hashed = []
-    monkeypatch.setattr(frame_cache, "_hash", lambda _, parts, settings: hashed.append(parts) or f"{parts}{settings}")
+    monkeypatch.setattr(identity, "_hash", lambda _, parts, settings: hashed.append(parts) or f"{parts}{settings}")
     FrameCache(model).tokens(Video(clip), QUESTION, fps=1)
     assert hashed == []
     answerer = LlamaVidAnswerer(model, FrameCache(model, tmp_path / "cache"))
     for fps in (1, 2):
         answerer.cache.tokens(Video(clip), QUESTION, fps=fps)
-    assert hashed == [frame_cache.VISION_SIDE]
+    assert hashed == [identity.VISION_SIDE]
     assert answerer.identity == answerer.identity
-    assert hashed == [frame_cache.VISION_SIDE, ("content_projector", "language_model")]
+    assert hashed == [identity.VISION_SIDE, ("content_projector", "language_model")]
 
 
 @pytest.mark.parametrize("contents", [("mean", "grid:2"), (None, "all")])
@@ -289,10 +290,10 @@ def test_kinds_of_content_share_one_look(model, clip, tmp_path, monkeypatch, con
 def test_another_tokenizer_makes_another_model(tokenizers, name):
     """A word more is another model; a length that some call asked for is not."""
     model = small_model(*tokenizers)
-    before = frame_cache.settings_key(model)
+    before = settings_key(model)
     own = copy.deepcopy(getattr(model, name))
     setattr(model, name, own)
     own("some words of a question", truncation=True, max_length=4)
-    assert frame_cache.settings_key(model) == before
+    assert settings_key(model) == before
     own.add_tokens(["zebra"])
-    assert frame_cache.settings_key(model) != before
+    assert settings_key(model) != before

@@ -1,7 +1,7 @@
 """Hurts the kit in every way that we know, and counts what it survives. Ends with status 1 if anything was lost.
 
-    python tests/torture                    all parts, as `make torture` runs them
-    python tests/torture kills --share 0.1  one part, with a tenth of its trials
+python tests/torture                    all parts, as `make torture` runs them
+python tests/torture kills --share 0.1  one part, with a tenth of its trials
 """
 
 import argparse

@@ -186,8 +186,10 @@ def test_seeds(tokenizers, data, tmp_path):
 
 
 def test_the_loss_curve_has_each_step_once(tokenizers, data, tmp_path, monkeypatch):
-    """Interrupted after the step 20 was logged, resumed from step 15, ended at 30."""
+    """Interrupted after the step 20 was logged, resumed from step 15, ended at 30: the curve of an undisturbed run."""
     settings = TrainSettings(batch_size=2, max_steps=30, save_every=15)
+    finetune(small_model(*tokenizers), *data, out=tmp_path / "whole", settings=settings, lora=LORA)
+    tmp_path = tmp_path / "cut"
 
     class Stop(TrainerCallback):
         def on_step_begin(self, args, state, control, **kwargs):
@@ -200,11 +202,11 @@ def test_the_loss_curve_has_each_step_once(tokenizers, data, tmp_path, monkeypat
     )
     with pytest.raises(KeyboardInterrupt):
         finetune(small_model(*tokenizers), *data, out=tmp_path, settings=settings, lora=LORA)
-    assert [row["step"] for row in curve(tmp_path)] == [1, 10, 20]
+    assert [row["step"] for row in curve(tmp_path)] == [1, 5, 10, 15, 20]
     monkeypatch.setattr(Trainer, "__init__", real)
     finetune(small_model(*tokenizers), *data, out=tmp_path, settings=settings, lora=LORA)
     rows = curve(tmp_path)
-    assert [row["step"] for row in rows] == [1, 10, 20, 30]
+    assert rows == curve(tmp_path.with_name("whole")) and [row["step"] for row in rows] == [1, *range(5, 31, 5)]
     assert rows[-1]["epoch"] == pytest.approx(10) and all(row["lr"] >= 0 and row["loss"] > 0 for row in rows)
 
 

@@ -43,9 +43,9 @@ def test_a_stage_trains_its_parts_and_nothing_else(own_model, pairs, clips, tmp_
     assert len((tmp_path / "training.jsonl").read_text().splitlines()) >= 1
 
 
-def test_done_already(own_model, pairs, clips, tmp_path, monkeypatch):
+def test_done_already(tokenizers, own_model, pairs, clips, tmp_path, monkeypatch):
     where = {"stage": "freeze_all", "root": clips, "out": tmp_path, "settings": SETTINGS}
-    folder = train_stage(own_model, pairs, **where)
+    folder = train_stage(small_model(*tokenizers), pairs, **where)
     monkeypatch.setattr(training, "fit", None)
     assert train_stage(own_model, pairs, **where) == folder
     for change in ({"stage": "align"}, {"fps": 2}, {"settings": replace(SETTINGS, max_steps=1)}):

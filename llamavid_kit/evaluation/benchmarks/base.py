@@ -5,7 +5,7 @@ by position.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -149,10 +149,9 @@ class Benchmark:
         return cls(name=name, load=load, score=score, submit=submit, **fields)
 
 
-def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """(id, text) pairs → id → text, in the items' order. ValueError names ids that are missing, doubled or unknown."""
-    pairs = list(replies)
-    ids, times = {item.id for item in items}, Counter(name for name, _ in pairs)
+def joined(items: Sequence[Item], lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Lines with id and reply → id → reply, in the items' order. ValueError names missing, doubled or unknown ids."""
+    ids, times = {item.id for item in items}, Counter(line["id"] for line in lines)
     wrong = {
         "doubled": [name for name, n in times.items() if n > 1],
         "unknown": [name for name in times if name not in ids],
@@ -160,7 +159,7 @@ def joined(items: Sequence[Item], replies: Iterable[tuple[str, str]]) -> dict[st
     }
     if any(wrong.values()):
         raise ValueError(f"replies and items do not match: {in_words(wrong, ', ')}; expected each item's id once")
-    texts = dict(pairs)
+    texts = {line["id"]: line["reply"] for line in lines}
     return {item.id: texts[item.id] for item in items}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from llamavid_kit.data.video import Video, VideoError
+from llamavid_kit.data.video import Video, VideoError, content_key
 from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
 from llamavid_kit.files import append, read_replies, read_texts, resume, some
 from llamavid_kit.model.answering import ClipModel, ImageModel, VideoModel, View
@@ -37,23 +37,25 @@ def clip_by_clip(
     check_begun(items[:done], path)
     for file in (path, ahead):
         check_clips(items, file)
-    replies = dict(read_texts(ahead)[1])
+    lines = {line["id"]: line for line in read_texts(ahead)[1]}
     clips: dict[Path, list[Item]] = {}
     for item in items[done:]:
-        if item.id not in replies:
+        if item.id not in lines:
             clips.setdefault(item.media, []).append(item)
     unreadable = []
     for media, of_clip in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
         try:
-            answers = _watch(model, Video(media), [item.prompt for item in of_clip], head["fps"], max_new_tokens)
+            clip = Video(media)
+            answers = _watch(model, clip, [item.prompt for item in of_clip], head["fps"], max_new_tokens)
         except VideoError as error:
             unreadable.append(f"{len(of_clip)} questions: {error}")
             continue
-        lines = [reply_line(item, answer.text) for item, answer in zip(of_clip, answers, strict=True)]
-        append(ahead, lines)
-        replies |= {line["id"]: line["reply"] for line in lines}
-        done += _in_turn(items, done, replies, path)
-    _in_turn(items, done, replies, path)  # a run killed between the two files
+        content = clip.content_key()
+        new = [reply_line(item, answer.text, content) for item, answer in zip(of_clip, answers, strict=True)]
+        append(ahead, new)
+        lines |= {line["id"]: line for line in new}
+        done += _in_turn(items, done, lines, path)
+    _in_turn(items, done, lines, path)  # a run killed between the two files
     if unreadable:
         n, bad = len({item.media for item in items}), "\n  ".join(unreadable)
         raise ValueError(
@@ -70,25 +72,26 @@ def _watch(model: AnyModel, clip: Video, questions: Sequence[str], fps: float, m
     return [model.generate([clip], text, View(fps), max_new_tokens=max_new_tokens)[0] for text in questions]
 
 
-def _in_turn(items: Sequence[Item], done: int, replies: dict[str, str], path: Path) -> int:
+def _in_turn(items: Sequence[Item], done: int, lines: dict[str, dict[str, Any]], path: Path) -> int:
     """Appends the replies whose turn has come; how many."""
-    ready = list(takewhile(lambda item: item.id in replies, islice(items, done, None)))
+    ready = list(takewhile(lambda item: item.id in lines, islice(items, done, None)))
     if ready:
-        append(path, [reply_line(item, replies[item.id]) for item in ready])
+        append(path, [lines[item.id] for item in ready])
     return len(ready)
 
 
-def reply_line(item: Item, reply: str) -> dict[str, Any]:
-    """bytes: the clip's size, so that another file under its name is noticed; one that is mended may come later."""
-    return {"id": item.id, "reply": reply, "bytes": item.media.stat().st_size}
+def reply_line(item: Item, reply: str, content: str) -> dict[str, Any]:
+    """content: the clip's `content_key`, so that another file under its name is noticed."""
+    return {"id": item.id, "reply": reply, "content": content}
 
 
 def check_clips(items: Sequence[Item], path: Path) -> None:
-    """ValueError naming the clips that are not those about which the replies in `path` were given, by their size."""
-    sizes = {line["id"]: line.get("bytes") for line in read_replies(path, what="run")[1]}
-    media = {str(i.media) for i in items if i.id in sizes and i.media.stat().st_size != sizes[i.id]}
-    if media:
+    """ValueError naming the clips that are not those about which the replies in `path` were given."""
+    contents = {line["id"]: line.get("content") for line in read_replies(path, what="run")[1]}
+    told = {(item.media, contents[item.id]) for item in items if item.id in contents}
+    keys = {media: content_key(media) for media, _ in told}
+    if changed := sorted({str(media) for media, content in told if keys[media] != content}):
         raise ValueError(
-            f"{some(sorted(media))}: changed since questions about them were answered in {path}; put them back as they "
+            f"{some(changed)}: changed since questions about them were answered in {path}; put them back as they "
             "were, or answer anew in another output folder"
         )

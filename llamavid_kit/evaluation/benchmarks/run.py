@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from llamavid_kit.data.sampling import check_fps
+from llamavid_kit.data.video import content_key
 from llamavid_kit.evaluation.benchmarks.base import (
     Benchmark,
     Item,
@@ -172,15 +173,16 @@ def _picture(item: Item) -> Path | np.ndarray:
 def items_key(items: Sequence[Item], media: str) -> str:
     """Hash of all that the replies depend on: ids, prompts, and which files they are about. Labels are not in it.
 
-    A clip's size stands beside its replies instead (`clips.check_clips`): one that cannot be read may be mended.
+    A clip's content stands beside its replies instead (`clips.check_clips`): one that cannot be read may be mended.
     """
-    digest = hashlib.sha256()
+    digest, files = hashlib.sha256(), dict[Path, str]()
     for item in items:
-        content: str | int | None = None
+        content: str | None = None
         if item.picture is not None:
             content = hashlib.sha256(item.picture).hexdigest()
         elif media == "image":
-            content = item.media.stat().st_size
+            content = files.get(item.media) or content_key(item.media)
+            files[item.media] = content
         digest.update(json.dumps([item.id, item.media.name, content, item.prompt, item.question]).encode())
     return digest.hexdigest()
 
@@ -189,8 +191,8 @@ def score_run(
     benchmark: Benchmark, items: Sequence[Item], path: Path, *, judges: Sequence[Judge] = (), again: int = 0
 ) -> Result:
     """Score a finished reply file in each of the benchmark's modes and write the result beside it."""
-    head, texts = read_texts(path)
-    replies = joined(items, texts)
+    head, lines = read_texts(path)
+    replies = joined(items, lines)
     between, judging = partial(_intervals, benchmark, items), None
     if benchmark.judged:
         # a run by its whole configuration, for the judge's file: no other run is to find its verdicts
@@ -271,8 +273,8 @@ def rescore(
 ) -> Result:
     """Score the finished run in `out` again, by any judges.
 
-    No model is loaded and no clip is opened: of the media only names and sizes are looked at, to know that the items
-    are those that were answered. settings: what the run must have had, such as {"fps": 1.0}.
+    No model is loaded and no clip is decoded: the media are read to know that they are those that were answered.
+    settings: what the run must have had, such as {"fps": 1.0}.
 
     Raises FileNotFoundError where there is no run; ValueError where it is not finished, is of another benchmark or
     other settings, or answers other items than `data` holds now; and as `evaluate`.

@@ -176,7 +176,8 @@ def _page(notebook: NotebookNode, *, title: str) -> str:
     from traitlets.config import Config
 
     heading = "figure"
-    for cell in notebook.cells:
+    for k, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{k}"  # some are drawn at random, and stand in the page
         if cell.cell_type == "markdown":
             heading = _heading(cell.source) or heading
         for output in cell.get("outputs", ()):

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from llamavid_kit.files import CheckpointError
+from llamavid_kit.files import CheckpointError, filling, write_whole
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, write_config
 from llamavid_kit.model.original.names import TOWER, shard_names
@@ -41,6 +41,7 @@ from llamavid_kit.model.original.tensors import (
     original_config,
     original_tensors,
     read_object,
+    weight_files,
 )
 from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
 
@@ -79,25 +80,22 @@ def convert(
             stage-1 folder's own config.json says the size of its frames.
 
     Tensors keep their dtype and are written in pieces of 1 GiB as they are read. `config.json` is written last: a
-    folder whose conversion was interrupted is no model. Raises CheckpointError that lists every tensor that does not
-    fit, before anything is written.
+    folder whose conversion was interrupted is no model, and begun anew. Raises CheckpointError that lists every tensor
+    that does not fit, before anything is written, and for an `out` that holds anything else.
     """
     folder, out = Path(folder), Path(out)
     opened = _open(folder, base, text_decoder, kwargs)
     check_opened(opened)
-    if (out / "config.json").exists():
-        raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
     tokenizers = load_llm_tokenizer(opened.llm), load_question_tokenizer(opened.bert)
-    out.mkdir(parents=True, exist_ok=True)
-    if opened.llm == folder and text_decoder is None:
-        _keep_original(folder, out / ORIGINAL)
-    dtype = opened.state["language_model.lm_head.weight"].dtype
-    _write_pieces(opened, out)
-    tokenizers[0].save_pretrained(out)
-    tokenizers[1].save_pretrained(out / QUESTION_TOKENIZER)
-    opened.config.dtype = dtype
+    opened.config.dtype = opened.state["language_model.lm_head.weight"].dtype
     opened.config.architectures = ["LlamaVid"]
-    opened.config.save_pretrained(out)
+    with filling(out):
+        if opened.llm == folder and text_decoder is None:
+            _keep_original(folder, out / ORIGINAL)
+        _write_pieces(opened, out)
+        tokenizers[0].save_pretrained(out)
+        tokenizers[1].save_pretrained(out / QUESTION_TOKENIZER)
+        write_whole(out / "config.json", opened.config.to_json_string())
     return opened.report
 
 
@@ -219,9 +217,6 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") != OURS:
         raise CheckpointError(f"{folder} is no folder of this kit: expected one that `convert` or `save` wrote")
-    if (out / "config.json").exists():
-        raise CheckpointError(f"{out} holds a model already: give another folder, or remove it")
-    out.mkdir(parents=True, exist_ok=True)
     ours, stored = ours_config(folder), folder / ORIGINAL
     if ours.text_config.model_type != "llama":
         raise CheckpointError(f"{folder}: its language model is a {ours.text_config.model_type}, the original a llama")
@@ -229,15 +224,16 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     report, layout = ExportReport(), _layout(stored, source)
     index: dict[str, str] = {}
     total = 0
-    for file, tensors in tqdm(layout.items(), desc="export", unit="shard"):
-        shard = {name: source.original(name, like, report) for name, like in tensors.items()}
-        _save(shard, out / file)
-        index |= dict.fromkeys(shard, file)
-        total += sum(tensor.nbytes for tensor in shard.values())
-    content = {"metadata": {"total_size": total}, "weight_map": index}
-    single = next(name for name in WEIGHTS if Path(name).suffix == Path(file).suffix)
-    (out / f"{single}.index.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    _write_small_files(folder, stored, ours, out)
+    with filling(out):
+        for file, tensors in tqdm(layout.items(), desc="export", unit="shard"):
+            shard = {name: source.original(name, like, report) for name, like in tensors.items()}
+            _save(shard, out / file)
+            index |= dict.fromkeys(shard, file)
+            total += sum(tensor.nbytes for tensor in shard.values())
+        content = {"metadata": {"total_size": total}, "weight_map": index}
+        single = next(name for name in WEIGHTS if Path(name).suffix == Path(file).suffix)
+        (out / f"{single}.index.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+        _write_small_files(folder, stored, ours, out)
     return report
 
 
@@ -258,9 +254,9 @@ class _Source:
     def __init__(self, folder: Path, config: LlamaVidConfig):
         self.config = config
         self.files: dict[str, Path] = {}
-        for path in sorted(folder.glob("*.safetensors")):
-            with safe_open(path, "pt") as file:
-                self.files |= dict.fromkeys(file.keys(), path)
+        for shard in weight_files(folder)[0]:
+            with safe_open(folder / shard, "pt") as file:
+                self.files |= dict.fromkeys(file.keys(), folder / shard)
         self.names = dict(shard_names(self.files))  # original → (ours, part)
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -311,4 +307,4 @@ def _write_small_files(folder: Path, stored: Path, config: LlamaVidConfig, out: 
             shutil.copyfile(source / name, out / name)
     original = read_object(stored / "config.json") if (stored / "config.json").is_file() else None
     text = json.dumps(write_config(config, original), indent=2, sort_keys=True)
-    (out / "config.json").write_text(text, encoding="utf-8")
+    write_whole(out / "config.json", text)

@@ -11,14 +11,18 @@ from llamavid_kit.evaluation.statistics import wilson
 
 def test_replies_are_joined_by_id():
     items = [Item(name, Path("x.png"), "", "") for name in ("a", "b", "c")]
-    assert joined(items, [("c", "3"), ("a", "1"), ("b", "2")]) == {"a": "1", "b": "2", "c": "3"}
-    for pairs, message in (
-        ([("a", "1"), ("b", "2")], r"1 missing \(c\)"),
-        ([("a", "1"), ("b", "2"), ("c", "3"), ("a", "4")], r"1 doubled \(a\)"),
-        ([("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")], r"1 unknown \(d\)"),
+    assert joined(items, lines("c3 a1 b2")) == {"a": "1", "b": "2", "c": "3"}
+    for told, message in (
+        ("a1 b2", r"1 missing \(c\)"),
+        ("a1 b2 c3 a4", r"1 doubled \(a\)"),
+        ("a1 b2 c3 d4", r"1 unknown \(d\)"),
     ):
         with pytest.raises(ValueError, match=message):
-            joined(items, pairs)
+            joined(items, lines(told))
+
+
+def lines(told: str) -> list[dict[str, str]]:
+    return [{"id": name, "reply": reply} for name, reply in told.split()]
 
 
 def test_only_whole_outcomes_are_counted_as_right():

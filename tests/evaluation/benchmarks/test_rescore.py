@@ -9,6 +9,7 @@ from made_up_benchmarks import gqa
 from made_up_video_benchmarks import read_json, write_json
 
 from llamavid_kit.__main__ import main
+from llamavid_kit.data.video import content_key
 from llamavid_kit.evaluation.benchmarks import benchmark
 from llamavid_kit.evaluation.benchmarks.clips import reply_line
 from llamavid_kit.evaluation.benchmarks.run import items_key, rescore
@@ -130,7 +131,7 @@ def answered(data, out):
         "batch": 16,
         "fps": 2,
     }
-    lines = [{"run": head}, *(reply_line(item, item.question) for item in items)]
+    lines = [{"run": head}, *(reply_line(item, item.question, content_key(item.media)) for item in items)]
     out.mkdir()
     (out / "replies.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
