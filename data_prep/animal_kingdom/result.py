@@ -15,7 +15,7 @@ from typing import Any
 from data_prep.animal_kingdom.pairs import Conversation, write_conversations
 from data_prep.dataset import Exclusion, count_by
 from llamavid_kit.data.pairs import SPLITS, InstructionPair, write_jsonl, write_llava
-from llamavid_kit.files import write_whole
+from llamavid_kit.files import write_whole, writing
 
 ACTIONS = "actions"
 
@@ -74,15 +74,22 @@ class AnimalSet:
         settings: what the set was made with, kept in `excluded.json`. Returns the paths.
         """
         out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for kind, split, records in self.kinds():
-            name = f"{kind}_{split}"
-            if kind == ACTIONS:
-                paths.append(write_conversations(records, out / f"{name}.llava.json"))
-            else:
-                paths += [write_jsonl(records, out / f"{name}.jsonl"), write_llava(records, out / f"{name}.llava.json")]
-        report = {"settings": settings or {}, "counts": self.counts(), "excluded": [asdict(e) for e in self.excluded]}
-        report |= {"names_never_offered": self.refused, "notes": self.notes}
-        write_whole(out / "excluded.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        return [*paths, out / "excluded.json"]
+        with writing(out):
+            paths = []
+            for kind, split, records in self.kinds():
+                name = f"{kind}_{split}"
+                if kind == ACTIONS:
+                    paths.append(write_conversations(records, out / f"{name}.llava.json"))
+                else:
+                    paths += [
+                        write_jsonl(records, out / f"{name}.jsonl"),
+                        write_llava(records, out / f"{name}.llava.json"),
+                    ]
+            report = {
+                "settings": settings or {},
+                "counts": self.counts(),
+                "excluded": [asdict(e) for e in self.excluded],
+            }
+            report |= {"names_never_offered": self.refused, "notes": self.notes}
+            write_whole(out / "excluded.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+            return [*paths, out / "excluded.json"]

@@ -37,7 +37,7 @@ from llamavid_kit.evaluation.judges.chat.endpoint import (
     UnreachableError,
 )
 from llamavid_kit.evaluation.judges.chat.named import named_chat
-from llamavid_kit.files import write_whole
+from llamavid_kit.files import write_whole, writing
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +250,11 @@ def run(args: argparse.Namespace) -> int:
     prompts = Prompts(args.prompts)
     if args.dry_run:
         return _print_plan(args, per_film)
+    with writing(args.out):
+        return _run(args, per_film, prompts)
+
+
+def _run(args: argparse.Namespace, per_film: Mapping[str, int], prompts: Prompts) -> int:
     replies = Path(args.out) / "replies.jsonl"
     try:
         result = build(

@@ -8,7 +8,7 @@ from typing import Any
 
 from data_prep.dataset import Exclusion, count_by
 from llamavid_kit.data.pairs import InstructionPair, write_jsonl, write_llava
-from llamavid_kit.files import whole, write_whole
+from llamavid_kit.files import whole, write_whole, writing
 
 
 @dataclass
@@ -47,13 +47,13 @@ class CrimeSet:
     def write(self, out: str | Path) -> list[Path]:
         """Writes each set as JSONL and LLaVA JSON, `excluded.json` and `frame_counts.csv`. Returns their paths."""
         out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for name, pairs in self.sets().items():
-            paths += [write_jsonl(pairs, out / f"{name}.jsonl"), write_llava(pairs, out / f"{name}.llava.json")]
-        report = {"counts": self.counts(), "excluded": [asdict(e) for e in self.excluded], "notes": self.notes}
-        write_whole(out / "excluded.json", json.dumps(report, indent=1) + "\n")
-        rows = [(name, n, f"{fps:g}") for name, (n, fps) in sorted(self.lengths.items())]
-        with whole(out / "frame_counts.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("video", "n_frames", "video_fps"), *rows])
-        return [*paths, out / "excluded.json", out / "frame_counts.csv"]
+        with writing(out):
+            paths = []
+            for name, pairs in self.sets().items():
+                paths += [write_jsonl(pairs, out / f"{name}.jsonl"), write_llava(pairs, out / f"{name}.llava.json")]
+            report = {"counts": self.counts(), "excluded": [asdict(e) for e in self.excluded], "notes": self.notes}
+            write_whole(out / "excluded.json", json.dumps(report, indent=1) + "\n")
+            rows = [(name, n, f"{fps:g}") for name, (n, fps) in sorted(self.lengths.items())]
+            with whole(out / "frame_counts.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("video", "n_frames", "video_fps"), *rows])
+            return [*paths, out / "excluded.json", out / "frame_counts.csv"]

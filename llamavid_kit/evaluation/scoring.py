@@ -22,22 +22,34 @@ RuleName = Literal["exact", "normalised", "unique_mention", "first_mention", "la
 
 @lru_cache(maxsize=64)
 def _mention_pattern(labels: tuple[str, ...]) -> re.Pattern:
-    """Any label as whole words, an "s" after it allowed, longer labels first: "Road Accident" before "Road"."""
+    """Any label as whole words, each a group, an "s" after it allowed, longer ones first: "Road Accident" before "Road".
+
+    `_by_normal` has refused labels that the pattern could take for each other.
+    """
     longest_first = sorted(labels, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})s?(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(f'({re.escape(x)})' for x in longest_first)})s?(?!\w)", re.IGNORECASE)
 
 
-def _by_lower(labels: Sequence[str]) -> dict[str, str]:
-    by_lower = {label.lower(): label for label in labels}
-    if len(by_lower) < len(labels) or not labels or not all(labels):
-        raise ValueError(f"labels={tuple(labels)}: expected different, non-empty labels, letter case aside")
-    return by_lower
+def _normal(text: str) -> str:
+    """Without blanks, quotes and full stops at its ends, and in small letters."""
+    return text.strip(" \t\r\n\"'.").casefold()
+
+
+def _by_normal(labels: Sequence[str]) -> dict[str, str]:
+    by_normal = {_normal(label): label for label in labels}
+    if len(by_normal) < len(labels) or not labels or not all(by_normal):
+        raise ValueError(
+            f"labels={tuple(labels)}: expected different, non-empty labels, letter case, quotes and full stops at their "
+            "ends aside"
+        )
+    return by_normal
 
 
 def mentions(reply: str, labels: Sequence[str]) -> list[str]:
     """Every label that `reply` mentions, in reading order, with repeats; case is ignored, words are whole."""
-    by_lower = _by_lower(labels)
-    return [by_lower[word.lower()] for word in _mention_pattern(tuple(labels)).findall(reply)]
+    _by_normal(labels)
+    longest_first = sorted(labels, key=len, reverse=True)
+    return [longest_first[(found.lastindex or 1) - 1] for found in _mention_pattern(tuple(labels)).finditer(reply)]
 
 
 def _exact(reply: str, labels: Sequence[str]) -> str | None:
@@ -55,7 +67,7 @@ def _exact_plus_road(reply: str, labels: Sequence[str]) -> str | None:
 
 RULES: dict[RuleName, Callable[[str, Sequence[str]], str | None]] = {
     "exact": _exact,
-    "normalised": lambda reply, labels: _by_lower(labels).get(reply.strip(" \t\r\n\"'.").lower()),
+    "normalised": lambda reply, labels: _by_normal(labels).get(_normal(reply)),
     "unique_mention": _unique_mention,
     "first_mention": lambda reply, labels: next(iter(mentions(reply, labels)), None),
     "last_mention": lambda reply, labels: next(reversed(mentions(reply, labels)), None),
@@ -75,7 +87,7 @@ def label_of(reply: str, labels: Sequence[str], *, rule: RuleName = "normalised"
     """The label that `reply` names under `rule` (`RULE_TEXT` says each in words), or None: never a guess.
 
     The mention rules do not understand a "no": "there is no robbery" mentions Robbery. Raises ValueError for an
-    unknown rule, and for labels that differ in letter case only.
+    unknown rule, and for labels that differ only in what `normalised` takes away.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not known; choose one of {', '.join(RULES)}")
@@ -185,7 +197,7 @@ def score(truths: Sequence[str], answers: Sequence[str | None], *, labels: Seque
     `label_of` first).
     """
     labels = tuple(labels)
-    _by_lower(labels)
+    _by_normal(labels)
     if len(truths) != len(answers) or not len(truths):
         raise ValueError(f"{len(truths)} true labels and {len(answers)} answers: expected as many, at least one")
     if outside := sorted({str(x) for x in (*truths, *answers) if x not in labels and x is not None}):

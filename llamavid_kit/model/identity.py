@@ -18,8 +18,9 @@ SAMPLE = 4096  # values of each weight that a fingerprint reads
 
 
 def vision_key(model: LlamaVid) -> str:
-    """Hash of every weight and setting that frame tokens depend on."""
-    return _hash(model, VISION_SIDE, repr(sorted(_settings(model).items())))
+    """Hash of every weight and setting that frame tokens depend on, and of the tokenizer of questions."""
+    settings = [sorted(_settings(model).items()), model.question_tokenizer and _rules(model.question_tokenizer)]
+    return _hash(model, VISION_SIDE, repr(settings))
 
 
 def weights_key(model: LlamaVid, *, vision: str | None = None) -> str:

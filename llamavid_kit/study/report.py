@@ -12,7 +12,7 @@ import pandas as pd
 
 from llamavid_kit.evaluation.resampling import Estimate
 from llamavid_kit.evaluation.visibility import Events
-from llamavid_kit.files import whole, write_whole
+from llamavid_kit.files import whole, write_whole, writing
 from llamavid_kit.study import recount
 from llamavid_kit.study.claims import Finding, findings
 from llamavid_kit.study.evidence import Evidence, read_evidence
@@ -104,17 +104,18 @@ def run(
     claims = findings(evidence)
     if out is not None:
         out = Path(out)
-        for folder in ("figures", "tables"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        drawings = figures(evidence)
-        for name, figure in drawings.items():
-            with whole(out / "figures" / f"{name}.png") as part:
-                figure.savefig(part, bbox_inches="tight")
-        for table in (recount.accuracies, recount.per_class, recount.comparisons):
-            write_whole(out / "tables" / f"{table.__name__}.csv", _flat(table(evidence)).to_csv(index=False))
-        write_whole(out / "tables" / "events.csv", evidence.halves.to_csv(index=False))
-        write_whole(out / "restudy.md", markdown(evidence, claims, drawings))
-        if predictions is not None:
-            counts = json.dumps(records(read_logs(predictions)), indent=1)
-            write_whole(out / "restudy.json", counts + "\n")
+        with writing(out):
+            for folder in ("figures", "tables"):
+                (out / folder).mkdir(parents=True, exist_ok=True)
+            drawings = figures(evidence)
+            for name, figure in drawings.items():
+                with whole(out / "figures" / f"{name}.png") as part:
+                    figure.savefig(part, bbox_inches="tight")
+            for table in (recount.accuracies, recount.per_class, recount.comparisons):
+                write_whole(out / "tables" / f"{table.__name__}.csv", _flat(table(evidence)).to_csv(index=False))
+            write_whole(out / "tables" / "events.csv", evidence.halves.to_csv(index=False))
+            write_whole(out / "restudy.md", markdown(evidence, claims, drawings))
+            if predictions is not None:
+                counts = json.dumps(records(read_logs(predictions)), indent=1)
+                write_whole(out / "restudy.json", counts + "\n")
     return text(evidence, claims)

@@ -47,6 +47,14 @@ class _LossCurve(TrainerCallback):
             write_whole(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
 
 
+class _NoneAtTheEnd(TrainerCallback):
+    """Leaves the checkpoint after the last step out: resumed from there, the Trainer takes a step too many."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step >= state.max_steps:
+            control.should_save = False
+
+
 def _last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint; those that a killed run did not finish are taken away.
 
@@ -120,7 +128,7 @@ def fit(
         args=arguments,
         train_dataset=dataset,
         data_collator=collate,
-        callbacks=[_LossCurve(out / LOSS_CURVE)],
+        callbacks=[_LossCurve(out / LOSS_CURVE), _NoneAtTheEnd()],
     )
     if last := _last_checkpoint(Path(arguments.output_dir)):
         log.info("resuming from %s", last)

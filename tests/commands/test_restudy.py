@@ -33,7 +33,7 @@ def test_it_prints_writes_and_ends_with_the_comparisons(tmp_path, capsys):
 def test_without_files_it_uses_the_counts_that_ship(capsys, tmp_path):
     assert main(["restudy", "--out", str(tmp_path / "out")]) == 0
     assert "150/242 = 62.0% against 158/242" in capsys.readouterr().out
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"restudy.md", "tables", "figures"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"restudy.md", "tables", "figures"}
     with pytest.raises(SystemExit):
         main(["restudy", "--help"])
     words = " ".join(capsys.readouterr().out.split())

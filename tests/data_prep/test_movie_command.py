@@ -16,7 +16,7 @@ from llamavid_kit.data.pairs import read_jsonl, read_llava
 
 
 def written(out: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(out.iterdir()) if p.name != "replies.jsonl"}
+    return {p.name: p.read_bytes() for p in sorted(out.glob("[!.]*")) if p.name != "replies.jsonl"}
 
 
 def command(films, fake, out, *more) -> list[str]:
@@ -116,7 +116,7 @@ def test_the_command(films, tmp_path, capsys, monkeypatch):
     assert [f["film"] for f in failures] == ["Beta", "Gamma", "Gamma"]
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["endpoint_model"] == "writer" and run["settings"]["seed"] == 7 and "system" in run["prompts"]
-    for path in (tmp_path / "out").iterdir():
+    for path in (tmp_path / "out").glob("[!.]*"):
         assert "sk-secret" not in path.read_text(encoding="utf-8") and fake.url not in path.read_text(encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from llamavid_kit.data import video_readers
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.files import partial_path
-from llamavid_kit.model import identity
+from llamavid_kit.model import frame_cache, identity
 from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.identity import settings_key, vision_key
@@ -225,7 +225,6 @@ def test_a_file_that_was_not_finished_is_never_used(model, clip, tmp_path, decod
 
 def test_killed_while_writing(model, clip, tmp_path, monkeypatch, decoded):
     """Half a file lies there when the process dies: the next one computes again."""
-    from llamavid_kit.model import identity
 
     real = frame_cache.save_file
 

@@ -3,6 +3,7 @@
 And two that fill one frame cache: nobody stops, and the frame tokens that lie there are those of the clips.
 """
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.frame_cache import FrameCache
 
 N_PAIRS, APART_S = 3, 0.3
+REFUSED = re.compile("is being written by|begun by another process")
 
 
 def run(table: Table, work: Path, *, share: float = 1.0, seed: int = 0) -> None:
@@ -29,20 +31,17 @@ def run(table: Table, work: Path, *, share: float = 1.0, seed: int = 0) -> None:
 def two_at_once(table: Table, job: jobs.Job, work: Path, *, n: int, seed: int) -> None:
     prepared, logs = jobs.prepared(job, work), [work / "log0", work / "log1"]
     calm = jobs.begun(job, work / "calm", prepared)
-    assert jobs.ended(job, calm, prepared, logs[0]) == 0, logs[0].read_text()[-3000:]
+    assert harness.wait(jobs.child(job, calm, prepared, logs[0])) == 0, logs[0].read_text()[-3000:]
     expected = harness.contents(calm, leave_out=job.leave_out)
     for k in range(n):
-        folder = jobs.begun(job, work / "shared", prepared)
-        both = []
+        folder, both = jobs.begun(job, work / "shared", prepared), []
         for log in logs:
-            log.unlink(missing_ok=True)
-            both.append(harness.spawn(lambda folder=folder: job.run(folder, prepared), log=log))
+            both.append(jobs.child(job, folder, prepared, log))
             time.sleep(harness.seeded(seed, job.name, k).uniform(0, APART_S))
-        codes = [harness.wait(pid) for pid in both]
+        codes, said = [harness.wait(pid) for pid in both], [jobs.said(log) for log in logs]
         wrong = harness.differences(expected, harness.contents(folder, leave_out=job.leave_out))
-        refused = all(code == 0 or "another process" in jobs.said(log) or "is being written by process" in jobs.said(log)
-                      for code, log in zip(codes, logs, strict=True))  # fmt: skip
-        what = f"status {codes}; {'; '.join(wrong[:4])}; {[jobs.said(log) for log in logs]}"
+        refused = all(code == 0 or REFUSED.search(text) for code, text in zip(codes, said, strict=True))
+        what = f"status {codes}; {'; '.join(wrong[:4])}; {said}"
         table.count(job.name, 0 in codes and refused and not wrong, what)
 
 

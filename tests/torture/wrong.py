@@ -4,12 +4,12 @@ Each ingredient of a result is changed: what lies there is refused, or computed 
 """
 
 import copy
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import made_up_benchmarks
 import made_up_video_benchmarks
 import marked
@@ -90,6 +90,17 @@ class Reads:
         return [Reply(f"{question}|{numbers}|{view.fps}", (0.0,)) for numbers in seen]
 
 
+def still(path: Path, *, number: int, n: int) -> None:
+    """n frames that all show one number."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height = marked.SIZE
+        stream.pix_fmt = "yuv420p"
+        for _ in range(n):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(marked.picture(number), format="rgb24")))
+        out.mux(stream.encode())
+
+
 def replies(table: Table, work: Path) -> None:
     """Two folders hold clips of the same names; orders of the options are drawn."""
     names = ("alpha", "beta", "gamma")
@@ -97,7 +108,7 @@ def replies(table: Table, work: Path) -> None:
     for k in range(24):
         name = f"{'xy'[k % 2]}/clip{k // 2}"
         (work / name).parent.mkdir(exist_ok=True)
-        marked.write(work / f"{name}.mp4", n=1 if k % 5 == 0 else 7 * (k % 4) + 2, constant=k)
+        still(work / f"{name}.mp4", number=k, n=1 if k % 5 == 0 else 7 * (k % 4) + 2)
         pairs.append(
             InstructionPair(id=name, video=f"{name}.mp4", question=question, answer=names[k % 3], choices=names)
         )

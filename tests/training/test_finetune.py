@@ -1,6 +1,7 @@
 """Guards fine-tuning: what is trained, that the base model is left alone, and that an interrupted run ends the same."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +184,18 @@ def test_seeds(tokenizers, data, tmp_path):
         )
     same = [all(torch.equal(runs[0][n], other[n]) for n in runs[0]) for other in runs[1:]]
     assert same == [True, False]
+
+
+def test_interrupted_after_its_last_step(tokenizers, data, tmp_path):
+    """No step is taken twice, and none too many: the adapter and the curve of an undisturbed run."""
+    settings = TrainSettings(batch_size=2, max_steps=5, save_every=2, scheduler="constant")
+    folder = finetune(small_model(*tokenizers), *data, out=tmp_path, settings=settings, lora=LORA)
+    whole, rows = weights(folder), curve(tmp_path)
+    shutil.rmtree(folder)
+    finetune(small_model(*tokenizers), *data, out=tmp_path, settings=settings, lora=LORA)
+    again = weights(folder)
+    assert whole.keys() == again.keys() and all(torch.equal(whole[name], again[name]) for name in whole)
+    assert curve(tmp_path) == rows
 
 
 def test_the_loss_curve_has_each_step_once(tokenizers, data, tmp_path, monkeypatch):
