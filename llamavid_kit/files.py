@@ -6,6 +6,7 @@ killed run goes on where its file ends (`resume`, `append`).
 
 import csv
 import errno
+import fnmatch
 import io
 import json
 import os
@@ -22,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
-PARTIAL = ".*.partial*"
+PARTIAL, LOCK = ".*.partial*", ".lock"
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
 TO_UTF8 = "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW, or from UTF-16 or what else it is in"
@@ -91,13 +93,13 @@ def writing(folder: Path | str) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock, note = FileLock(folder / ".lock"), folder / ".writer.json"
+    lock, note = FileLock(folder / LOCK), folder / ".writer.json"
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(f"{folder} is being written by {_writer(note)}: wait for it, or give another folder") from None
     try:
-        for part in (*folder.glob(PARTIAL), *folder.glob(f"*/{PARTIAL}")):
+        for part in list(_partial(folder)):
             _remove(part)
         began = datetime.now().astimezone().isoformat(timespec="seconds")
         write_whole(note, json.dumps({"process": os.getpid(), "machine": socket.gethostname(), "since": began}))
@@ -105,6 +107,13 @@ def writing(folder: Path | str) -> Iterator[None]:
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def _partial(folder: Path) -> Iterator[Path]:
+    """What killed writers left anywhere below, but for folders that are locked for themselves."""
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place, name) for name in fnmatch.filter([*folders, *files], PARTIAL))
+        folders[:] = [f for f in folders if not Path(place, f, LOCK).exists() and not fnmatch.fnmatch(f, PARTIAL)]
 
 
 @contextmanager
@@ -151,7 +160,8 @@ def whole(path: Path) -> Iterator[Path]:
     """Where to write a file or folder in the block: at its end it takes the place of `path`, on an error it goes."""
     partial = partial_path(path)
     try:
-        yield partial
+        with saving(path):
+            yield partial
         if path.is_dir() and not partial.is_dir():  # somebody's folder, and no place for a file
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.is_dir():
@@ -159,6 +169,17 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         _remove(partial)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """OSError naming `path` where safetensors or torch cannot write there: their own errors are no OSErrors."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if isinstance(error, SafetensorError) or "inline_container" in str(error):
+            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
+        raise
 
 
 def _remove(path: Path) -> None:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.plan import Plan
 from data_prep.toy_world.timing import FPS
+from llamavid_kit.files import whole
 
 
 class Entry(Protocol):
@@ -75,10 +76,9 @@ def render_clip(plan: Plan, path: Path) -> tuple[float, float]:
             yield frame
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     began = time.perf_counter()
-    encode(drawn(), part, crf=plan.scene.camera["crf"])
-    part.replace(path)
+    with whole(path) as part:
+        encode(drawn(), part, crf=plan.scene.camera["crf"])
     return drawing, time.perf_counter() - began - drawing
 
 

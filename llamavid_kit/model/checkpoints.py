@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import check_target_module_exists
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from llamavid_kit.files import CheckpointError
+from llamavid_kit.files import CheckpointError, saving
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.llama_vid import LlamaVid
@@ -155,10 +155,12 @@ def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = Non
     """Weights (safetensors, in `dtype` if given), configuration and both tokenizers."""
     folder = Path(folder)
     if dtype in (None, model.dtype):
-        model.save_pretrained(folder)
+        with saving(folder):
+            model.save_pretrained(folder)
     else:  # never model.to(dtype) and back: that rounds the caller's weights, and the buffers that no file holds
         state = {n: t.to(dtype) if t.is_floating_point() else t for n, t in model.state_dict().items()}
-        model.save_pretrained(folder, state_dict=state)
+        with saving(folder):
+            model.save_pretrained(folder, state_dict=state)
         config = copy.deepcopy(model.config)
         config.dtype = dtype
         config.save_pretrained(folder)

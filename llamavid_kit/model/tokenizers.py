@@ -113,8 +113,13 @@ def load_question_tokenizer(folder: Path | str):
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> None:
-    """As `save_pretrained`, without how the last text happened to be cut and padded."""
+    """As `save_pretrained`, without how the last text happened to be cut and padded. OSError where it cannot."""
     if backend := getattr(tokenizer, "backend_tokenizer", None):
         backend.no_truncation()
         backend.no_padding()
-    tokenizer.save_pretrained(folder)
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # the tokenizers' library raises a bare one
+        raise OSError(f"{folder}: its tokenizer cannot be written: {error}") from error

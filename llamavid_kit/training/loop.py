@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from llamavid_kit.files import claim, read_text, write_whole
+from llamavid_kit.files import claim, read_text, saving, write_whole
 from llamavid_kit.model.identity import fingerprint, settings_key
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.stages import TrainSettings
@@ -136,7 +136,8 @@ def fit(
         for parameter in trained:
             parameter.data = parameter.data.float()
         model.train()
-        trainer.train(resume_from_checkpoint=last)
+        with saving(Path(arguments.output_dir)):
+            trainer.train(resume_from_checkpoint=last)
     finally:
         for parameter, dtype in trained.items():
             parameter.data = parameter.data.to(dtype)

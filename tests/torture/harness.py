@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 IGNORED_KEYS = {"seconds"}  # times stand there
@@ -73,15 +74,11 @@ def wait(pid: int, timeout_s: float = 120) -> int | None:
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass
     if number == signal.SIGKILL:
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(pid, 0)
-        except ChildProcessError:
-            pass
 
 
 def kill_after(pid: int, seconds: float, number: int = signal.SIGKILL) -> tuple[bool, int | None]:

@@ -15,7 +15,7 @@ from harness import Table
 
 from llamavid_kit.files import exit_status
 
-N_SIGNALS, N_FILES, N_MEMORY = 2, 2, 1  # of each job at share 1
+N_SIGNALS, N_FILES, N_MEMORY = 1, 1, 1  # of each job at share 1
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -86,11 +86,12 @@ def _run(job: jobs.Job, folder: Path, prepared: Path) -> None:
 
 
 def _alive(group: int) -> bool:
-    """Whether somebody of the child's session is there after a moment."""
-    time.sleep(0.2)
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
+    """Whether somebody of the child's session is there after a few seconds; who is, is killed."""
+    for _ in range(50):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
     os.killpg(group, signal.SIGKILL)
     return True

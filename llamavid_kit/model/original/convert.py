@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from llamavid_kit.files import CheckpointError, filling, write_whole
+from llamavid_kit.files import CheckpointError, filling, saving, write_whole
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, write_config
 from llamavid_kit.model.original.names import TOWER, shard_names
@@ -43,7 +43,12 @@ from llamavid_kit.model.original.tensors import (
     read_object,
     weight_files,
 )
-from llamavid_kit.model.tokenizers import QUESTION_TOKENIZER, load_llm_tokenizer, load_question_tokenizer
+from llamavid_kit.model.tokenizers import (
+    QUESTION_TOKENIZER,
+    load_llm_tokenizer,
+    load_question_tokenizer,
+    save_tokenizer,
+)
 
 log = logging.getLogger(__name__)
 PIECE_BYTES = 2**30  # of our files: what is copied into memory at a time
@@ -93,8 +98,8 @@ def convert(
         if opened.llm == folder and text_decoder is None:
             _keep_original(folder, out / ORIGINAL)
         _write_pieces(opened, out)
-        tokenizers[0].save_pretrained(out)
-        tokenizers[1].save_pretrained(out / QUESTION_TOKENIZER)
+        save_tokenizer(tokenizers[0], out)
+        save_tokenizer(tokenizers[1], out / QUESTION_TOKENIZER)
         write_whole(out / "config.json", opened.config.to_json_string())
     return opened.report
 
@@ -173,13 +178,11 @@ def _write_pieces(opened: Opened, out: Path) -> None:
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
+    with saving(path):
         if path.suffix == ".safetensors":
             save_file({name: t.contiguous() for name, t in tensors.items()}, path, metadata={"format": "pt"})
         else:
             torch.save(tensors, path)
-    except (SafetensorError, RuntimeError) as error:  # neither is an OSError, or names the file
-        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def _merged(opened: Opened, name: str, tensor: Tensor) -> Tensor:
