@@ -16,7 +16,7 @@ from harness import Table
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.frame_cache import FrameCache
 
-N_PAIRS, APART_S = 3, 0.3
+N_PAIRS, APART_S = 2, 0.3
 REFUSED = re.compile("is being written by|begun by another process")
 
 
