@@ -257,7 +257,7 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
     keyframes: list[int] = []
     n_discarded, open_gop, doubt, damage = 0, False, "", ""
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             progress()
             if not packet.size:
                 continue
@@ -343,9 +343,23 @@ def _display(path: Path, stream_index: int) -> tuple[int, int, bool, int]:
 def decode(path: Path, stream_index: int) -> Iterator[Any]:
     """All frames in presentation order, one at a time."""
     with open_container(path) as container:
-        for frame in container.decode(container.streams[stream_index]):
+        yield from decode_on(container, container.streams[stream_index])
+
+
+def decode_on(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames from where the container stands."""
+    for packet in demux(container, stream):
+        for frame in packet.decode():
             progress()
             yield frame
+
+
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets from where the container stands, and an empty one at the end."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:  # PyAV, after the last packet, where another stream has begun that the header does not name
+        log.info("%s: a stream begins in its middle", container.name)
 
 
 def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) -> None:
@@ -385,5 +399,5 @@ def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.nd
 
 def brief(error: BaseException) -> str:
     """One line of an FFmpeg or decord error, without the library's build paths."""
-    text = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+    text = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[0]
     return text.rsplit("Check failed:", 1)[-1].strip()[:160]

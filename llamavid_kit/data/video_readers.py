@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from llamavid_kit.data import video_worker
-from llamavid_kit.data.video_container import ClipTable, brief, open_container
+from llamavid_kit.data.video_container import ClipTable, brief, decode_on, open_container
 from llamavid_kit.data.video_worker import VideoError, progress
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class PyavReader:
         self._container, self._reformatter = open_container(self.path), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
         stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
-        self._decoded, self._position = self._container.decode(stream), -1
+        self._decoded, self._position = decode_on(self._container, stream), -1
 
     def _approach(self, index: int) -> None:
         """Goes to the best place to decode `index` from: here, a keyframe between here and it, or the start."""
@@ -125,12 +125,11 @@ class PyavReader:
         elif passed or keyframes[before] > (keyframes[0] if self._position < 0 else pts[self._position + 1]):
             stream = self._container.streams[self.table.stream_index]
             self._container.seek(int(keyframes[before]), stream=stream, backward=True)
-            self._decoded, self._position = self._container.decode(stream), -1
+            self._decoded, self._position = decode_on(self._container, stream), -1
 
     def _forward_to(self, index: int) -> Any | None:
         """Decodes forward until `index`; None when it has been passed or the file ends."""
         for frame in self._decoded:
-            progress()
             if self.table.pts is None:
                 self._position += 1
             elif frame.pts is not None:
