@@ -182,7 +182,7 @@ def open_container(path: Path) -> Any:
         cause = (
             "is no video file, or of a kind that is not opened because it may lead to other files, such as a playlist"
         )
-        raise VideoError(path, cause, f"give the video file itself, or a copy ({CLEAN_COPY})") from error
+        raise VideoError(path, cause, f"give the video itself or, if you trust it, a copy ({CLEAN_COPY})") from error
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,9 @@ def _describe(path: Path, container: Any) -> _Stream:
     if stream.codec_context is None:
         raise VideoError(path, "PyAV has no decoder for its video", "convert it with the program that made it")
     if wrong := misfit(stream.codec_context.height or 1, stream.codec_context.width or 1):
-        raise VideoError(path, wrong, "make a smaller copy (ffmpeg -i IN -vf scale=1280:-2 OUT.mp4), or leave it out")
+        raise VideoError(
+            path, wrong, "make a copy of a usual size (ffmpeg -i IN -vf scale=640:360 OUT.mp4), or leave it out"
+        )
     raw = container.format.flags & av.format.Flags.no_timestamps.value  # FFmpeg's average rate of these is always 25
     rate = (raw and stream.codec_context.framerate) or stream.average_rate or stream.guessed_rate or 0
     return _Stream(stream.index, kind, stream.codec_context.name, float(rate), float(stream.time_base))

@@ -74,6 +74,9 @@ class _Worker:
         theirs.close()
 
     def __del__(self) -> None:
+        self.end()
+
+    def end(self) -> None:
         self.connection.close()
         if os.getpid() == self.owner:  # not in a forked child
             self.process.kill()
@@ -148,6 +151,8 @@ def _worker() -> _Worker:
         alive = {thread.ident for thread in threading.enumerate()}
         left = next((ident for ident in _WORKERS if ident not in alive), None)
         worker = _WORKERS.pop(me.ident, None) or (_WORKERS.pop(left) if left is not None else None)
+        if worker and not worker.usable:
+            worker.end()
         _WORKERS[me.ident] = worker if worker and worker.usable else _Worker()
         return _WORKERS[me.ident]
 
