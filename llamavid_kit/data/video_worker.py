@@ -158,7 +158,9 @@ def _worker() -> _Worker:
 
 
 def _start_anew() -> None:
-    """In a forked child: the parent's workers are left to it."""
+    """In a forked child: the parent's workers are left to it, and no longer held by a connection from here."""
+    for worker in _WORKERS.values():
+        worker.end()
     _WORKERS.clear()
     _LOCK.release()
 

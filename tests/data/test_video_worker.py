@@ -106,7 +106,7 @@ from llamavid_kit.data.video_worker import run
 clip = Path(sys.argv[1])
 print(run(unruly.process_id, clip), flush=True)
 if sys.argv[2] == "fork" and os.fork() == 0:
-    time.sleep(3)
+    time.sleep(10)
     os._exit(0)
 if sys.argv[2] == "busy":
     run(unruly.go_on, clip, 1000, 0.05)
