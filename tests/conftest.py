@@ -1,8 +1,10 @@
 """Fixtures of all tests: the reference folders (`outside.py` says where they lie) and the small model."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from outside import outside_folder
 
@@ -27,6 +29,19 @@ def reference() -> Path:
 def real() -> Path:
     """Folder of real annotation files, predictions and clips."""
     return _fixture("LLAMAVID_REAL")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Videos are read here instead of in a worker, for tests that change how they are read."""
+    from llamavid_kit.data import video_readers, video_worker
+
+    def run(function, path, *args, shape=None):
+        answer = function(path.absolute(), *args)
+        return np.stack([*answer]) if shape else answer
+
+    monkeypatch.setattr(video_worker, "run", run)
+    monkeypatch.setattr(video_readers, "_OPEN", OrderedDict())
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from llamavid_kit.data.pictures import misfit
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -37,6 +39,8 @@ def pixel_values(
         )
     if 0 in frames.shape[1:3]:
         raise ValueError(f"frames of {frames.shape[1]}x{frames.shape[2]} pixels hold no picture")
+    if wrong := misfit(*frames.shape[1:3]):
+        raise ValueError(f"each picture {wrong}: make them smaller, or cut out a part")
     if pad:
         frames = pad_to_square(frames, mean)
     table = _normalised(mean, std)  # (3, 256)

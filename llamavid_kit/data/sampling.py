@@ -54,14 +54,16 @@ def sample_times(timestamps_s: np.ndarray, duration_s: float, fps: float) -> np.
     timestamps_s: (n,) float64, increasing, seconds from clip start; duration_s: when the last frame ends.
     The frame on show at t is the last one with timestamp ≤ t (+ EPSILON_S), so a variable frame rate is
     sampled evenly in time. No frame is taken twice: asking for more than the clip's own rate gives every frame of a
-    constant-rate clip once. Grids are nested: the frames of 1 fps are among those of 2, 3 and 6 fps.
+    constant-rate clip once. Grids are nested: the frames of 1 fps are among those of 2, 3 and 6 fps. Takes memory for
+    the frames, not for the moments: one frame may claim to be a thousand years after another.
     """
     fps = check_fps(fps)
     timestamps_s = np.asarray(timestamps_s, dtype=np.float64)
     if len(timestamps_s) == 0:
         raise ValueError("no timestamps: a clip needs at least one frame to be sampled")
     n_targets = max(1, math.ceil((duration_s - EPSILON_S) * fps))
-    targets_s = np.arange(n_targets) / fps
+    first = np.ceil((timestamps_s - EPSILON_S) * fps)[:, None] + [-1, 0, 1]  # each frame's first moment is one of these
+    targets_s = np.unique(np.clip(first, 0, n_targets - 1)) / fps
     on_show = np.searchsorted(timestamps_s, targets_s + EPSILON_S, side="right") - 1
     indices = np.unique(np.maximum(on_show, 0)).astype(np.int64)
     if (n := len(indices)) < n_targets:

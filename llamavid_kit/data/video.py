@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from llamavid_kit.data import video_worker
 from llamavid_kit.data.sampling import RULES, FrameSample, Rule, check_fps, sample_indices, sample_times
-from llamavid_kit.data.video_container import ClipTable, VideoError, scan
-from llamavid_kit.data.video_readers import ReaderName, choose_reader, leave_decord, open_reader
+from llamavid_kit.data.video_container import ClipTable, scan
+from llamavid_kit.data.video_readers import ReaderName, choose_reader, leave_decord, read_frames
+from llamavid_kit.data.video_worker import VideoError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class Video:
 
     def __init__(self, path: str | os.PathLike, *, reader: ReaderName = "auto"):
         self.path = Path(path)
-        self._table: ClipTable = scan(self.path)
+        self._table: ClipTable = video_worker.run(scan, self.path)
         self._content_key: str | None = None
         self.n_frames = len(self._table.timestamps_s)
         self.timestamps_s = self._table.timestamps_s
@@ -95,15 +97,15 @@ class Video:
 
     def _read(self, increasing: np.ndarray) -> np.ndarray:
         """The frames through `reader`; where decord was a choice and fails, through PyAV from here on."""
-        name = self.reader
+        name, shape = self.reader, (len(increasing), self.height, self.width, 3)
         try:
-            return open_reader(self.path, self._table, name).frames(increasing)
+            return video_worker.run(read_frames, self.path, self._table, name, increasing, shape=shape)
         except VideoError as error:
             if name == "pyav" or not self._may_change:
                 raise
             leave_decord(self.path, error)
             self.reader, self.reader_reason = "pyav", f"decord failed: {error.cause}"
-        return open_reader(self.path, self._table, "pyav").frames(increasing)
+        return video_worker.run(read_frames, self.path, self._table, "pyav", increasing, shape=shape)
 
     def chunks(self, sample: FrameSample, chunk: int = 32) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(indices, timestamps_s, frames) of at most `chunk` frames at a time, in order; one chunk lies in memory."""

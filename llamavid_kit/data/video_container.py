@@ -14,30 +14,57 @@ from typing import Any
 import av
 import numpy as np
 
+from llamavid_kit.data.pictures import misfit
+from llamavid_kit.data.video_worker import CLEAN_COPY, VideoError, progress
+
 log = logging.getLogger(__name__)
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
 NAL_LENGTH_AT = {"h264": 4, "hevc": 21}  # the byte of a codec's extra data that says how long a unit's length is
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
+CONTAINERS = (  # of one file; playlists, lists of files, scripts and devices are not among them
+    *(
+        "mov",
+        "matroska",
+        "avi",
+        "asf",
+        "flv",
+        "live_flv",
+        "mpegts",
+        "mpeg",
+        "mxf",
+        "ogg",
+        "nut",
+        "ivf",
+        "dv",
+        "gxf",
+        "wtv",
+    ),
+    *("rm", "swf", "nuv", "dhav", "kux", "yuv4mpegpipe", "gif", "apng", "jpegxl_anim", "mjpeg", "smjpeg", "flic"),
+    *(
+        "h261",
+        "h263",
+        "h264",
+        "hevc",
+        "vvc",
+        "evc",
+        "av1",
+        "obu",
+        "m4v",
+        "mpegvideo",
+        "vc1",
+        "vc1test",
+        "dirac",
+        "dnxhd",
+    ),
+    *("tty", "wav", "mp3", "flac", "aac"),  # no videos, and named so below
+)
 PICTURES = {"image2", "ico"}  # and FFmpeg's pipes, one for each kind of picture file
 PICTURE_BRANDS = {"avif", "heic", "heix", "heim", "heis", "mif1", "miaf"}  # pictures in MP4's clothes
 STORED_ORDER = {"avi", "asf", "mxf"}  # each packet has a time, in the order of storage, and none when it is shown
 MOST_REORDERED = 16  # frames that an H.264 or HEVC decoder may hold back
 ONE_OR_MANY = {"gif", "apng", "mjpeg"}  # a picture or a clip: their packets tell
 A_PICTURE = "is a picture, not a video", "ask about it with model.ask_image, or give a video"
-CLEAN_COPY = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv444p OUT.mp4"  # 4:4:4 takes odd sizes, too
-WAY_OUT = f"play it to check, make a clean copy ({CLEAN_COPY}), or leave it out"
 COPY_AGAIN = "copy or download it again, or leave it out"
-
-
-class VideoError(ValueError):
-    """A video that cannot be read. The message names the file, the cause and a way out."""
-
-    def __init__(self, path: str | Path, cause: str, way_out: str = WAY_OUT):
-        super().__init__(f"{path}: {cause}; {way_out}")
-        self.path, self.cause, self.way_out = str(path), cause, way_out
-
-    def __reduce__(self):
-        return (type(self), (self.path, self.cause, self.way_out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,18 +156,33 @@ def scan(path: Path) -> ClipTable:
 
 
 def check_file(path: Path) -> None:
-    """Raises VideoError for a path that is missing, a folder, or empty."""
+    """Raises VideoError for a path that is missing, a folder, a device, a pipe, or empty."""
     if path.is_dir():
         raise VideoError(path, "is a folder, not a video file", "give one file, or loop over the folder's files")
     if not path.exists():
-        raise VideoError(path, "no such file", f"check the name and the working directory ({Path.cwd()})")
+        raise VideoError(path, "no such file", f"check the name and the folder ({path.absolute().parent})")
+    if not path.is_file():
+        raise VideoError(path, "is a device or a pipe, not a file", "write what it gives to a file, and give that")
     if path.stat().st_size == 0:
         raise VideoError(path, "the file is empty (0 bytes)", "copy or download it again")
 
 
 def open_container(path: Path) -> Any:
-    """PyAV's container of a file. Titles and names in it may be in any encoding; a name with a colon is no address."""
-    return av.open(str(path.absolute()), metadata_errors="replace")
+    """PyAV's container of a file. Titles and names in it may be in any encoding; a name with a colon is no address.
+
+    FFmpeg looks at the content first and opens it only as one of CONTAINERS or as a picture. Raises VideoError where it
+    is something else, such as a playlist, which could name any file and address.
+    """
+    pictures = {name for name in av.formats_available if name.endswith("_pipe")} - {"svg_pipe"}
+    formats = ",".join((*CONTAINERS, *PICTURES, *pictures))
+    options = {"format_whitelist": formats, "protocol_whitelist": "file", "pattern_type": "none"}
+    try:
+        return av.open(str(path.absolute()), metadata_errors="replace", options=options)
+    except av.ArgumentError as error:
+        cause = (
+            "is no video file, or of a kind that is not opened because it may lead to other files, such as a playlist"
+        )
+        raise VideoError(path, cause, f"give the video itself or, if you trust it, a copy ({CLEAN_COPY})") from error
 
 
 @dataclass(frozen=True)
@@ -188,6 +230,10 @@ def _describe(path: Path, container: Any) -> _Stream:
         raise VideoError(path, f"has no video stream (it holds {kinds})", "give a file with pictures")
     if stream.codec_context is None:
         raise VideoError(path, "PyAV has no decoder for its video", "convert it with the program that made it")
+    if wrong := misfit(stream.codec_context.height or 1, stream.codec_context.width or 1):
+        raise VideoError(
+            path, wrong, "make a copy of a usual size (ffmpeg -i IN -vf scale=640:360 OUT.mp4), or leave it out"
+        )
     raw = container.format.flags & av.format.Flags.no_timestamps.value  # FFmpeg's average rate of these is always 25
     rate = (raw and stream.codec_context.framerate) or stream.average_rate or stream.guessed_rate or 0
     return _Stream(stream.index, kind, stream.codec_context.name, float(rate), float(stream.time_base))
@@ -213,7 +259,8 @@ def _read_packets(stream: Any, container: Any) -> _Packets:
     keyframes: list[int] = []
     n_discarded, open_gop, doubt, damage = 0, False, "", ""
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
+            progress()
             if not packet.size:
                 continue
             if packet.is_corrupt or (length_bytes and not _lengths_add_up(packet, length_bytes)):
@@ -298,7 +345,23 @@ def _display(path: Path, stream_index: int) -> tuple[int, int, bool, int]:
 def decode(path: Path, stream_index: int) -> Iterator[Any]:
     """All frames in presentation order, one at a time."""
     with open_container(path) as container:
-        yield from container.decode(container.streams[stream_index])
+        yield from decode_on(container, container.streams[stream_index])
+
+
+def decode_on(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames from where the container stands."""
+    for packet in demux(container, stream):
+        for frame in packet.decode():
+            progress()
+            yield frame
+
+
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets from where the container stands, and an empty one at the end."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:  # PyAV, after the last packet, where another stream has begun that the header does not name
+        log.info("%s: a stream begins in its middle", container.name)
 
 
 def _confirm_damage(path: Path, stream_index: int, announced: int, damage: str) -> None:
@@ -338,5 +401,5 @@ def _decoded_times(path: Path, stream: _Stream, doubt: str) -> tuple[list, np.nd
 
 def brief(error: BaseException) -> str:
     """One line of an FFmpeg or decord error, without the library's build paths."""
-    text = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+    text = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[0]
     return text.rsplit("Check failed:", 1)[-1].strip()[:160]

@@ -5,8 +5,6 @@ is imported inside functions, so that a machine without it can read videos throu
 """
 
 import logging
-import os
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,9 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from llamavid_kit.data.video_container import ClipTable, VideoError, brief, open_container
+from llamavid_kit.data import video_worker
+from llamavid_kit.data.video_container import ClipTable, brief, decode_on, open_container
+from llamavid_kit.data.video_worker import VideoError, progress
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,13 @@ class DecordReader:
         self._reader = open_decord(path, n_threads=1 if one else 0)
         self._next_index = 0
 
-    def frames(self, indices: np.ndarray) -> np.ndarray:
-        """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
+    def frames(self, indices: np.ndarray) -> Iterator[np.ndarray]:
+        """The frames (H, W, 3) uint8 RGB at indices (T,), increasing. Raises VideoError on damaged data."""
         import decord
 
         try:
-            return np.stack([self._forward_to(index) for index in indices.tolist()])
+            for index in indices.tolist():
+                yield self._forward_to(index)
         except (RuntimeError, StopIteration, decord.DECORDError) as error:
             cause = f"decord cannot decode frames {indices[0]} to {indices[-1]} ({brief(error)})"
             raise VideoError(self.path, cause, OTHER_READER) from error
@@ -56,6 +57,7 @@ class DecordReader:
             self._reader.seek(0)
             self._next_index = 0
         while self._next_index <= index:
+            progress()
             frame = self._reader.next()
             self._next_index += 1
         height, width = self.table.height, self.table.width
@@ -80,12 +82,10 @@ class PyavReader:
         self._decoded: Iterator[Any] = iter(())
         self._position = -1  # index in the table of the last decoded frame; counted where frames carry no usable pts
 
-    def frames(self, indices: np.ndarray) -> np.ndarray:
-        """indices (T,) increasing → (T, H, W, 3) uint8 RGB. Raises VideoError on damaged data."""
-        out = np.empty((len(indices), self.table.height, self.table.width, 3), dtype=np.uint8)
-        for t, index in enumerate(indices.tolist()):
-            out[t] = self._upright(self._fetch(index))
-        return out
+    def frames(self, indices: np.ndarray) -> Iterator[np.ndarray]:
+        """As `DecordReader.frames`."""
+        for index in indices.tolist():
+            yield self._upright(self._fetch(index))
 
     def _fetch(self, index: int) -> Any:
         """The decoded frame at `index`; first from a keyframe, then, if the seek went wrong, from the start."""
@@ -109,7 +109,7 @@ class PyavReader:
         self._container, self._reformatter = open_container(self.path), VideoReformatter()
         stream = self._container.streams[self.table.stream_index]
         stream.thread_type = "NONE" if self.table.height * self.table.width <= SMALL_PIXELS else "AUTO"
-        self._decoded, self._position = self._container.decode(stream), -1
+        self._decoded, self._position = decode_on(self._container, stream), -1
 
     def _approach(self, index: int) -> None:
         """Goes to the best place to decode `index` from: here, a keyframe between here and it, or the start."""
@@ -125,7 +125,7 @@ class PyavReader:
         elif passed or keyframes[before] > (keyframes[0] if self._position < 0 else pts[self._position + 1]):
             stream = self._container.streams[self.table.stream_index]
             self._container.seek(int(keyframes[before]), stream=stream, backward=True)
-            self._decoded, self._position = self._container.decode(stream), -1
+            self._decoded, self._position = decode_on(self._container, stream), -1
 
     def _forward_to(self, index: int) -> Any | None:
         """Decodes forward until `index`; None when it has been passed or the file ends."""
@@ -157,36 +157,38 @@ def choose_reader(path: Path, table: ClipTable, reader: ReaderName) -> tuple[str
         raise ValueError(f"reader={reader!r}; expected 'auto', 'decord' or 'pyav'")
     if reader == "pyav":
         return "pyav", "asked for"
-    objection = decord_objection(path, table, forced=reader == "decord")
+    forced = reader == "decord"
+    if file_key(path) in _DECORD_FAILED and not forced:
+        return "pyav", "decord failed while decoding it"
+    try:
+        objection = video_worker.run(decord_objection, path, table, forced)
+    except VideoError as error:
+        objection = f"decord cannot open it ({error.cause})"
     if not objection:
-        return "decord", "asked for" if reader == "decord" else "decord agrees with the container"
-    if reader == "decord":
+        return "decord", "asked for" if forced else "decord agrees with the container"
+    if forced:
         raise VideoError(path, f"reader='decord' refused: {objection}", OTHER_READER)
     log.info("%s: pyav (%s)", path, objection)
     return "pyav", objection
 
 
-def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> str:
+def decord_objection(path: Path, table: ClipTable, forced: bool = False) -> str:
     """Why decord must not read this clip, or "" when it may. Opens it once; forced: only what would be wrong, not slow.
 
     decord fails to open some codecs (AV1), counts copies after an edit list's end as frames, and may pick another
-    stream: its frame count and its frame times are compared with the table's.
+    stream: its frame count and its frame times are compared with the table's. VideoError: it cannot open it.
     """
-    if file_key(path) in _DECORD_FAILED and not forced:
-        return "decord failed while decoding it"
+    if not table.seekable:
+        return f"decord is trusted in MP4 and Matroska only, this is {table.container}"
+    if table.pts is None:
+        return "its packets carry no trustworthy times, which decord relies on"
     try:
         reader = open_decord(path)
     except ImportError:
         return "decord is not installed"
-    except VideoError as error:
-        return f"decord cannot open it ({error.cause})"
     n_frames = len(table.timestamps_s)
-    if not table.seekable:
-        return f"decord is trusted in MP4 and Matroska only, this is {table.container}"
     if len(reader) != n_frames:
         return f"decord counts {len(reader)} frames, the container shows {n_frames}"
-    if table.pts is None:
-        return "its packets carry no trustworthy times, which decord relies on"
     starts_s = np.asarray(reader.get_frame_timestamp(range(n_frames)), dtype=np.float64)[:, 0]
     off_s = float(np.abs(starts_s - starts_s[0] - table.timestamps_s).max())
     if off_s > 0.3 / table.fps:
@@ -203,7 +205,7 @@ def decord_objection(path: Path, table: ClipTable, *, forced: bool = False) -> s
 def _turned_alike(path: Path, table: ClipTable) -> bool:
     """Whether decord turns the first frame as PyAV does: it follows matrices in MP4, not in Matroska or the stream."""
     try:
-        ours, theirs = (reader(path, table).frames(np.zeros(1, int))[0] for reader in (PyavReader, DecordReader))
+        ours, theirs = (next(reader(path, table).frames(np.zeros(1, int))) for reader in (PyavReader, DecordReader))
     except VideoError:
         return False
     stored = np.rot90(ours, -table.quarter_turns)
@@ -227,29 +229,23 @@ def open_decord(path: Path, *, n_threads: int = 1) -> Any:
         raise VideoError(path, brief(error)) from error
 
 
-# The last few readers used, by (thread, file, reader). They live here, not on Video, so that a list of a thousand
-# videos holds no thousand decoders, and so that a forked child can let go of its parent's: using or even freeing a
-# decord reader that was opened before the fork never returns.
-_OPEN: OrderedDict[tuple, DecordReader | PyavReader] = OrderedDict()
-_INHERITED: list[list[DecordReader | PyavReader]] = []
-_LOCK = threading.Lock()
+_OPEN: OrderedDict[tuple, DecordReader | PyavReader] = OrderedDict()  # the last few used, by file and name
 _MAX_OPEN = 4
 _DECORD_FAILED: set[tuple] = set()  # files that this process reads through PyAV after all
 
 
-def open_reader(path: Path, table: ClipTable, name: str) -> DecordReader | PyavReader:
-    """This thread's open reader of a clip, "decord" or "pyav"; opens one where there is none. Raises VideoError."""
-    key = (threading.get_ident(), *file_key(path), name)
-    with _LOCK:
-        if key in _OPEN:
-            _OPEN.move_to_end(key)
-            return _OPEN[key]
-    reader = (DecordReader if name == "decord" else PyavReader)(path, table)
-    with _LOCK:
-        _OPEN[key] = reader
-        while len(_OPEN) > _MAX_OPEN:
-            _OPEN.popitem(last=False)
-    return reader
+def read_frames(path: Path, table: ClipTable, name: str, indices: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames (H, W, 3) uint8 RGB at indices (T,), increasing, through "decord" or "pyav". Raises VideoError.
+
+    Keeps the decoder open: the next frames of a clip go on from here.
+    """
+    key = (*file_key(path), name)
+    if key not in _OPEN:
+        _OPEN[key] = (DecordReader if name == "decord" else PyavReader)(path, table)
+    _OPEN.move_to_end(key)
+    if len(_OPEN) > _MAX_OPEN:
+        _OPEN.popitem(last=False)
+    return _OPEN[key].frames(indices)
 
 
 def file_key(path: Path) -> tuple:
@@ -266,15 +262,3 @@ def leave_decord(path: Path, error: VideoError) -> None:
     if (key := file_key(path)) not in _DECORD_FAILED:
         _DECORD_FAILED.add(key)
         log.warning("%s: read through PyAV after all (%s)", path, error.cause)
-
-
-def _forget_inherited() -> None:
-    """In a forked child: keep the parent's readers alive and untouched, and start with none."""
-    global _LOCK
-    _LOCK = threading.Lock()
-    _INHERITED.append(list(_OPEN.values()))
-    _OPEN.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_inherited)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from llamavid_kit.data.films import LongVideo, interleave, movie_turn, show_frames, spread
+from llamavid_kit.data.pictures import read_picture
 from llamavid_kit.data.prompt import IMAGE, Template, open_prompt, stop_ids, template, tokenize
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
@@ -153,18 +153,6 @@ def movie_prompt(model: "LlamaVid", question: str, inputs: str) -> list[int]:
     slots = spread(inputs, tokens_per_frame=model.config.tokens_per_frame(), ellipses="keep")
     turn = show_frames(movie_turn(question), slots, marks=form.image_mark != IMAGE)
     return tokenize(model.tokenizer, replace(form, image_mark=IMAGE).render([(turn, None)]))
-
-
-def read_picture(image: Path | str) -> np.ndarray:
-    """A picture file → (H, W, 3) uint8 RGB. FileNotFoundError, and ValueError for a file that is no picture."""
-    path = Path(image)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not a file; expected a picture")
-    try:
-        with Image.open(path) as file:
-            return np.asarray(file.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a picture ({error}); convert it to PNG or JPEG") from error
 
 
 def picture_prompt(model: "LlamaVid", question: str, max_new_tokens: int) -> list[int]:

@@ -62,6 +62,18 @@ def test_number_of_samples_follows_from_the_duration(n, rate, fps):
     assert len(sample_times(np.arange(n) / rate, n / rate, fps)) == max(1, int(np.ceil((n / rate - EPSILON_S) * fps)))
 
 
+@given(gaps=st.lists(st.integers(1, 9000), max_size=60), fps=st.sampled_from([0.1, 0.3, 1, 2.5, 6, 29.97, 1000, 1e5]))
+def test_as_if_every_moment_were_looked_at(gaps, fps):
+    times = np.cumsum([0, *gaps]) / 10_000
+    moments = np.arange(max(1, int(np.ceil((times[-1] + 0.02 - EPSILON_S) * fps)))) / fps
+    wanted = np.unique(np.maximum(np.searchsorted(times, moments + EPSILON_S, side="right") - 1, 0))
+    np.testing.assert_array_equal(sample_times(times, times[-1] + 0.02, fps), wanted)
+
+
+def test_frames_that_lie_centuries_apart_take_no_memory():
+    assert sample_times(np.array([0, 1e12, 1e13]), 1e13 + 1, 6).tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), "fast", None])
 def test_impossible_rates(tiny_clip, fps):
     for rule in ("time", "train", "eval_repro"):

@@ -3,17 +3,19 @@
 import os
 import re
 import shutil
+import socket
 import struct
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from marked_clips import VIDEOS, replace_tag
+from marked_clips import VIDEOS, places, replace_tag, write_brightening
 from PIL import Image
 from timed_clips import CFR_MS, READERS, write_clip
 
 from llamavid_kit.data.video import Video, VideoError
+from llamavid_kit.data.video_container import brief
 
 
 def test_frames_after_an_edit_lists_end_do_not_count(tmp_path, tiny_clip):
@@ -167,3 +169,66 @@ def test_the_advised_copy_takes_odd_sizes(tmp_path):
         container.mux(stream.encode())
     for reader in READERS:
         np.testing.assert_allclose(Video(path, reader=reader).frames([0, 1]).mean(axis=(1, 2, 3)), [0, 200], atol=3)
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.ffconcat", "list.txt"])
+def test_a_list_of_files_does_not_open_its_neighbours(tmp_path, tiny_clip, name):
+    shutil.copy(tiny_clip, tmp_path / "other.mp4")
+    (tmp_path / name).write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(VideoError, match="not opened because it may lead to other files, such as a playlist"):
+        Video(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "m3u8"])
+def test_a_playlist_calls_nobody(tmp_path, tiny_clip, suffix):
+    path = tmp_path / f"list.{suffix}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n{address}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(VideoError, match="playlist" if suffix == "m3u8" else "not readable"):
+            Video(path)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_devices_and_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "pipe.mp4", "/dev/zero"):
+        with pytest.raises(VideoError, match="is a device or a pipe, not a file"):
+            Video(path)
+
+
+@pytest.mark.parametrize("exponent", [9, 11, 13])
+def test_frames_that_lie_centuries_apart(tmp_path, exponent):
+    """decord asks for memory for all the time between them, and ends its process."""
+    path = write_brightening(tmp_path / "a.mkv", times=[0, 30 * 10 ** (exponent - 3)], options={"g": "1"})
+    video = Video(path)
+    assert (video.n_frames, video.reader) == (2, "pyav") and video.duration_s == pytest.approx(10 ** (exponent - 3))
+    np.testing.assert_allclose(places(video.frames(video.sample(6).indices)), [0, 1], atol=1)
+
+
+@pytest.mark.parametrize("width, height", [(30_000, 1), (1, 30_000), (12_002, 64)])
+def test_frames_of_absurd_sizes_are_refused_undecoded(tmp_path, width, height):
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = width, height, "rgb24"
+        picture = np.zeros((height, width, 3), np.uint8)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    with pytest.raises(VideoError, match=f"a.mov: has {width} x {height} pixels; expected at most 12,000 .*scale="):
+        Video(path)
+
+
+def test_a_stream_that_begins_in_the_middle(tmp_path):
+    """Sound after a minute, which the header of an FLV file does not announce: PyAV fails after the last packet."""
+    path = write_clip(tmp_path / "a.flv", range(0, 60_000, 100))
+    wanted = Video(path).frames(range(600))
+    tag = b"\x08" + (401).to_bytes(3, "big") + (60_000).to_bytes(3, "big") + bytes(4) + b"\x2f" + bytes(400)
+    path.write_bytes(path.read_bytes() + tag + struct.pack(">I", len(tag)))
+    np.testing.assert_array_equal(Video(path).frames(range(600)), wanted)
+
+
+def test_an_error_without_words_has_a_name():
+    assert brief(StopIteration()) == "StopIteration" and brief(ValueError("no\nsuch")) == "no"

@@ -51,7 +51,7 @@ def test_other_containers_read_the_same_anywhere(tmp_path, name, codec):
         np.testing.assert_array_equal(video.frames(some), whole[some])
 
 
-def test_pyav_jumps_instead_of_decoding_everything(tmp_path, monkeypatch):
+def test_pyav_jumps_instead_of_decoding_everything(tmp_path, monkeypatch, in_this_process):
     """At a low rate only the stretch from the last keyframe to each wanted frame is decoded."""
     path = write_clip(tmp_path / "long.mp4", [round(i * 1000 / 30) for i in range(600)])
     video = Video(path, reader="pyav")
@@ -92,7 +92,7 @@ def test_a_forked_child_reads(tiny_clip, reader):
     assert float(video.frames([0, 45, 89]).mean()) == wanted  # and the parent still reads
 
 
-def test_many_videos_hold_few_decoders(tmp_path):
+def test_many_videos_hold_few_decoders(tmp_path, in_this_process):
     clips = [write_clip(tmp_path / f"{i}.mp4", CFR_MS[: 3 + i]) for i in range(8)]
     videos = [Video(clip) for clip in clips]
     for video in videos:
@@ -134,7 +134,7 @@ def test_realtime_vp9_that_decord_loses_with_many_threads():
 
 
 @pytest.fixture
-def decord_stops(monkeypatch):
+def decord_stops(monkeypatch, in_this_process):
     """decord fails at frame 40 of any clip."""
     forward = video_readers.DecordReader._forward_to
 

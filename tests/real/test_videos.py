@@ -39,7 +39,7 @@ def test_through_decord_where_it_can(clips):
         check(Video(path), facts)
 
 
-def test_through_pyav_alone(clips, monkeypatch):
+def test_through_pyav_alone(clips, monkeypatch, in_this_process):
     """As on a machine without decord: importing it fails."""
     monkeypatch.setitem(sys.modules, "decord", None)
     for path, facts in clips.items():

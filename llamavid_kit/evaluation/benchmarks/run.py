@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from llamavid_kit.data.pictures import read_picture
 from llamavid_kit.data.sampling import check_fps
 from llamavid_kit.data.video import content_key
 from llamavid_kit.evaluation.benchmarks.base import (
@@ -163,11 +163,7 @@ def _picture_by_picture(items: Sequence[Item], model: ImageModel, path: Path, *,
 def _picture(item: Item) -> Path | np.ndarray:
     if item.picture is None:
         return item.media
-    try:
-        with Image.open(io.BytesIO(item.picture)) as file:
-            return np.asarray(file.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{item.media}, item {item.id}: its picture cannot be read ({error})") from error
+    return read_picture(io.BytesIO(item.picture), name=f"the picture of {item.media}, item {item.id}")
 
 
 def items_key(items: Sequence[Item], media: str) -> str:
