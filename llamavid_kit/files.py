@@ -28,6 +28,7 @@ from safetensors import SafetensorError
 PARTIAL, LOCK = ".*.partial*", ".lock"
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
+ANOTHER_FOLDER = "give another output folder, or delete this one"
 TO_UTF8 = "convert it with iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW, or from UTF-16 or what else it is in"
 
 
@@ -228,12 +229,51 @@ def decoded(content: bytes, path: Path, *, encoding: str = "utf-8", way_out: str
         raise ValueError(f"{path}, line {line} is not UTF-8 (byte 0x{byte:02x}); {way_out}") from None
 
 
-def read_json(path: Path, *, way_out: str) -> Any:
-    """What stands in a JSON file; ValueError naming the file and `way_out` where it is none."""
+def read_json(path: Path, *, way_out: str, encoding: str = "utf-8", **kwargs: Any) -> Any:
+    """What stands in a JSON file; ValueError naming it and `way_out` where it is none. kwargs: of `json.loads`."""
+    return parse_json(read_text(path, encoding=encoding, way_out=way_out), path, way_out=way_out, **kwargs)
+
+
+def parse_json(text: str, where: object, *, way_out: str, **kwargs: Any) -> Any:
+    """`json.loads` of a text of unknown origin; ValueError naming `where` it stands, and `way_out`."""
     try:
-        return json.loads(read_text(path, way_out=way_out))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error}); {way_out}") from None
+        return json.loads(text, **kwargs)
+    except (ValueError, RecursionError) as error:  # numbers of many digits, and lists in lists, are no JSONDecodeError
+        raise ValueError(f"{where} is not JSON ({error}); {way_out}") from None
+
+
+def check_shape(value: Any, shape: Any, where: str, *, way_out: str) -> None:
+    """ValueError naming the first field of parsed JSON that is not of `shape`, and `way_out`.
+
+    shape: str, int, float, bool, None (null) or object (any), or several of these in a tuple; [shape] for a list of
+    such; {name: shape} for an object with these fields, those that end in "?" where they are there; {str: shape} for
+    an object whose fields are all such
+    """
+    shapes = shape if isinstance(shape, tuple) else (shape,)
+    fitting = next((one for one in shapes if _is_a(value, one)), shapes)
+    if fitting is shapes:
+        raise ValueError(f"{where}: {value!r:.60}, expected {' or '.join(map(_kind, shapes))}; {way_out}")
+    if isinstance(fitting, list):
+        for k, item in enumerate(value):
+            check_shape(item, fitting[0], f"{where}[{k}]", way_out=way_out)
+    for name, inner in fitting.items() if isinstance(fitting, dict) else ():
+        if name is str:
+            check_shape(list(value.values()), [inner], where, way_out=way_out)
+        elif (field := name.removesuffix("?")) in value:
+            check_shape(value[field], inner, f"{where}, {field}", way_out=way_out)
+        elif field == name:
+            raise ValueError(f"{where}: {name} is missing; {way_out}")
+
+
+def _is_a(value: Any, shape: Any) -> bool:
+    if shape is None or isinstance(shape, dict | list):
+        return type(value) is type(shape)
+    return shape is object or type(value) is shape or (shape is float and type(value) is int)
+
+
+def _kind(shape: Any) -> str:
+    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
+    return words.get(shape if isinstance(shape, type) else type(shape), "a list" if isinstance(shape, list) else "null")
 
 
 def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -243,7 +283,8 @@ def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(now, indent=1))
         return {}
-    stored = read_json(path, way_out="give another folder, or delete this one")
+    stored = read_json(path, way_out=ANOTHER_FOLDER)
+    check_shape(stored, {}, str(path), way_out=ANOTHER_FOLDER)
     return dict(sorted(_differences(stored, now).items()))
 
 
@@ -310,9 +351,14 @@ def read_head(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], int]:
 
 def read_replies(path: Path, *, what: str = "arm") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A finished file → its head and its lines. Raises ValueError naming a line that is no JSON object, or no UTF-8."""
-    lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
-    head, *replies = (_parsed(path, number, line) for number, line in enumerate(lines, 1))
+    head, *replies = read_lines(path)
     return _head(path, head, what), replies
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A file of one JSON object a line. Raises ValueError as `read_replies`."""
+    lines = read_text(path, way_out=BEGIN_AGAIN).removesuffix("\n").split("\n")  # replies may hold U+2028
+    return [_parsed(path, number, line) for number, line in enumerate(lines, 1)]
 
 
 def read_texts(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

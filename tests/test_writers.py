@@ -133,7 +133,8 @@ def test_a_cache_file_that_is_exchanged_while_it_is_read_is_one_of_both(tmp_path
     path, entries = tmp_path / "a.safetensors", []
     for n in (3, 40):
         values = torch.full((n, 1, 8), float(n))
-        entries.append({"indices": torch.arange(n), "context": values, "content": values.clone()})
+        entry = {"indices": torch.arange(n), "context": values, "content": values.clone()}
+        entries.append(entry | {frame_cache.DIGEST: frame_cache._digest(entry)})
 
     def exchange() -> None:
         for k in range(300):

@@ -6,7 +6,6 @@ file and line. Which videos stay is decided in `folder`, what is asked about the
 """
 
 import ast
-import json
 import math
 import re
 from collections.abc import Collection
@@ -16,7 +15,7 @@ from typing import Any
 
 from data_prep.dataset import index_files, lines_of, rows_of
 from llamavid_kit.data.pairs import SPLITS
-from llamavid_kit.files import read_text
+from llamavid_kit.files import check_shape, read_json
 
 GROUNDING_LISTS = {"train": "train.txt", "test": "test.txt"}
 DURATION_TABLES = ("durations.csv", "ak_vg_duration.json")  # ours, the authors'
@@ -197,11 +196,10 @@ def read_durations(path: Path) -> dict[str, float]:
     Raises ValueError naming file, place and value.
     """
     if path.suffix == ".json":
-        try:
-            entries = json.loads(read_text(path, encoding="utf-8-sig"))
-            cells = [(f"{path}, entry {i}", entry["vid"], entry["duration"]) for i, entry in enumerate(entries)]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'{path}: expected [{{"vid": CODE, "duration": seconds}}, …] ({error!r})') from None
+        expected = 'expected [{"vid": CODE, "duration": seconds}, …]'
+        entries = read_json(path, way_out=expected, encoding="utf-8-sig")
+        check_shape(entries, [{"vid": str, "duration": object}], str(path), way_out=expected)
+        cells = [(f"{path}, entry {i}", entry["vid"], entry["duration"]) for i, entry in enumerate(entries)]
     else:
         rows = rows_of(path, ("video_id", "duration_s"))
         cells = [(where, row["video_id"], row["duration_s"]) for where, row in rows]

@@ -35,6 +35,7 @@ def _config(name: str) -> "LlamaVidConfig":
     from llamavid_kit.files import read_json
     from llamavid_kit.model.checkpoints import ASSETS
     from llamavid_kit.model.config import LlamaVidConfig
+    from llamavid_kit.model.original.open import ours_config
 
     if name in SHAPES:
         return getattr(LlamaVidConfig, f"llama_vid_{name}")()
@@ -46,4 +47,4 @@ def _config(name: str) -> "LlamaVidConfig":
         raise ValueError(
             f"{name!r} is no model of this kit: expected tiny, what `convert` wrote, or a shape ({shapes})"
         )
-    return LlamaVidConfig.from_pretrained(folder)
+    return ours_config(folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.data.prompt import IMAGE, human_turn
-from llamavid_kit.files import read_text, some, write_whole
+from llamavid_kit.files import parse_json, read_text, some, write_whole
 
 SPLITS = ("train", "test")
 _ASKS = " by using ONLY ONE of the mentioned categories: "  # the study's words, between the task and the categories
@@ -51,8 +51,10 @@ class InstructionPair:
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
                 raise ValueError(f"pair {self.id!r}: {name}={value!r}, expected a text that is not empty")
-        if isinstance(self.choices, str) or not all(isinstance(c, str) and c for c in self.choices):
+            _check_unicode(self.id, name, value)
+        if isinstance(self.choices, str) or not all(isinstance(c, str) and c.strip() for c in self.choices):
             raise ValueError(f"pair {self.id!r}: choices={self.choices!r}, expected a list of texts")
+        _check_unicode(self.id, "choices", "".join(self.choices))
         object.__setattr__(self, "choices", tuple(self.choices))
         object.__setattr__(self, "events", tuple(_event(self.id, event) for event in self.events))
         if self.choices and self.answer not in self.choices:
@@ -83,6 +85,16 @@ class InstructionPair:
     def to_dict(self) -> dict[str, Any]:
         """A dict of JSON values; `InstructionPair(**d)` gives the pair back."""
         return json.loads(json.dumps(asdict(self)))
+
+
+def _check_unicode(pair_id: str, name: str, text: str) -> None:
+    """ValueError for half a character (\\ud800 in JSON), which no file and no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"pair {pair_id!r}: {name} holds {text[error.start]!r}, half a character; leave it out"
+        ) from None
 
 
 def _is_number(value: Any) -> bool:
@@ -163,11 +175,9 @@ def read_jsonl(path: str | Path) -> list[InstructionPair]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
+        record = parse_json(line, where, way_out="expected one pair a line, as `python -m data_prep` writes")
         try:
-            pair = _pair_of(json.loads(line))
-        except json.JSONDecodeError as error:
-            expected = "expected one pair a line, as `python -m data_prep` writes"
-            raise ValueError(f"{where}: not JSON ({error}); {expected}") from None
+            pair = _pair_of(record)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         if pair.id in lines:
@@ -209,10 +219,7 @@ def read_llava(path: str | Path, *, split: str = "train", source: str = "") -> l
     A fault names the file and the record. Conversations of several turns do not fit into a pair and are refused.
     """
     path = Path(path)
-    try:
-        records = json.loads(_read(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
+    records = parse_json(_read(path), path, way_out="expected LLaVA's conversations (see write_llava)")
     if not isinstance(records, list) or not records:
         raise ValueError(f'{path}: expected a list of {{"id", "video", "conversations"}}, got {type(records).__name__}')
     pairs = []

@@ -24,10 +24,11 @@ RuleName = Literal["exact", "normalised", "unique_mention", "first_mention", "la
 def _mention_pattern(labels: tuple[str, ...]) -> re.Pattern:
     """Any label as whole words, each a group, an "s" after it allowed, longer first: "Road Accident" before "Road".
 
-    `_by_normal` has refused labels that the pattern could take for each other.
+    The k-th label is the k-th group: what matches it, letter case aside, is not always its `lower()`.
     """
-    longest_first = sorted(labels, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(f'({re.escape(x)})' for x in longest_first)})s?(?!\w)", re.IGNORECASE)
+    longest_first = sorted(range(len(labels)), key=lambda k: -len(labels[k]))
+    words = "|".join(f"(?P<label{k}>{re.escape(labels[k])})" for k in longest_first)
+    return re.compile(rf"(?<!\w)(?:{words})s?(?!\w)", re.IGNORECASE)
 
 
 def _normal(text: str) -> str:
@@ -35,21 +36,24 @@ def _normal(text: str) -> str:
     return text.strip(" \t\r\n\"'.").casefold()
 
 
-def _by_normal(labels: Sequence[str]) -> dict[str, str]:
+def check_labels(labels: Sequence[str]) -> dict[str, str]:
+    """Normalised label → label. ValueError where two are alike, one is empty, or has the name of an answer without."""
     by_normal = {_normal(label): label for label in labels}
     if len(by_normal) < len(labels) or not labels or not all(by_normal):
         raise ValueError(
-            f"labels={tuple(labels)}: expected different, non-empty labels, aside from letter case, and quotes and full "
-            "stops at their ends"
+            f"labels={tuple(labels)}: expected different, non-empty labels, aside from letter case and from quotes and "
+            "full stops at their ends"
         )
+    if NO_LABEL in labels:
+        raise ValueError(f"labels={tuple(labels)}: {NO_LABEL!r} means that a reply names none; rename the label")
     return by_normal
 
 
 def mentions(reply: str, labels: Sequence[str]) -> list[str]:
     """Every label that `reply` mentions, in reading order, with repeats; case is ignored, words are whole."""
-    _by_normal(labels)
-    longest_first = sorted(labels, key=len, reverse=True)
-    return [longest_first[(found.lastindex or 1) - 1] for found in _mention_pattern(tuple(labels)).finditer(reply)]
+    check_labels(labels)
+    found = _mention_pattern(tuple(labels)).finditer(reply)
+    return [labels[int(str(match.lastgroup).removeprefix("label"))] for match in found]
 
 
 def _exact(reply: str, labels: Sequence[str]) -> str | None:
@@ -67,7 +71,7 @@ def _exact_plus_road(reply: str, labels: Sequence[str]) -> str | None:
 
 RULES: dict[RuleName, Callable[[str, Sequence[str]], str | None]] = {
     "exact": _exact,
-    "normalised": lambda reply, labels: _by_normal(labels).get(_normal(reply)),
+    "normalised": lambda reply, labels: check_labels(labels).get(_normal(reply)),
     "unique_mention": _unique_mention,
     "first_mention": lambda reply, labels: next(iter(mentions(reply, labels)), None),
     "last_mention": lambda reply, labels: next(reversed(mentions(reply, labels)), None),
@@ -197,13 +201,13 @@ def score(truths: Sequence[str], answers: Sequence[str | None], *, labels: Seque
     `label_of` first).
     """
     labels = tuple(labels)
-    _by_normal(labels)
+    check_labels(labels)
     if len(truths) != len(answers) or not len(truths):
         raise ValueError(f"{len(truths)} true labels and {len(answers)} answers: expected as many, at least one")
     if outside := sorted({str(x) for x in (*truths, *answers) if x not in labels and x is not None}):
         raise ValueError(f"{outside} are not among the labels {labels}; map replies with label_of first")
-    if None in truths or NO_LABEL in labels:
-        raise ValueError(f"every clip needs a true label, and {NO_LABEL!r} cannot be one")
+    if None in truths:
+        raise ValueError("every clip needs a true label, and None is none")
     predictions = [NO_LABEL if a is None else a for a in answers]
     columns = labels + ((NO_LABEL,) if None in answers else ())
     matrix = confusion_matrix(truths, predictions, labels=list(columns))[: len(labels)]

@@ -18,14 +18,18 @@ from tqdm import tqdm
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.video import Video, VideoError, content_key
 from llamavid_kit.evaluation.visibility import Event, check_events, n_events_seen
+from llamavid_kit.experiments import shapes
 from llamavid_kit.experiments.arms import AblationConfig, Arm
 from llamavid_kit.experiments.prompts import wording
 from llamavid_kit.experiments.tasks import Question
-from llamavid_kit.files import read_json, some, write_whole
+from llamavid_kit.files import ANOTHER_FOLDER, check_shape, read_json, some, write_whole
 from llamavid_kit.model.answering import VideoModel, View
 
 log = logging.getLogger(__name__)
 CURVE_FPS = (1, 2, 3, 6)  # rates at which a set's events are counted, and UCF-Crime's
+# what a row says of the clip's file, and a whole list, as they must lie where a run goes on
+LOOKED = {"n_frames": int, "fps": float, "content": str, "events_seen": {f"{fps}": int for fps in CURVE_FPS}}
+BEGUN = shapes.CLIPS | {"arms": [str], "train": [shapes.CLIP | LOOKED], "test": [shapes.CLIP | LOOKED]}
 
 
 def fix_clip_list(
@@ -44,7 +48,10 @@ def fix_clip_list(
     is said, and raises ValueError where adapters were trained on clips that were others.
     """
     path = out / "clips.json"
-    before = read_json(path, way_out="give another output folder, or delete this one") if path.is_file() else {}
+    before = {}
+    if path.is_file():
+        before = read_json(path, way_out=ANOTHER_FOLDER)
+        check_shape(before, BEGUN, str(path), way_out=ANOTHER_FOLDER)
     names = [arm.name for arm in arms]
     rows = [*before.get("train", ()), *before.get("test", ())] if {*names} <= {*before.get("arms", ())} else ()
     looks_before = {row["id"]: row for row in rows}
@@ -55,7 +62,7 @@ def fix_clip_list(
 
     def look(pair: InstructionPair) -> dict | Exception:
         row = looks_before.get(pair.id)
-        if row is not None and row["content"] == _content(pair.video_path(root)):
+        if row is not None and row["content"] == _content(pair.video_path(root)) and _is_of(row, pair):
             return row
         return _look(pair, root, config, arms, models, question)
 
@@ -80,6 +87,12 @@ def fix_clip_list(
     if clips != before:
         write_whole(path, json.dumps(clips, indent=1))
     return clips
+
+
+def _is_of(row: dict, pair: InstructionPair) -> bool:
+    """Whether a row of the list says of the pair what it says itself, with the four things that its file says."""
+    said = pair.to_dict()
+    return said.keys() | LOOKED.keys() == row.keys() and all(row[n] == said[n] for n in said.keys() - LOOKED.keys())
 
 
 def _say_changes(before: dict, clips: dict, out: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.tasks import ClosedQuestion, Question
-from llamavid_kit.files import holds_files, read_head, read_json, read_replies, resume, write_whole
+from llamavid_kit.files import ANOTHER_FOLDER, holds_files, read_head, read_json, read_replies, resume, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ def versions() -> dict[str, str]:
 def begun_config(out: Path) -> AblationConfig | None:
     """The configuration of the run in `out`; None without one. ValueError for a folder of other things."""
     if (out / "config.json").is_file():
+        stored, path = _stored(out), out / "config.json"
         try:
-            return AblationConfig.of(_stored(out))
-        except (KeyError, TypeError, AttributeError) as error:
-            path = out / "config.json"
+            return AblationConfig.of(stored)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is no run's configuration ({error!r}): give another output folder") from None
     if holds_files(out):
         raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
@@ -55,7 +55,7 @@ def begun_config(out: Path) -> AblationConfig | None:
 
 
 def _stored(out: Path) -> dict[str, Any]:
-    return read_json(out / "config.json", way_out="give another output folder, or delete this one")
+    return read_json(out / "config.json", way_out=ANOTHER_FOLDER)
 
 
 def write_record(out: Path, record: dict[str, Any]) -> None:

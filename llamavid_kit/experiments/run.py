@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from llamavid_kit.experiments import shapes
 from llamavid_kit.experiments.arms import FACTORS, Arm, varying, words
 from llamavid_kit.experiments.summary import Summary
-from llamavid_kit.files import read_json, read_replies
+from llamavid_kit.files import BEGIN_AGAIN, check_shape, read_json, read_replies, some
+from llamavid_kit.training.loop import read_training
 
+AGAIN = "run ablate again into another folder"
 MAIN = ("adapter", "fps", "answering")  # factors that the main tables show; any other has a section of its own
 
 
@@ -35,9 +38,9 @@ class Run:
     def __init__(self, folder: str | Path | Summary):
         self.folder = folder.folder if isinstance(folder, Summary) else Path(folder)
         self.name = self.folder.resolve().name
-        self.config: dict[str, Any] = self._read("config.json")
-        self.summary: dict[str, Any] = self._read("summary.json")
-        self._clips: dict[str, Any] = self._read("clips.json")
+        self.config = self._read("config.json", shapes.CONFIG)
+        self.summary = self._read("summary.json", shapes.SUMMARY)
+        self._clips = self._read("clips.json", shapes.CLIPS)
         self.question, self.labels = self._clips["question"], list(self._clips["labels"])
         self.open, self.animals = not self.labels, tuple(self._clips.get("animals", ()))
         self.judge: dict[str, Any] = self._clips.get("judge", {})
@@ -47,13 +50,15 @@ class Run:
         self.models = list(dict.fromkeys(arm.model for arm in self.arms))
         self.rule = self.summary["rule"]
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, shape: dict) -> dict[str, Any]:
         path = self.folder / name
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path} is not there: expected the folder of a finished ablation (python -m llamavid_kit ablate)"
             )
-        return read_json(path, way_out="run ablate again into another folder")
+        content = read_json(path, way_out=AGAIN)
+        check_shape(content, shape, str(path), way_out=AGAIN)
+        return content
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -78,10 +83,14 @@ class Run:
     def replies(self) -> pd.DataFrame:
         tables = []
         for arm in self.arms:
-            path = self.folder / "arms" / f"{arm.name}.jsonl"
+            path = self._arm_path(arm.name)
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is not there, but summary.json lists the arm; run ablate again")
             _, lines = read_replies(path)
+            for number, line in enumerate(lines, 2):
+                check_shape(
+                    line, shapes.OPEN if self.open else shapes.CLOSED, f"{path}, line {number}", way_out=BEGIN_AGAIN
+                )
             columns = {
                 "arm": self.name_in_tables(arm),
                 "key": arm.name,
@@ -140,25 +149,33 @@ class Run:
 
     def head(self, key: str) -> dict[str, Any]:
         """What heads the arm's file."""
-        return read_replies(self.folder / "arms" / f"{key}.jsonl")[0]
+        return read_replies(self._arm_path(key))[0]
+
+    def _arm_path(self, key: str) -> Path:
+        return self.folder / "arms" / f"{key}.jsonl"
 
     @cached_property
     def training(self) -> dict[str, pd.DataFrame]:
         paths = sorted((self.folder / "finetune").glob("*/training.jsonl"))
-        return {path.parent.name: pd.read_json(path, lines=True) for path in paths if path.stat().st_size}
+        return {path.parent.name: pd.DataFrame(read_training(path)) for path in paths if path.stat().st_size}
 
     def check(self) -> str:
-        """Recounts the summary from the replies and the clip list. Raises ValueError naming the arm that differs."""
-        clips = set(self.test["clip"])
+        """Recounts the summary from the replies and the clip list. Raises ValueError naming the file that differs."""
+        clips = dict(zip(self.test["clip"], self.test["label"], strict=True))
         for name, score in self.scores.items():
-            rows = self.of(name)
-            if set(rows["clip"]) != clips or len(rows) != len(clips):
-                raise ValueError(f"arm {name} answered {len(rows)} clips, the list has {len(clips)}; run ablate again")
+            rows, path = self.of(name), self._arm_path(name)
+            if dict(zip(rows["clip"], rows["truth"], strict=True)) != clips or len(rows) != len(clips):
+                raise ValueError(
+                    f"{path} answers {len(rows)} clips, which are not the {len(clips)} of clips.json with their true "
+                    "answers, each once; run ablate again"
+                )
             if self.open and rows["score"].value_counts().reindex(range(6), fill_value=0).tolist() != score["scores"]:
-                raise ValueError(f"arm {name}: its replies have other scores than summary.json; run ablate again")
+                raise ValueError(f"{path}: its replies have other scores than summary.json; run ablate again")
             if (len(rows), int(rows["correct"].sum())) != (score["n"], score["correct"]):
                 raise ValueError(
-                    f"arm {name}: summary.json says {score['correct']} of {score['n']}, its replies say "
+                    f"{path}: summary.json says {score['correct']} of {score['n']}, its replies say "
                     f"{rows['correct'].sum()} of {len(rows)}; run ablate again"
                 )
+            if not self.open and (odd := rows[rows["correct"] != (rows["label"] == rows["truth"])]["clip"].tolist()):
+                raise ValueError(f"{path}: {some(odd)} is not right where label and truth are one; run ablate again")
         return f"{len(self.arms)} arms answered the same {len(clips)} clips; counts agree with the replies."

@@ -16,7 +16,7 @@ from llamavid_kit.data.pairs import InstructionPair, check_disjoint, check_uniqu
 from llamavid_kit.evaluation.judges.animal_judge import RULE, AnimalAction, animals_of, judge, parse
 from llamavid_kit.evaluation.judges.judge import Judge, RuleJudge
 from llamavid_kit.evaluation.judges.prompts import JudgeItem
-from llamavid_kit.evaluation.scoring import RuleName, label_of, score
+from llamavid_kit.evaluation.scoring import RuleName, check_labels, label_of, score
 from llamavid_kit.evaluation.statistics import bootstrap_ratio, compare_arms, compare_scores, wilson
 from llamavid_kit.model.ask import Reply
 
@@ -239,6 +239,7 @@ def question_of(
         raise ValueError(f"{len(questions)} different questions or label sets: an ablation asks one question")
     text, labels = questions.pop()
     if labels:
+        check_labels(labels)
         if judge is not None:
             raise ValueError("a judge for a closed question: its replies name a label by a rule; leave the judge out")
         return ClosedQuestion(text, labels, rule)

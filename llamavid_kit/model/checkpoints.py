@@ -6,7 +6,6 @@ mean is left to the model, writing a folder of the original or reading one into 
 
 import copy
 import logging
-import re
 from pathlib import Path
 
 import torch
@@ -78,7 +77,10 @@ def load(
         model.question_tokenizer = load_question_tokenizer(folder / QUESTION_TOKENIZER)
     if adapter is not None:
         model = with_adapter(model, adapter).merge_and_unload()
-    return model.to(device).eval() if device is not None else model.eval()
+    if device is not None:
+        model = model.to(device)
+    check_finite(model.state_dict(), folder)
+    return model.eval()
 
 
 def with_adapter(model: LlamaVid, folder: Path | str) -> PeftModel:
@@ -120,11 +122,8 @@ def read_adapter(folder: Path) -> tuple[dict, int, dict[str, torch.Tensor]]:
 def _adapter_shapes(model: LlamaVid, config: dict, rank: int, path: Path) -> dict[str, torch.Tensor]:
     """The tensors, without contents, that an adapter with these settings has for `model`."""
     targets = config.get("target_modules")
-    try:
-        lora = LoraConfig(target_modules=targets)
-        linears = {n: m for n, m in model.named_modules() if check_target_module_exists(lora, n)}
-    except (TypeError, re.error):
-        linears = {}
+    lora = LoraConfig(target_modules=targets)
+    linears = {n: m for n, m in model.named_modules() if targets and check_target_module_exists(lora, n)}
     if not linears or not all(isinstance(m, nn.Linear) for m in linears.values()):
         raise CheckpointError(f"{path}: target_modules={targets!r} names no linear layers of the model, or others too")
     projector = model.content_projector.state_dict() if config.get("modules_to_save") else {}

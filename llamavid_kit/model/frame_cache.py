@@ -6,6 +6,7 @@ holds whatever frames anybody asked for, so the frames of 1 fps come free with t
 """
 
 import hashlib
+import logging
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from llamavid_kit.data.sampling import Rule
@@ -23,6 +25,8 @@ from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.identity import vision_key
 from llamavid_kit.model.llama_vid import LlamaVid
 
+log = logging.getLogger(__name__)
+DIGEST = "digest"  # of an entry, beside its tensors
 Look = tuple[str, str | None]  # a question, and the kind of content tokens (None: as the model is configured)
 
 
@@ -100,7 +104,7 @@ class FrameCache:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._writing, whole(path) as partial:
-                save_file(entry, partial)
+                save_file(entry | {DIGEST: _digest(entry)}, partial)
 
     @torch.inference_mode()
     def compute(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[VisualTokens]:
@@ -129,8 +133,29 @@ class FrameCache:
 
 
 def _read(path: Path | None) -> dict[str, torch.Tensor] | None:
-    """One file's tensors: it is opened once, since another process may put another one in its place."""
+    """One file's tensors; None where there is none, or one that is not as it was written, which is said.
+
+    It is opened once, since another process may put another one in its place.
+    """
+    if path is None:
+        return None
     try:
-        return None if path is None else load(path.read_bytes())
+        entry = load(path.read_bytes())
     except FileNotFoundError:
         return None
+    except (SafetensorError, LookupError, ValueError, RuntimeError):  # by what is torn
+        entry = {}
+    digest = entry.pop(DIGEST, torch.empty(0))
+    if not digest.equal(_digest(entry)):
+        log.warning("%s is damaged, or of an older version of this kit; its frames are encoded again", path)
+        return None
+    return entry
+
+
+def _digest(entry: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(32,) uint8, sha256 of names, shapes and contents."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(entry.items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return torch.tensor([*digest.digest()], dtype=torch.uint8)

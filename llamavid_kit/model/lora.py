@@ -1,5 +1,6 @@
 """LoRA adapters as data, and into a model; needed by those who train and by those who read a LoRA folder."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 READ = {"peft_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "modules_to_save"}
 NEUTRAL = {"task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode"}
 NEUTRAL |= {"init_lora_weights", "runtime_config", "megatron_core", "qalora_group_size"}
+TARGETS = re.compile(r"language_model\\\.\.\*\\\.\(\w+(\|\w+)*\)")  # the form of pattern that `lora_config` writes
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal")  # of init_lora_weights: the others change the base's weights
 
 
@@ -51,6 +53,13 @@ def read_settings(config: dict, path: Path, *, modules: tuple[str, ...] = ()) ->
             odd[name] = config[name]
     if odd:
         raise CheckpointError(f"{path}: {odd} is not supported: such an adapter is not what plain LoRA computes")
+    targets = config.get("target_modules")
+    names = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
+    if not (targets is None or names or (isinstance(targets, str) and TARGETS.fullmatch(targets))):
+        raise CheckpointError(
+            f"{path}: target_modules={targets!r:.80}: expected a list of layers' names, or such a pattern as "
+            "lora_config writes: other patterns may take for ever to match"
+        )
     numbers: list[Any] = [config.get("r"), config.get("lora_alpha"), config.get("lora_dropout", 0.0)]
     r, alpha, dropout = numbers
     if not all(type(x) in (int, float) and 0 <= x < 2**31 for x in numbers) or type(r) is not int or not r:

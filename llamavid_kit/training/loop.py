@@ -9,6 +9,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from llamavid_kit.files import claim, read_text, saving, write_whole
+from llamavid_kit.files import BEGIN_AGAIN, check_shape, claim, read_json, read_lines, saving, write_whole
 from llamavid_kit.model.identity import fingerprint, settings_key
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.stages import TrainSettings
@@ -24,6 +25,7 @@ from llamavid_kit.training.stages import TrainSettings
 log = logging.getLogger(__name__)
 LOSS_CURVE = "training.jsonl"
 LOG_EVERY = 10  # steps that a logged loss is the mean of, where checkpoints allow
+STEP = {"step": int, "epoch": float, "loss": float, "lr": float}  # of a line of it
 
 
 def claim_training(out: Path, model: LlamaVid, record: dict) -> None:
@@ -41,7 +43,7 @@ class _LossCurve(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            rows = [json.loads(line) for line in read_text(self.path).splitlines()] if self.path.exists() else []
+            rows = read_training(self.path) if self.path.exists() else []
             rows = [row for row in rows if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
             write_whole(self.path, "".join(json.dumps(r) + "\n" for r in [*rows, row]))
@@ -55,6 +57,14 @@ class _NoneAtTheEnd(TrainerCallback):
             control.should_save = False
 
 
+def read_training(path: Path) -> list[dict[str, Any]]:
+    """The rows of a loss curve: step, epoch, loss, lr. ValueError naming file and line of one that is none."""
+    rows = read_lines(path)
+    for number, row in enumerate(rows, 1):
+        check_shape(row, STEP, f"{path}, line {number}", way_out=BEGIN_AGAIN)
+    return rows
+
+
 def _last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint; those that a killed run did not finish are taken away.
 
@@ -62,7 +72,7 @@ def _last_checkpoint(folder: Path) -> str | None:
     """
     while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
         try:
-            json.loads((Path(last) / "trainer_state.json").read_text(encoding="utf-8"))
+            read_json(Path(last) / "trainer_state.json", way_out="")
             return last
         except (FileNotFoundError, ValueError):
             log.warning("%s was not finished: not resumed from, and removed", last)

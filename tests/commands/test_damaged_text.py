@@ -3,7 +3,7 @@
 import pytest
 from made_up_runs import MadeUp, write_run
 
-from data_prep.animal_kingdom.lists import read_sheet
+from data_prep.animal_kingdom.lists import read_durations, read_sheet
 from data_prep.dataset import lines_of
 from data_prep.ucf_crime.lists import read_frame_counts
 from llamavid_kit.data.clips_csv import clips_from_csv
@@ -12,7 +12,9 @@ from llamavid_kit.data.subtitles import read_subtitles
 from llamavid_kit.evaluation.benchmarks.reading import read_rows
 from llamavid_kit.evaluation.visibility import read_events
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.files import append, claim, csv_text, read_json, read_replies, read_text, resume
+from llamavid_kit.files import append, check_shape, claim, csv_text, read_json, read_replies, read_text, resume
+from llamavid_kit.model.original.tensors import read_object
+from llamavid_kit.model.tokenizers import load_llm_tokenizer
 from llamavid_kit.study.logs import read_log
 
 LINES = b"first\nsecond\nM\xfcller, third\n"  # Latin-1
@@ -45,6 +47,58 @@ def test_the_line_is_named(read, ending, tmp_path):
     with pytest.raises(ValueError, match=rf"made_up\.{ending}, line 3 is not UTF-8 \(byte 0xfc\); \w+") as raised:
         read(path)
     assert not isinstance(raised.value, UnicodeDecodeError)
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "9" * 5000, "\ufeff{}", "{\n"], ids=["deep", "long", "mark", "torn"]
+)
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_jsonl,
+        read_llava,
+        lambda path: read_rows(path, {}),
+        lambda path: read_json(path, way_out="write it again"),
+        lambda path: claim(path, {}),
+        read_object,
+        read_durations,
+        lambda path: load_llm_tokenizer(path.parent),
+    ],
+)
+def test_json_that_python_cannot_take(read, content, tmp_path):
+    """Lists in lists and numbers of many digits fail in ways of their own; the file and the way out are named."""
+    path = tmp_path / "added_tokens.json"
+    path.write_text(content, encoding="utf-8")
+    (tmp_path / "tokenizer.model").write_bytes(b"x")
+    if content.startswith("\ufeff") and read is read_durations:
+        content = "a list is expected"  # the authors' files may begin with a mark
+    with pytest.raises(ValueError, match=r"added_tokens\.json(, line 1)?( is not JSON|: ).*; ?\w+") as raised:
+        read(path)
+    assert "is not JSON" in str(raised.value) or content == "a list is expected"
+
+
+SHAPE = {"name": str, "n": (int, None), "rows?": [{"share": float}], "by_name": {str: bool}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 1}, "x.json, name: 1, expected a text; again"),
+        ({"n": 1.5}, "x.json, n: 1.5, expected a whole number or null"),
+        ({"n": True}, "x.json, n: True, expected a whole number"),
+        ({"rows": {}}, "x.json, rows: {}, expected a list"),
+        ({"rows": [{"share": 1}, {"share": "1"}]}, r"x.json, rows\[1\], share: '1', expected a number"),
+        ({"rows": [[]]}, r"x.json, rows\[0\]: \[\], expected an object"),
+        ({"by_name": {"a": 0}}, r"x.json, by_name\[0\]: 0, expected true or false"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(change, message):
+    value = {"name": "a", "n": None, "by_name": {"a": True}, "more": object()}
+    check_shape(value, SHAPE, "x.json", way_out="again")
+    with pytest.raises(ValueError, match=message):
+        check_shape(value | change, SHAPE, "x.json", way_out="again")
+    with pytest.raises(ValueError, match="x.json: by_name is missing; again"):
+        check_shape({"name": "a", "n": 1}, SHAPE, "x.json", way_out="again")
 
 
 def test_text_is_read_as_before(tmp_path):

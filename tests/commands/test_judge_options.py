@@ -37,11 +37,16 @@ def test_an_option_belongs_to_the_model_before_it():
         ("--judge-model a --judge-prompt published --judge-prompt corrected", "--judge-prompt is given twice for --ju"),
         ("--judge-parallel 2 --judge-parallel 3 --judge-model a", "--judge-parallel is given twice for all models"),
         ("--judge-rule words --judge-prompt published", "--judge-model is missing: --judge-prompt belongs to one"),
+        (
+            "--judge-model a --judge-endpoint http://127.0.0.1:1/v1 --judge-key-env sk-secret",
+            "expected the name of a variable that holds the key",
+        ),
     ],
 )
 def test_options_that_say_nothing_clear(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         judges_named(*options.split())
+    assert "sk-secret" not in str(error.value)
 
 
 def test_none_is_a_model_in_this_process(monkeypatch):

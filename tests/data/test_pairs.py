@@ -85,6 +85,10 @@ def test_choices_that_cannot_be_told_apart(choices):
         ({"question": "<image>\nWhat?"}, "slot"),
         ({"id": ""}, "id=''"),
         ({"choices": "Arson"}, "choices='Arson'"),
+        ({"choices": ("Arson", " ")}, "choices="),
+        ({"id": "a\ud800"}, r"id holds '\\ud800', half a character"),
+        ({"question": "\ud800?"}, "question holds"),
+        ({"choices": ("Arson", "\udfff")}, "choices holds"),
     ],
 )
 def test_a_bad_field_is_named(change, message):
@@ -127,7 +131,7 @@ def test_jsonl_keeps_any_text_and_number(tmp_path_factory, answer, start, length
 def test_jsonl_fault_names_file_and_line(tmp_path, line, message):
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps(pair().to_dict()) + "\n\n" + line + "\n")
-    with pytest.raises(ValueError, match=rf"pairs.jsonl, line 3: .*{message}"):
+    with pytest.raises(ValueError, match=rf"pairs.jsonl, line 3\b.*{message}"):
         read_jsonl(path)
 
 

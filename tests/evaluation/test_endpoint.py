@@ -162,12 +162,32 @@ def test_the_key_is_sent_and_nowhere_else(caplog, tmp_path):
     assert "sk-secret" not in texts + (tmp_path / "replies.jsonl").read_text() and "***" in texts
 
 
+def test_a_key_that_a_reply_repeats_is_not_written_down(tmp_path):
+    with serve(lambda *_: Fault(body=completion("you sent sk-secret", "sk-secret"))) as fake:
+        reply = ReplyLog(tmp_path / "replies.jsonl").reply(endpoint(fake, key="sk-secret"), MESSAGES)
+    assert reply == Reply("you sent ***", "***")
+    assert "sk-secret" not in (tmp_path / "replies.jsonl").read_text()
+
+
+SECRET = (  # where a key is put by mistake
+    "http://:sk-secret@host/v1",
+    "http://sk-secret@host/v1",
+    "http://host/v1#sk-secret",
+    "http://host/v1?key=sk-secret",
+    "http://host/v1;key=sk-secret",
+    "http://host:sk-secret/v1",
+    "ftp://:sk-secret@host/v1",
+)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"url": "file:///etc/passwd"}, "expected an address such as"),
         ({"url": "127.0.0.1:8000"}, "expected an address such as"),
         ({"url": "http://me:pw@host/v1"}, "through the environment"),
+        *(({"url": url}, "holds a user, a key, a query or a port that is no number") for url in SECRET),
+        ({"url": "http:///v1"}, "endpoint 'http:///v1': expected an address such as"),
         ({"model": ""}, "expected the name"),
         ({"settings": {"stream": True, "n": 2}}, r"\['n', 'stream'\] are not free"),
         ({"key": "sk-secret\n"}, "the key holds"),

@@ -1,5 +1,6 @@
 """Guards a chat model in this process: its template, its seed, what tells one from another, and what it refuses."""
 
+import json
 import shutil
 
 import pytest
@@ -54,6 +55,21 @@ def test_what_a_local_model_refuses(chat_model, tmp_path):
     weights.unlink()
     with pytest.raises(ValueError, match="could not be loaded: expected a chat model in safetensors"):
         LocalModel(str(tmp_path / "pickled"))
+    for name, content in {
+        "tokenizer.json": "{}",
+        "tokenizer_config.json": "\xe9{",
+        "model.safetensors": "\0" * 20,
+        "config.json": json.dumps({"model_type": "llama", "attn_implementation": "somebody/kernels"}),
+    }.items():
+        shutil.copytree(chat_model, tmp_path / name)
+        (tmp_path / name / name).write_text(content, encoding="latin-1")
+        with pytest.raises(ValueError, match=rf"{name} could not be loaded: expected a chat model") as error:
+            LocalModel(str(tmp_path / name))
+    assert "names code from elsewhere" in str(error.value)
+    shutil.copytree(chat_model, tmp_path / "odd")
+    (tmp_path / "odd" / "chat_template.jinja").write_text("{% for %}")
+    with pytest.raises(ValueError, match=r"odd: its chat template takes no such messages \(TemplateSyntaxError"):
+        LocalModel(str(tmp_path / "odd"), settings={"max_tokens": 6}).reply(MESSAGES)
     shutil.copytree(chat_model, tmp_path / "base")
     (tmp_path / "base" / "chat_template.jinja").unlink()
     with pytest.raises(ValueError, match="no chat template"):

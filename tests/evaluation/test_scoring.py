@@ -103,6 +103,16 @@ def test_collapse_to_two_classes():
         collapse(answers, keep=NORMAL, other=NORMAL)
 
 
+def test_letters_whose_other_case_is_another_letter():
+    """The long s matches S letter case aside, and its lower case is itself."""
+    labels = ("ſ", "straße", "İ")
+    for reply, label in {"S": "ſ", "s": "ſ", "STRASSE": None, "Straße": "straße", "İ": "İ"}.items():
+        assert label_of(reply, labels, rule="unique_mention") == label
+    assert label_of("STRASSE.", labels, rule="normalised") == "straße"
+    with pytest.raises(ValueError, match="letter case aside"):
+        label_of("S", ("ſ", "s"), rule="normalised")
+
+
 @pytest.mark.parametrize(
     ("truths", "answers", "labels", "message"),
     [
@@ -112,7 +122,7 @@ def test_collapse_to_two_classes():
         (["X"], ["A"], "AB", r"\['X'\] are not among"),
         ([None], ["A"], "AB", "needs a true label"),
         (["A"], ["A"], ("A", "a"), "letter case"),
-        (["A"], ["A"], ("A", NO_LABEL), "cannot be one"),
+        (["A"], ["A"], ("A", NO_LABEL), "'no label' means that a reply names none"),
     ],
 )
 def test_what_cannot_be_scored(truths, answers, labels, message):

@@ -47,6 +47,20 @@ def test_what_cannot_be_used_is_listed_with_its_reason(clips, tokenizers, tmp_pa
     assert (clip_list["question"], clip_list["labels"], clip_list["source"]) == (QUESTION, list(LABELS), "colours")
 
 
+def test_a_list_that_was_spoilt_is_named_or_made_anew(clips, tokenizers, tmp_path):
+    whole = fix(clips, tokenizers, tmp_path)
+    path = tmp_path / "clips.json"
+    spoilt = json.loads(path.read_text())
+    spoilt["test"][0]["more"] = 1
+    del spoilt["test"][1]["choices"][0]
+    path.write_text(json.dumps(spoilt))
+    assert fix(clips, tokenizers, tmp_path) == whole == json.loads(path.read_text())
+    spoilt["test"][0]["events_seen"] = None
+    path.write_text(json.dumps(spoilt))
+    with pytest.raises(ValueError, match=r"clips.json, test\[0\], events_seen: None, expected an object; give another"):
+        fix(clips, tokenizers, tmp_path)
+
+
 def test_each_clip_is_decoded_once(clips, tokenizers, tmp_path, monkeypatch):
     """The fastest rate first: the slow arm's frames are among its frames. No training clip without training."""
     decoded, frames = [], Video.frames

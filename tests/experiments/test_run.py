@@ -56,7 +56,9 @@ def test_a_summary_that_the_replies_contradict_is_refused(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     summary["arms"][0]["correct"] += 1
     (folder / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises(ValueError, match=r"zero-shot-1fps-generation: summary.json says \d of 5, its replies say"):
+    with pytest.raises(
+        ValueError, match=r"zero-shot-1fps-generation.jsonl: summary.json says \d of 5, its replies say"
+    ):
         Run(folder).check()
 
 
@@ -64,11 +66,50 @@ def test_an_arm_that_answered_other_clips_is_refused(tmp_path):
     folder = write_run(tmp_path, RUNS["one_rate"])
     path = folder / "arms" / "zero-shot-1fps-generation.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(ValueError, match="arm zero-shot-1fps-generation answered 4 clips, the list has 5"):
+    with pytest.raises(ValueError, match="zero-shot-1fps-generation.jsonl answers 4 clips, which are not the 5"):
         Run(folder).check()
     path.unlink()
     with pytest.raises(FileNotFoundError, match="summary.json lists the arm; run ablate again"):
         Run(folder).check()
+
+
+DAMAGE = {  # file → (change of its JSON, what the error says)
+    "summary.json": (lambda x: x["arms"][0].pop("content"), r"arms\[0\]: content is missing; run ablate again"),
+    "clips.json": (lambda x: x["test"][2].update(fps="30"), r"test\[2\], fps: '30', expected a number or null"),
+    "config.json": (lambda x: x.update(prompts=None), "prompts: None, expected a list"),
+    "arms/zero-shot-1fps-generation.jsonl": (lambda x: x.update(correct="yes"), "line 3, correct: 'yes'"),
+    "arms/lora-seed0-1fps-likelihood.jsonl": (lambda x: x["log_likelihood"].update(Fighting="x"), "line 3, log_like"),
+    "finetune/fps1-seed0/training.jsonl": (lambda x: x.update(loss=None), "line 3, loss: None, expected a number"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_field_of_another_kind_is_named_with_its_file(tmp_path, name):
+    change, message = DAMAGE[name]
+    path = write_run(tmp_path, RUNS["one_rate"]) / name
+    lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    at = 2 if path.suffix == ".jsonl" else 0
+    change(content := json.loads(lines[at]))
+    path.write_text("\n".join([*lines[:at], json.dumps(content), *lines[at + 1 :]]) + "\n")
+    with pytest.raises(ValueError, match=f"{path.name}, {message}"):
+        Run(tmp_path).check(), Run(tmp_path).training
+
+
+def test_a_line_that_contradicts_itself_or_the_list_is_refused(tmp_path):
+    """In numbers that no count shows: the summary is wrong in the same way."""
+    path = write_run(tmp_path, RUNS["one_rate"]) / "arms" / "zero-shot-1fps-generation.jsonl"
+    summary, whole = json.loads((tmp_path / "summary.json").read_text()), path.read_text()
+    head, *lines = map(json.loads, whole.splitlines())
+    next(line for line in lines if not line["correct"])["correct"] = True
+    summary["arms"][0]["correct"] += 1
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    path.write_text("\n".join(map(json.dumps, [head, *lines])) + "\n")
+    with pytest.raises(ValueError, match="is not right where label and truth are one"):
+        Run(tmp_path).check()
+    lines[0]["truth"] = lines[1]["truth"]
+    path.write_text("\n".join(map(json.dumps, [head, *lines])) + "\n")
+    with pytest.raises(ValueError, match="of clips.json with their true answers"):
+        Run(tmp_path).check()
 
 
 def test_a_folder_that_is_no_run_says_what_is_missing(tmp_path):
@@ -92,5 +133,5 @@ def test_scores_that_the_replies_contradict_are_refused(open_run, tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     summary["arms"][1]["scores"] = [0, 1, 1, 1, 0, 2]
     (folder / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises(ValueError, match=f"arm {ARMS[1]}: its replies have other scores"):
+    with pytest.raises(ValueError, match=f"{ARMS[1]}.jsonl: its replies have other scores"):
         Run(folder).check()

@@ -15,8 +15,8 @@ from small import QUESTION, assert_same, small_model, snapshot, write_clip
 from llamavid_kit.__main__ import main
 from llamavid_kit.data.video import Video
 from llamavid_kit.files import CheckpointError
-from llamavid_kit.model.checkpoints import load, save
-from llamavid_kit.model.lora import LoraSettings, lora_config, read_settings
+from llamavid_kit.model.checkpoints import load, save, with_adapter
+from llamavid_kit.model.lora import LORA_LINEARS, LoraSettings, lora_config, read_settings
 from llamavid_kit.model.original.convert import convert
 from llamavid_kit.model.original.doctor import examine
 from llamavid_kit.training.finetune import adapter
@@ -130,6 +130,25 @@ def test_tensors_that_do_not_fit(own_model, folder, fault):
     with pytest.raises(CheckpointError, match=message), adapter(own_model, folder):
         pass
     assert_same(before, own_model)
+
+
+SLOW = ("(.*)*(.*)*(.*)*z$", r"language_model\..*\.((.*)*(.*)*z)", r"language_model\..*\.(q_proj|(.*)*z)", ".*")
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_a_pattern_that_no_fine_tuning_writes_is_never_matched(own_model, folder, pattern):
+    """One that backtracks for years would hang the load."""
+    set_settings(folder, target_modules=pattern)
+    with pytest.raises(CheckpointError, match=r"adapter_config.json: target_modules=.*list of layers' names"):
+        with_adapter(own_model, folder)
+    assert "target_modules=" in examine(folder).problems[0]
+
+
+def test_a_list_of_names_is_as_good_as_the_pattern(own_model, folder, tmp_path):
+    expected = merged(own_model, folder, tmp_path)
+    set_settings(folder, target_modules=list(LORA_LINEARS))
+    state = merged(own_model, folder, tmp_path)
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize("targets", [None, "", "nothing", "(", ["nothing"], "vision_norm", 3])

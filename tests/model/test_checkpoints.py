@@ -1,16 +1,20 @@
 """Guards `load` and `save`: the same weights, tokenizers and precision come back; what is no checkpoint is named."""
 
 import copy
+import json
+import shutil
 
 import pytest
 import torch
-from case01 import CASE, HEADS
+from case01 import CASE, HEADS, edit
+from safetensors.torch import load_file, save_file
 from small import QUESTION, assert_same, random_frames, snapshot
 
 from llamavid_kit.data.prompt import open_prompt
 from llamavid_kit.model import checkpoints
 from llamavid_kit.model.checkpoints import CheckpointError, load
 from llamavid_kit.model.original.convert import convert
+from llamavid_kit.model.original.doctor import examine
 from llamavid_kit.model.original.open import from_original
 
 
@@ -36,8 +40,61 @@ def test_saved_and_loaded(own_model, tmp_path, dtype):
     torch.testing.assert_close(logits[1], logits[0], atol=2e-5, rtol=1e-4)
 
 
+FOREIGN = {
+    "attn_implementation": "somebody/kernels",
+    "_attn_implementation": "somebody/kernels",
+    "text_config/attn_implementation": "somebody/kernels:fast",
+    "qformer_config/_attn_implementation_internal": {"": "somebody/kernels"},
+    "text_config/rope_parameters/attn_implementation": "paged|somebody/kernels",
+    "text_config/auto_map": {"AutoModel": "evil.Model"},
+    "auto_map": {"AutoModel": "somebody/else--evil.Model"},
+}
+
+
+@pytest.mark.parametrize("place", FOREIGN)
+def test_a_configuration_that_names_code_is_refused_before_transformers_sees_it(
+    own_model, tmp_path, place, monkeypatch
+):
+    checkpoints.save(own_model, tmp_path)
+    path = tmp_path / "config.json"
+    inner = whole = json.loads(path.read_text())
+    *parts, name = place.split("/")
+    for part in parts:
+        inner = inner[part]
+    inner[name] = FOREIGN[place]
+    path.write_text(json.dumps(whole))
+    monkeypatch.setattr(checkpoints.LlamaVidConfig, "from_pretrained", None)
+    with pytest.raises(CheckpointError, match=rf"config.json: {name}=.* names code from elsewhere, never run"):
+        load(tmp_path)
+    assert "names code from elsewhere" in examine(tmp_path).problems[0]
+
+
+def test_attention_that_transformers_brings_is_taken(own_model, tmp_path):
+    checkpoints.save(own_model, tmp_path)
+    path = tmp_path / "config.json"
+    settings = json.loads(path.read_text())
+    settings["text_config"] |= {"_attn_implementation": "eager", "auto_map": {}}
+    path.write_text(json.dumps(settings))
+    load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_named(own_model, tmp_path, value):
+    """In a folder of ours, and in one of the original."""
+    checkpoints.save(own_model, tmp_path / "ours")
+    name = "language_model.model.layers.1.mlp.up_proj.weight"
+    tensors = load_file(tmp_path / "ours" / "model.safetensors")
+    tensors[name][3, 5] = value
+    save_file(tensors, tmp_path / "ours" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=rf"ours: NaN or infinity in {name}"):
+        load(tmp_path / "ours")
+    shutil.copytree(CASE, tmp_path / "case")
+    edit(tmp_path / "case" / "checkpoint", "model.norm.weight", lambda t: t.fill_(value))
+    with pytest.raises(CheckpointError, match="checkpoint: NaN or infinity in language_model.model.norm.weight"):
+        load(tmp_path / "case" / "checkpoint", vision_heads=HEADS)
+
+
 def test_a_tensor_missing_on_disk_is_an_error(own_model, tmp_path):
-    from safetensors.torch import load_file, save_file
 
     checkpoints.save(own_model, tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import get_peft_model
+from safetensors.torch import load, save_file
 from small import QUESTION, small_model, write_clip
 
 from llamavid_kit.data import video_readers
@@ -221,6 +222,23 @@ def test_a_file_that_was_not_finished_is_never_used(model, clip, tmp_path, decod
     assert same(again, expected) and len(decoded) == 2
     whole = [p for p in tmp_path.iterdir() if p.is_file() and not p.name.startswith(".")]
     assert whole == [file] and file.read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "a bit", "no digest"])
+def test_a_damaged_file_is_said_and_encoded_again(model, clip, tmp_path, decoded, caplog, damage):
+    cache, video = FrameCache(model, tmp_path), Video(clip)
+    expected, _ = cache.tokens(video, QUESTION, fps=2)
+    (file,) = tmp_path.glob("*.safetensors")
+    content = file.read_bytes()
+    if damage == "no digest":
+        save_file({n: t for n, t in load(content).items() if n != frame_cache.DIGEST}, file)
+    else:
+        last = content[-1] ^ 0x40
+        spoilt = {"cut": content[:-7], "header": b"x" + content[1:], "a bit": content[:-1] + bytes([last])}
+        file.write_bytes(spoilt[damage])
+    again, _ = cache.tokens(video, QUESTION, fps=2)
+    assert same(again, expected) and len(decoded) == 2 and file.read_bytes() == content
+    assert f"{file.name} is damaged, or of an older version of this kit; its frames are encoded again" in caplog.text
 
 
 def test_killed_while_writing(model, clip, tmp_path, monkeypatch, decoded):

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import Benchmark, Item, Mode, Score, accuracy_score
-from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, read_json, same_ids
+from llamavid_kit.evaluation.benchmarks.reading import DOWNLOAD, inside, needed, read_by_id, same_ids
+from llamavid_kit.files import read_json
 
 QUESTIONS, LABELS = "llava_gqa_testdev_balanced.jsonl", "testdev_balanced_questions.json"
 
@@ -17,7 +18,7 @@ def load(data: Path) -> list[Item]:
     """
     path, labels_path, images = needed(data, "gqa", QUESTIONS, LABELS, "images")
     rows = read_by_id(path, {"question_id": (str, int), "image": str, "text": str})
-    labels = read_json(labels_path)
+    labels = read_json(labels_path, way_out=DOWNLOAD)
     if not isinstance(labels, dict):
         raise ValueError(f"{labels_path} is no object; expected question id → label, as GQA publishes it")
     same_ids(rows, labels, where=labels_path)

@@ -37,7 +37,8 @@ def load(data: Path) -> list[Item]:
         name, text = str(row["question_id"]), row["text"]
         if (row["image"], _object(text)) != (label["image"], _object(label["text"])):
             raise ValueError(
-                f"{QUESTIONS}, id {name}: {_object(text)!r} in {row['image']}, but its label is for "
+                f"{path}, id {name}: {_object(text)!r} in {row['image']}, but its label in "
+                f"coco_pope_{row['category']}.json is for "
                 f"{_object(label['text'])!r} in {label['image']}: take POPE's labels of 2,910 random questions"
             )
         media = inside(images, row["image"], where=f"{QUESTIONS}, id {name}")

@@ -4,14 +4,13 @@ An id that is missing, doubled or unknown is an error that names it. Media are l
 nowhere else. What rows mean is each benchmark's own.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks import FILES
-from llamavid_kit.files import read_text, some
+from llamavid_kit.files import parse_json, read_text, some
 
 DOWNLOAD = "download it again"
 Kinds = Mapping[str, type | tuple[type, ...]]
@@ -41,25 +40,14 @@ def inside(folder: Path, name: Any, *, where: str) -> Path:
     return path
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file; ValueError names it where it is none."""
-    return _parsed(read_text(path, way_out=DOWNLOAD), str(path))
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON ({error}); {DOWNLOAD}") from error
-
-
 def read_rows(path: Path, kinds: Kinds) -> list[dict[str, Any]]:
     """A JSONL file, or a JSON list, of objects whose keys hold these types. ValueError names file and row."""
     text = read_text(path, way_out=DOWNLOAD)
     if text.lstrip().startswith("["):
-        rows = _parsed(text, str(path))
+        rows = parse_json(text, path, way_out=DOWNLOAD)
     else:
-        rows = [_parsed(line, f"{path}, line {k}") for k, line in enumerate(text.split("\n"), 1) if line.strip()]
+        lines = [(f"{path}, line {k}", line) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
+        rows = [parse_json(line, where, way_out=DOWNLOAD) for where, line in lines]
     for k, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise ValueError(f"{path}, row {k} is {type(row).__name__}; expected an object with {', '.join(kinds)}")

@@ -7,8 +7,8 @@ from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import LETTER, Benchmark, Item, Mode, Score, accuracy_score
 from llamavid_kit.evaluation.benchmarks.choice_letters import causes, strict_letter
-from llamavid_kit.evaluation.benchmarks.reading import inside, needed, read_by_id, read_json
-from llamavid_kit.files import some
+from llamavid_kit.evaluation.benchmarks.reading import DOWNLOAD, inside, needed, read_by_id
+from llamavid_kit.files import read_json, some
 
 QUESTIONS, PROBLEMS, SPLITS = "llava_test_CQM-A.json", "problems.json", "pid_splits.json"
 LETTERS = "ABCDE"
@@ -21,7 +21,7 @@ def load(data: Path) -> list[Item]:
     original's `model_vqa_science.py` does.
     """
     path, images, problems_path, splits_path = needed(data, "scienceqa", QUESTIONS, "images/test", PROBLEMS, SPLITS)
-    problems, splits = read_json(problems_path), read_json(splits_path)
+    problems, splits = read_json(problems_path, way_out=DOWNLOAD), read_json(splits_path, way_out=DOWNLOAD)
     if not isinstance(problems, dict) or not isinstance(splits, dict) or not isinstance(splits.get("test"), list):
         raise ValueError(f"{data}: {PROBLEMS} must be an object of problems, {SPLITS} one with a list of ids `test`")
     test, rows = list(map(str, splits["test"])), read_by_id(path, {"id": str, "conversations": list})

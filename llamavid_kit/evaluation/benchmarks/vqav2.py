@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from llamavid_kit.evaluation.benchmarks.base import WORD, Benchmark, Item
-from llamavid_kit.evaluation.benchmarks.reading import by_id, inside, needed, read_by_id, read_json, read_rows, same_ids
+from llamavid_kit.evaluation.benchmarks.reading import DOWNLOAD, by_id, inside, needed, read_by_id, read_rows, same_ids
 from llamavid_kit.evaluation.benchmarks.vqa_answers import evalai_answer, people_of, score, write_upload
-from llamavid_kit.files import some
+from llamavid_kit.files import read_json, some
 
 QUESTIONS, ALL_TEST = "llava_vqav2_mscoco_test-dev2015.jsonl", "llava_vqav2_mscoco_test2015.jsonl"
 VAL_QUESTIONS, VAL_LABELS = "v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"
@@ -55,7 +55,7 @@ def _test(data: Path) -> list[Item]:
 
 
 def _val(path: Path, key: str) -> Mapping[str, Mapping[str, Any]]:
-    content = read_json(path)
+    content = read_json(path, way_out=DOWNLOAD)
     rows = content.get(key) if isinstance(content, dict) else None
     if not rows or not all(isinstance(row, dict) and isinstance(row.get("question_id"), int) for row in rows):
         raise ValueError(f"{path}: expected {key!r}, objects with a number `question_id`, as VQA publishes them")

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from llamavid_kit.files import CheckpointError, filling, saving, write_whole
+from llamavid_kit.files import CheckpointError, check_shape, filling, saving, write_whole
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.original.config import image_size_of, write_config
 from llamavid_kit.model.original.names import TOWER, shard_names
@@ -27,15 +27,16 @@ from llamavid_kit.model.original.open import (
     KINDS,
     Opened,
     check_opened,
+    check_ours,
     kind_of,
     open_lora,
     open_original,
     open_parts,
-    ours_config,
     why_none,
 )
 from llamavid_kit.model.original.parts import LORA_A, LORA_B
 from llamavid_kit.model.original.tensors import (
+    FLOATS,
     WEIGHTS,
     ConversionReport,
     original_config,
@@ -56,6 +57,8 @@ SHARD_BYTES = 10 * 10**9  # of the original's files, as its `save_pretrained` cu
 OURS = LlamaVidConfig.model_type
 ORIGINAL, TENSORS = "original", "tensors.json"
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
+DTYPES = {str(t).removeprefix("torch."): t for t in (*FLOATS, torch.int64)}
+LIKE = {str: {"file": str, "dtype": str, "shape": [int]}}  # of TENSORS
 SMALL_FILES = (
     "config.json",
     "generation_config.json",
@@ -220,7 +223,7 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") != OURS:
         raise CheckpointError(f"{folder} is no folder of this kit: expected one that `convert` or `save` wrote")
-    ours, stored = ours_config(folder), folder / ORIGINAL
+    ours, stored = check_ours(folder), folder / ORIGINAL
     if ours.text_config.model_type != "llama":
         raise CheckpointError(f"{folder}: its language model is a {ours.text_config.model_type}, the original a llama")
     source = _Source(folder, ours)
@@ -244,7 +247,9 @@ def _layout(stored: Path, source: "_Source") -> dict[str, dict[str, dict | None]
     """File → tensor name → how the original stored it (None: as ours)."""
     files: dict[str, dict[str, dict | None]] = {}
     if (stored / TENSORS).is_file():
-        for name, like in read_object(stored / TENSORS).items():
+        content = read_object(stored / TENSORS)
+        check_shape(content, LIKE, str(stored / TENSORS), way_out=f"remove {stored} to export the weights as they are")
+        for name, like in content.items():
             files.setdefault(Path(like["file"]).name, {})[name] = like
         return files
     parts = _pieces(source.sizes(), SHARD_BYTES)
@@ -257,9 +262,9 @@ class _Source:
     def __init__(self, folder: Path, config: LlamaVidConfig):
         self.config = config
         self.files: dict[str, Path] = {}
-        for shard in weight_files(folder)[0]:
-            with safe_open(folder / shard, "pt") as file:
-                self.files |= dict.fromkeys(file.keys(), folder / shard)
+        for path in (folder / name for name in weight_files(folder)[0] if name.endswith(".safetensors")):
+            with safe_open(path, "pt") as file:
+                self.files |= dict.fromkeys(file.keys(), path)
         self.names = dict(shard_names(self.files))  # original → (ours, part)
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -281,7 +286,9 @@ class _Source:
         if like is None:
             report.exact.append(name)
             return tensor
-        dtype = getattr(torch, like["dtype"])
+        dtype = DTYPES.get(like["dtype"])
+        if dtype is None:
+            raise CheckpointError(f"{TENSORS}, {name}: dtype={like['dtype']!r}, expected one of {', '.join(DTYPES)}")
         tower = name.startswith(TOWER)
         if list(tensor.shape) != like["shape"] or (tensor.dtype != dtype and name in self.names and not tower):
             raise CheckpointError(

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from case01 import HEADS, contents, heads
+from case01 import CASE, HEADS, contents, heads
 from in_memory import from_lora, from_parts
 
 from llamavid_kit.files import CheckpointError
@@ -55,6 +55,26 @@ def test_a_model_that_was_never_the_originals(tmp_path):
     for name, tensor in model.state_dict().items():
         for original, (_, part) in shard_names([name]):
             assert torch.equal(back[original], tensor if part is None else tensor.chunk(3)[part])
+
+
+def test_what_a_converted_folder_says_of_the_originals_is_checked(tmp_path):
+    """A torn shard, a foreign one beside it, and settings of the original that are none."""
+    ours, tensors = tmp_path / "ours", tmp_path / "ours" / "original" / "tensors.json"
+    convert(CASE / "checkpoint", out=ours, vision_heads=HEADS)
+    (ours / "other.safetensors").write_bytes(b"not of this model")
+    export(ours, out=tmp_path / "fine")
+    whole = json.loads(tensors.read_text())
+    for change, message in (
+        ({"dtype": "os"}, "dtype='os', expected one of float16"),
+        ({"shape": "big"}, r"shape: 'big', expected a list; remove .*original"),
+    ):
+        tensors.write_text(json.dumps(whole | {"lm_head.weight": whole["lm_head.weight"] | change}))
+        with pytest.raises(ValueError, match=rf"tensors.json.*{message}"):
+            export(ours, out=tmp_path / "back")
+    tensors.write_text(json.dumps(whole))
+    (shard := next(ours.glob("model*.safetensors"))).write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=rf"{shard.name} cannot be read as weights"):
+        export(ours, out=tmp_path / "back")
 
 
 def test_a_lora_folder_is_merged_as_in_memory(reference, tmp_path):

@@ -93,11 +93,7 @@ class Endpoint:
     max_wait_s: float = 120.0
 
     def __post_init__(self):
-        parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"endpoint {self.url!r}: expected an address such as http://127.0.0.1:8000/v1")
-        if parts.username or parts.query:
-            raise ValueError("the endpoint's address holds a user or a query; give a key through the environment")
+        _check_address(self.url)
         if self.key is not None and not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
             raise ValueError("the key holds blanks, line ends or other characters that a header cannot carry")
         if not self.model:
@@ -167,12 +163,33 @@ class Endpoint:
             raise _TransientError(f"not a chat completion: {self._excerpt(body.decode('utf-8', 'replace'))}") from None
         if not isinstance(text, str | None):
             raise _TransientError(f"content is {type(text).__name__}, expected text")
-        return Reply(text or "", str(choice.get("finish_reason") or "stop"), _usage(whole.get("usage")))
+        finish = self._without_key(str(choice.get("finish_reason") or "stop"))
+        return Reply(self._without_key(text or ""), finish, _usage(whole.get("usage")))
+
+    def _without_key(self, text: str) -> str:
+        """What a server said, without the key, which some of them repeat."""
+        return text.replace(self.key, "***") if self.key else text
 
     def _excerpt(self, message: object) -> str:
-        """At most 300 characters of a server's message, without the key, which some of them repeat."""
-        text = " ".join(str(message).split())
-        return (text.replace(self.key, "***") if self.key else text)[:300]
+        """At most 300 characters of a server's message, without the key."""
+        return self._without_key(" ".join(str(message).split()))[:300]
+
+
+def _check_address(url: str) -> None:
+    """ValueError for what is no address of a server; where a key could stand in it, it is not shown."""
+    plain = not {*"@?#;"} & {*url}
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number: it may be a key
+        plain = known = False
+    if not plain:
+        raise ValueError(
+            "the endpoint's address holds a user, a key, a query or a port that is no number: expected one such as "
+            "http://127.0.0.1:8000/v1; give a key through the environment"
+        )
+    if not known:
+        raise ValueError(f"endpoint {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 
 def _usage(usage: Any) -> tuple[int, int] | None:

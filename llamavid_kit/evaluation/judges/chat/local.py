@@ -6,12 +6,14 @@ Knows transformers' causal language models and their chat templates; only safete
 import hashlib
 import threading
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llamavid_kit.evaluation.judges.chat.endpoint import DEFAULT_SETTINGS, Messages, RefusedError, Reply
+from llamavid_kit.model.original.tensors import read_object
 
 SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
 
@@ -30,10 +32,15 @@ class LocalModel:
         self.name = model
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model)
-            loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto", use_safetensors=True)
-        except OSError as error:
-            raise ValueError(f"{model} could not be loaded: expected a chat model in safetensors ({error})") from None
+            if (Path(model) / "config.json").is_file():
+                read_object(Path(model) / "config.json")  # refuses what names foreign code
+            self.tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                model, dtype="auto", use_safetensors=True, trust_remote_code=False
+            )
+        except Exception as error:  # transformers, tokenizers and safetensors raise many kinds
+            words = " ".join(str(error).split())
+            raise ValueError(f"{model} could not be loaded: expected a chat model in safetensors ({words})") from error
         if not self.tokenizer.chat_template:
             raise ValueError(f"{model} has no chat template: expected a chat model, not a base model")
         self.model = loaded.to(self.device).eval()
@@ -54,10 +61,15 @@ class LocalModel:
         return {"local_model": self.name, "weights": self.weights, "settings": self.settings}
 
     def reply(self, messages: Messages) -> Reply:
-        """One reply. Raises RefusedError where prompt and reply do not fit the model's context."""
-        inputs = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        ).to(self.device)
+        """One reply. Raises RefusedError where prompt and reply do not fit the model's context; ValueError where its
+        chat template is damaged or takes no such messages."""
+        try:
+            inputs = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            ).to(self.device)
+        except Exception as error:  # a template is a program, and can fail in any way
+            words = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{self.name}: its chat template takes no such messages ({words}); mend it") from error
         n_prompt = inputs["input_ids"].shape[1]
         most = self.settings.get("max_tokens", DEFAULT_SETTINGS["max_tokens"])
         room = getattr(self.model.config, "max_position_embeddings", None)

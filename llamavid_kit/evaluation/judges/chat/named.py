@@ -30,7 +30,7 @@ def named_chat(
         name, _, value = setting.partition("=")
         try:
             settings[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             text = f"{prefix}set {setting}: expected NAME=JSON, such as seed=1; texts in double quotes"
             raise ValueError(text) from None
     if endpoint is None and key_env:
@@ -40,6 +40,8 @@ def named_chat(
 
         return LocalModel(model, settings=settings)
     key = os.environ.get(key_env) if key_env else None
+    if key_env and not key_env.isidentifier():  # it may be the key
+        raise ValueError(f"{prefix}key-env: expected the name of a variable that holds the key, not the key itself")
     if key_env and not key:
         text = f"{prefix}key-env {key_env}: the variable is not set, or empty; leave it out to send no key"
         raise ValueError(text)
