@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
 
-.PHONY: demo test test-quick lab lint bench clean
+.PHONY: demo test test-quick torture wheel lab lint bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
@@ -14,6 +14,18 @@ test: lint
 # All but the tests marked slow: lessons, browser, commands of the guides, kills, training worlds.
 test-quick: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# Kills, pairs of processes, damaged and hostile files, limits, scale: about half an hour on two cores.
+torture: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
+
+# The package as others get it: built, installed into an empty environment, run from a folder without this one.
+wheel: .venv/installed
+	rm -rf dist build
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv build/env
+	build/env/bin/pip install --quiet -c constraints.txt dist/*.whl
+	cd build && env/bin/python -P -m llamavid_kit demo --quick --animals --out demo
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks

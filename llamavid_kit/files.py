@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 PARTIAL, LOCK = ".*.partial*", ".lock"
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "can't start new thread")  # in errors of torch and Python
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
 ANOTHER_FOLDER = "give another output folder, or delete this one"
@@ -37,7 +38,7 @@ class CheckpointError(ValueError):
 
 
 def exit_status(command: Callable[[], int | None]) -> int:
-    """Run a command → its exit status: 2 after a user's error and 130 after Ctrl-C, each said in one line.
+    """Run a command → its exit status: 2 after an error that a user can mend and 130 after Ctrl-C, each in one line.
 
     SIGTERM, by which machines and schedulers stop a process, ends it with 143 after its workers and locks are let go.
     """
@@ -54,6 +55,12 @@ def exit_status(command: Callable[[], int | None]) -> int:
             what = f"{error.filename} cannot be read or written: {error.strerror}; name another path"
     except ValueError as error:
         what = str(error)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(mark in str(error) for mark in OUT_OF_MEMORY):
+            raise
+        what = "the memory of this machine is full: ask for less at a time (--batch, --fps), or free some; " + (
+            " ".join(str(error).split())[:200] or "no more is said"
+        )
     print(f"error: {what}", file=sys.stderr)
     return 2
 

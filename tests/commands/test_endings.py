@@ -55,6 +55,9 @@ def test_the_path_of_a_picture(tmp_path, capsys):
     assert picture_path("a.JPG") == Path("a.JPG") and picture_path("b/c") == Path("b/c.png")
 
 
+FULL = "the memory of this machine is full: ask for less at a time (--batch, --fps), or free some"
+
+
 def interrupted(*_):
     raise KeyboardInterrupt
 
@@ -90,6 +93,8 @@ def test_ctrl_c_from_outside():
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
         (FileNotFoundError("x is no folder"), "x is no folder"),
         (ValueError("fps=6"), "fps=6"),
+        (MemoryError(), f"{FULL}; no more is said"),
+        (RuntimeError("CUDA out of memory.\n Tried"), f"{FULL}; CUDA out of memory. Tried"),
     ],
 )
 def test_the_line_of_an_error(capsys, error, line):
@@ -97,6 +102,14 @@ def test_the_line_of_an_error(capsys, error, line):
         raise error
 
     assert files.exit_status(command) == 2 and capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_a_fault_of_ours_is_no_error_of_the_user():
+    def command():
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        files.exit_status(command)
 
 
 def test_sigterm_leaves_no_worker(tmp_path):
