@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from typing import IO, Any
 
 import numpy as np
 
-STALL_S = 60.0  # a file that gives no packet and no frame for so long hangs; opening it may take longer:
+STALL_S, TICK_S = 60.0, 0.2  # a file that gives no packet and no frame for so long hangs; opening it may take longer:
 READ_SPEED = 10e6  # bytes a second at which a slow disk reads all of it
 MOST_BYTES = 4 * 2**30  # of a worker, besides the frames asked for; 16 threads with 4K pictures take less than half
 PIECE, N_PIECES = 4 * 2**20, 2  # bytes; frames pass through so many pieces of memory, one filled as another is emptied
@@ -58,11 +59,11 @@ class _Worker:
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
-        self.stall_s, self.owner, self.waiting = STALL_S, os.getpid(), False
+        self.owner, self.waiting, self.limit_s = os.getpid(), False, 0.0
         with _memory() as file:
-            file.truncate(N_PIECES * PIECE)
-            self.pieces = _map(file.fileno())
-            code = f"from {__name__} import serve; serve({theirs.fileno()}, {file.fileno()}, {self.owner}, {STALL_S})"
+            file.truncate(N_PIECES * PIECE + 8)
+            self.pieces, self.progress = _map(file.fileno())
+            code = f"from {__name__} import serve; serve({theirs.fileno()}, {file.fileno()})"
             folders = os.pathsep.join([*filter(None, sys.path), str(KIT)])
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", code],
@@ -87,7 +88,7 @@ class _Worker:
         return not self.waiting and self.process.poll() is None
 
     def run(self, function: Callable, path: Path, args: tuple, shape: tuple[int, ...] | None) -> Any:
-        self.waiting = True
+        self.waiting, self.limit_s = True, STALL_S + (path.stat().st_size / READ_SPEED if path.is_file() else 0)
         out = np.empty(shape or 0, np.uint8)
         try:
             self.connection.send((function, path.absolute(), args))
@@ -107,6 +108,7 @@ class _Worker:
         """What the function returned or raised; what it logs is logged here, what it yields goes to out (bytes,)."""
         at = n = 0
         while True:
+            self._watch()
             answer = self.connection.recv()
             if isinstance(answer, _Piece):
                 out[at : at + answer.n_bytes] = self.pieces[n % N_PIECES, : answer.n_bytes]
@@ -118,6 +120,15 @@ class _Worker:
             else:
                 return answer
 
+    def _watch(self) -> None:
+        """Waits for what comes next, and ends a worker that hangs. Time in which this process stands still is none."""
+        stalled_s, before = 0.0, -1
+        while not self.connection.poll(TICK_S):
+            now = int(self.progress[0])
+            stalled_s, before = (stalled_s + TICK_S if now == before else 0.0), now
+            if stalled_s > self.limit_s:
+                self.process.send_signal(signal.SIGALRM)
+
     def _ended(self, path: Path) -> Exception:
         """What the end of the worker says of the file."""
         status = self.process.wait()
@@ -126,7 +137,7 @@ class _Worker:
                 f"the process that reads videos ended with status {status}; its own message stands above"
             )
         if -status == signal.SIGALRM:
-            return VideoError(path, f"hangs: no packet and no frame came for {self.stall_s:g} s")
+            return VideoError(path, f"hangs: no packet and no frame came for {self.limit_s:.3g} s")
         return VideoError(path, f"crashes its decoder ({signal.Signals(-status).name})")
 
 
@@ -135,9 +146,10 @@ def _memory() -> IO[bytes]:
     return os.fdopen(os.memfd_create("pieces"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
-def _map(fd: int) -> np.ndarray:
-    """The pieces, (N_PIECES, PIECE) uint8."""
-    return np.ndarray((N_PIECES, PIECE), np.uint8, mmap.mmap(fd, N_PIECES * PIECE))
+def _map(fd: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pieces, (N_PIECES, PIECE) uint8, and the count of packets and frames, (1,) int64."""
+    memory = mmap.mmap(fd, N_PIECES * PIECE + 8)
+    return np.ndarray((N_PIECES, PIECE), np.uint8, memory), np.ndarray(1, np.int64, memory, N_PIECES * PIECE)
 
 
 _WORKERS: dict[int | None, _Worker] = {}  # by the thread that it serves
@@ -171,27 +183,24 @@ atexit.register(_WORKERS.clear)
 
 # --- in the worker
 
-_owner = 0  # process id; 0 outside a worker
-_limit_s = STALL_S
+_count = np.zeros(1, np.int64)  # in a worker, of memory that its owner sees
 
 
 def progress() -> None:
-    """Said with each packet and frame. A worker ends that does not come back here in time, or whose owner has gone."""
-    if _owner:
-        if os.getppid() != _owner:
-            os._exit(0)
-        signal.setitimer(signal.ITIMER_REAL, _limit_s)  # nobody handles SIGALRM: it ends the process
+    """Said with each packet and frame: a file with which this is not said for long hangs."""
+    _count[0] += 1
 
 
-def serve(fd: int, memory: int, owner: int, stall_s: float) -> None:
-    """A worker's life: answers one call after the other until the owner closes the connection."""
-    global _owner, _limit_s
-    _owner = owner
+def serve(fd: int, memory: int) -> None:
+    """A worker's life: answers one call after the other until the owner closes the connection, or has gone."""
+    global _count
+    threading.Thread(target=_end_with_owner, args=(fd,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's
     for limit, most in ((resource.RLIMIT_DATA, MOST_BYTES), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(limit)[1]
         resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-    connection, pieces = Connection(fd), _map(memory)
+    connection: Any = Connection(fd)
+    pieces, _count = _map(memory)
     log = logging.getLogger("llamavid_kit")
     log.setLevel(logging.INFO)
     log.addHandler(_ToOwner(connection))
@@ -200,8 +209,6 @@ def serve(fd: int, memory: int, owner: int, stall_s: float) -> None:
             if (call := connection.recv()) is None:
                 continue  # the last pieces of the call before have been taken
             function, path, args = call
-            _limit_s = stall_s + (path.stat().st_size / READ_SPEED if path.is_file() else 0)
-            progress()
             try:
                 answer = function(path, *args)
                 if isinstance(answer, Iterator):
@@ -210,10 +217,17 @@ def serve(fd: int, memory: int, owner: int, stall_s: float) -> None:
             except Exception as error:  # whatever it is, it is raised on the other side
                 error.add_note(traceback.format_exc())
                 answer = error
-            signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send(answer)
     except (EOFError, ConnectionError):
         os._exit(0)  # not sys.exit: freeing some decoders never returns
+
+
+def _end_with_owner(fd: int) -> None:
+    """Ends this process, whatever it does, when the other end of the connection is closed."""
+    closed = select.poll()
+    closed.register(fd, 0)
+    closed.poll()
+    os._exit(0)
 
 
 @dataclass(frozen=True)

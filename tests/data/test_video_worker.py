@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,10 @@ from llamavid_kit.data.video_worker import run
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Workers wait for half a second; the next test gets a new one."""
+    """A worker that has begun is waited for half a second."""
+    run(unruly.process_id, Path("any"))
     monkeypatch.setattr(video_worker, "STALL_S", 0.5)
-    video_worker._WORKERS.clear()
-    yield
-    video_worker._WORKERS.clear()
+    monkeypatch.setattr(video_worker, "TICK_S", 0.05)
 
 
 def gone(pid: int) -> bool:
@@ -51,9 +51,25 @@ def test_what_a_file_does_is_its_error(tiny_clip, function, cause):
 
 
 def test_no_progress_is_a_hang_and_a_long_clip_is_none(tiny_clip, impatient):
-    with pytest.raises(VideoError, match=r"hangs: no packet and no frame came for 0\.5 s"):
+    with pytest.raises(VideoError, match=r"hangs: no packet and no frame came for 0\.5"):
         run(unruly.hang, tiny_clip)
-    assert run(unruly.go_on, tiny_clip, 8, 0.2) == "done"
+    assert run(unruly.go_on, tiny_clip, 10, 0.15) == "done"
+
+
+def test_time_in_which_all_stands_still_is_no_hang(tiny_clip):
+    """Ctrl-Z, and on a second later."""
+    script = "import time, unruly; from pathlib import Path; from llamavid_kit.data import video_worker\n"
+    script += "video_worker.run(unruly.process_id, Path('a')); video_worker.STALL_S = 1.0; print(1, flush=True)\n"
+    script += "print(video_worker.run(unruly.go_on, Path('a'), 10, 0.1))"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True) as owner:
+        owner.stdout.readline()
+        time.sleep(0.3)
+        os.killpg(owner.pid, signal.SIGSTOP)
+        time.sleep(1.8)
+        os.killpg(owner.pid, signal.SIGCONT)
+        assert owner.stdout.read() == "done\n"
 
 
 def test_other_errors_stay_what_they_are(tiny_clip):
