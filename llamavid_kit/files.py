@@ -26,7 +26,14 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 PARTIAL, LOCK = ".*.partial*", ".lock"
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "can't start new thread")  # in errors of torch and Python
+OUT_OF_MEMORY = (  # in errors of torch, Python, the system
+    "out of memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "failed to map segment",
+    "MemoryError",
+)
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
 
 ANOTHER_FOLDER = "give another output folder, or delete this one"
