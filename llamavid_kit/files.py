@@ -260,8 +260,8 @@ def check_shape(value: Any, shape: Any, where: str, *, way_out: str) -> None:
     """ValueError naming the first field of parsed JSON that is not of `shape`, and `way_out`.
 
     shape: str, int, float, bool, None (null) or object (any), or several of these in a tuple; [shape] for a list of
-    such; {name: shape} for an object with these fields, those that end in "?" where they are there; {str: shape} for
-    an object whose fields are all such
+    such, [shape, shape] for one of two; {name: shape} for an object with these fields, those that end in "?" where they
+    are there; {str: shape} for an object whose fields are all such
     """
     shapes = shape if isinstance(shape, tuple) else (shape,)
     fitting = next((one for one in shapes if _is_a(value, one)), shapes)
@@ -280,14 +280,18 @@ def check_shape(value: Any, shape: Any, where: str, *, way_out: str) -> None:
 
 
 def _is_a(value: Any, shape: Any) -> bool:
-    if shape is None or isinstance(shape, dict | list):
+    if isinstance(shape, list):
+        return isinstance(value, list) and len(shape) in (1, len(value))
+    if shape is None or isinstance(shape, dict):
         return type(value) is type(shape)
     return shape is object or type(value) is shape or (shape is float and type(value) is int)
 
 
 def _kind(shape: Any) -> str:
     words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
-    return words.get(shape if isinstance(shape, type) else type(shape), "a list" if isinstance(shape, list) else "null")
+    if isinstance(shape, list):
+        return "a list" if len(shape) == 1 else f"a list of {len(shape)}"
+    return words.get(shape if isinstance(shape, type) else type(shape), "null")
 
 
 def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -4,6 +4,7 @@ Knows the files config.json, clips.json, summary.json, arms/*.jsonl and finetune
 agree. Tables, figures and sentences are made of it in `report`.
 """
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,7 @@ class Run:
                 raise FileNotFoundError(f"{path} is not there, but summary.json lists the arm; run ablate again")
             _, lines = read_replies(path)
             for number, line in enumerate(lines, 2):
-                check_shape(
-                    line, shapes.OPEN if self.open else shapes.CLOSED, f"{path}, line {number}", way_out=BEGIN_AGAIN
-                )
+                self._check_line(line, f"{path}, line {number}")
             columns = {
                 "arm": self.name_in_tables(arm),
                 "key": arm.name,
@@ -101,6 +100,18 @@ class Run:
             }
             tables.append(pd.DataFrame(lines).assign(**columns))
         return pd.concat(tables, ignore_index=True)
+
+    def _check_line(self, line: dict[str, Any], where: str) -> None:
+        """ValueError for a field of another kind, and for labels that are not the question's."""
+        check_shape(line, shapes.OPEN if self.open else shapes.CLOSED, where, way_out=BEGIN_AGAIN)
+        labels = {*self.labels}
+        for name in ("log_likelihood", "n_tokens", "options"):
+            if name in line and {*line[name]} != labels:
+                raise ValueError(f"{where}: {name} is not of the labels {self.labels}; {BEGIN_AGAIN}")
+        if not self.open and line["label"] not in (None, *labels):
+            raise ValueError(f"{where}: label={line['label']!r} is none of {self.labels}; {BEGIN_AGAIN}")
+        if not all(math.isfinite(x) and x <= 0 for x in line.get("log_likelihood", {}).values()):
+            raise ValueError(f"{where}: log_likelihood={line['log_likelihood']}: expected at most 0; {BEGIN_AGAIN}")
 
     def of(self, key: str) -> pd.DataFrame:
         """The replies of the arm with that file name."""
@@ -122,6 +133,8 @@ class Run:
 
     def arm(self, key: str) -> Arm:
         """The arm with that file name."""
+        if key not in self.scores:
+            raise ValueError(f"{self.folder / 'summary.json'} compares {key!r}, which is none of its arms; {AGAIN}")
         return next(arm for arm in self.arms if arm.name == key)
 
     def words(self, arm: Arm | str, *, without: tuple[str, ...] = ()) -> str:

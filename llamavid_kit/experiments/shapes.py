@@ -18,17 +18,17 @@ RECEIPT = {"n_frames": int, "visual_tokens": (int, None), "tokens_a_frame": (flo
 MEANS = ("score", "precision", "recall", "f1", "animals_f1", "actions_f1")
 COUNTS = ("no_label", "no_verdict", "matched", "missing", "invented", "unparsed", "nothing_parsed")
 OF_SOME = {  # numbers of an arm that some questions have
-    "per_class?": {str: {"n": int, "correct": int, "predicted": int, "wilson95": [float]}},
+    "per_class?": {str: {"n": int, "correct": int, "predicted": int, "wilson95": [float, float]}},
     "labels?": [str],
     "columns?": [str],
     "confusion?": [[int]],
     "scores?": [int],
     **{f"{name}?": float for name in ("balanced_accuracy", "macro_f1", *MEANS)},
-    **{f"{name}_interval95?": [float] for name in MEANS},
+    **{f"{name}_interval95?": [float, float] for name in MEANS},
     **{f"{name}?": int for name in COUNTS},
 }
-SCORE = {"n": int, "correct": int, "accuracy": float, "wilson95": [float], **OF_SOME}
-BASELINE = {"label": str, "n": int, "correct": int, "accuracy?": float, "wilson95?": [float], **OF_SOME}
+SCORE = {"n": int, "correct": int, "accuracy": float, "wilson95": [float, float], **OF_SOME}
+BASELINE = {"label": str, "n": int, "correct": int, "accuracy?": float, "wilson95?": [float, float], **OF_SOME}
 PAIRED = {
     "family": str,
     "a": str,
@@ -37,11 +37,11 @@ PAIRED = {
     "only_a": int,
     "only_b": int,
     "difference": float,
-    "interval95": [float],
+    "interval95": [float, float],
     "p": float,
     "p_holm": float,
     "score_difference?": float,
-    "score_interval95?": [float],
+    "score_interval95?": [float, float],
     "score_p?": float,
     "score_p_holm?": float,
 }
@@ -51,7 +51,7 @@ SUMMARY = {
     "paired": [PAIRED],
     "baseline": BASELINE,
     "excluded": EXCLUDED,
-    "visibility": [{"set": str, "fps": float, "n": int, "seen": int, "wilson95": [float]}],
+    "visibility": [{"set": str, "fps": float, "n": int, "seen": int, "wilson95": [float, float]}],
     "groups": {str: [str]},
     "rule": str,
     "worlds": {str: str},
@@ -64,7 +64,7 @@ CLIP = {
     "answer": str,
     "choices": [str],
     "split": str,
-    "events": [[float]],
+    "events": [[float, float]],
     "n_frames": (int, None),
     "fps": (float, None),
     "extra": {},
@@ -93,5 +93,5 @@ LINE: dict[str, Any] = {
 }
 CLOSED = LINE | {"label": (str, None)}
 OPEN = LINE | {"score": int, "problem?": (str, None)}
-OPEN |= {f"{name}?": [[(str, None)]] for name in ("matched", "missing", "invented")}
+OPEN |= {f"{name}?": [[(str, None), (str, None)]] for name in ("matched", "missing", "invented")}
 OPEN |= {f"{name}?": float for name in ("f1", "animals_f1", "actions_f1")}

@@ -99,7 +99,10 @@ def load_question_tokenizer(folder: Path | str):
     vocabulary = folder / "vocab.txt"
     with _readable(folder):
         if (folder / "tokenizer.json").is_file():
-            return PreTrainedTokenizerFast.from_pretrained(folder, truncation_side="left")
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, truncation_side="left")
+            if tokenizer.pad_token is None:
+                raise ValueError("it names no pad_token, with which questions are filled up")
+            return tokenizer
         if not vocabulary.is_file():
             raise FileNotFoundError(
                 f"{folder} holds no vocab.txt or tokenizer.json: name the folder of bert-base-uncased with "

@@ -79,6 +79,13 @@ DAMAGE = {  # file → (change of its JSON, what the error says)
     "config.json": (lambda x: x.update(prompts=None), "prompts: None, expected a list"),
     "arms/zero-shot-1fps-generation.jsonl": (lambda x: x.update(correct="yes"), "line 3, correct: 'yes'"),
     "arms/lora-seed0-1fps-likelihood.jsonl": (lambda x: x["log_likelihood"].update(Fighting="x"), "line 3, log_like"),
+    "arms/lora-seed0-1fps-generation.jsonl": (lambda x: x.update(label="Bird"), "line 3: label='Bird' is none of"),
+    "arms/zero-shot-1fps-likelihood.jsonl": (lambda x: x["log_likelihood"].pop("Arson"), "line 3: log_like.* labels"),
+    "arms/lora-seed0-1fps-likelihood.jsonl ": (lambda x: x["log_likelihood"].update(Arson=0.5), "line 3: .*at most 0"),
+    "summary.json ": (
+        lambda x: x["paired"][0]["interval95"].pop(),
+        r"paired\[0\], interval95: .*, expected a list of 2",
+    ),
     "finetune/fps1-seed0/training.jsonl": (lambda x: x.update(loss=None), "line 3, loss: None, expected a number"),
 }
 
@@ -86,13 +93,19 @@ DAMAGE = {  # file → (change of its JSON, what the error says)
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_field_of_another_kind_is_named_with_its_file(tmp_path, name):
     change, message = DAMAGE[name]
-    path = write_run(tmp_path, RUNS["one_rate"]) / name
+    path = write_run(tmp_path, RUNS["one_rate"]) / name.strip()
     lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
     at = 2 if path.suffix == ".jsonl" else 0
     change(content := json.loads(lines[at]))
     path.write_text("\n".join([*lines[:at], json.dumps(content), *lines[at + 1 :]]) + "\n")
     with pytest.raises(ValueError, match=f"{path.name}, {message}"):
         Run(tmp_path).check(), Run(tmp_path).training
+
+
+def test_a_comparison_of_an_arm_that_is_none_is_named(tmp_path):
+    run = Run(write_run(tmp_path, RUNS["one_rate"]))
+    with pytest.raises(ValueError, match=r"summary.json compares 'other', which is none of its arms; run ablate again"):
+        run.arm("other")
 
 
 def test_a_line_that_contradicts_itself_or_the_list_is_refused(tmp_path):

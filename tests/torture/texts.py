@@ -492,11 +492,10 @@ def _config(folder: Path) -> list[Path]:
     return [folder / "model" / "config.json"]
 
 
-def _read_model(folder: Path) -> str | None:
+def _read_model(folder: Path) -> None:
     examine(folder / "model")
     model = checkpoints.load(folder / "model")
-    seen = model.frame_tokens(model.encode_frames(torch.zeros(1, 3, 28, 28)), "What is it?")
-    return None if seen.content.isfinite().all() and seen.context.isfinite().all() else "WRONG tokens are not finite"
+    model.frame_tokens(model.encode_frames(torch.zeros(1, 3, 28, 28)), "What is it?")
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -75,12 +75,12 @@ BROKEN = {
     "pope, labels of another release": (
         "pope",
         lambda f: _rewrite(f / RANDOM, lambda r: r[0].update(text="Is there a cat in the image?")),
-        "its label is for 'cat'",
+        "its label in coco_pope_random.json is for 'cat'",
     ),
     "pope, moved by one": (
         "pope",
         lambda f: _rewrite(f / RANDOM, lambda r: [x.update(question_id=x["question_id"] % 4 + 1) for x in r]),
-        "its label is for",
+        "its label in coco_pope_random.json is for",
     ),
     "pope, a third label": ("pope", lambda f: _rewrite(f / RANDOM, lambda r: r[0].update(label="maybe")), "yes or no"),
     "pope, a fourth category": ("pope", lambda f: _rewrite(f / POPE, lambda r: r[0].update(category="x")), "unknown"),
