@@ -140,6 +140,8 @@ def test_one_class_makes_it_mcnemar():
     assert balanced_permutation(truths * 3, a * 3, b * 3) == pytest.approx(mcnemar_exact(9, 33), abs=2e-4)  # drawn
     with pytest.raises(ValueError, match="1 truths, 2 and 1"):
         balanced_permutation(["x"], ["x", "x"], ["x"])
+    with pytest.raises(ValueError, match="at least one"):
+        balanced_permutation([], [], [])
 
 
 def test_seed():
