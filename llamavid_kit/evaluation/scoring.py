@@ -22,7 +22,7 @@ RuleName = Literal["exact", "normalised", "unique_mention", "first_mention", "la
 
 @lru_cache(maxsize=64)
 def _mention_pattern(labels: tuple[str, ...]) -> re.Pattern:
-    """Any label as whole words, each a group, an "s" after it allowed, longer ones first: "Road Accident" before "Road".
+    """Any label as whole words, each a group, an "s" after it allowed; longer first: "Road Accident" before "Road".
 
     `_by_normal` has refused labels that the pattern could take for each other.
     """
@@ -39,8 +39,8 @@ def _by_normal(labels: Sequence[str]) -> dict[str, str]:
     by_normal = {_normal(label): label for label in labels}
     if len(by_normal) < len(labels) or not labels or not all(by_normal):
         raise ValueError(
-            f"labels={tuple(labels)}: expected different, non-empty labels, letter case, quotes and full stops at their "
-            "ends aside"
+            f"labels={tuple(labels)}: expected different, non-empty labels, letter case, quotes and full stops at "
+            "their ends aside"
         )
     return by_normal
 
