@@ -68,6 +68,7 @@ def test_every_weight_is_in_the_key_of_all_and_those_that_see_in_that_of_frames(
         (None, "_name_or_path", "elsewhere", False),
         (None, "architectures", ["Other"], False),
         (None, "transformers_version", "1.0", False),
+        (None, "world", "another", False),
         (None, "dtype", torch.float16, False),
         ("text_config", "_name_or_path", "elsewhere", False),
         ("text_config", "use_cache", False, False),
@@ -88,6 +89,13 @@ def test_a_model_without_a_tokenizer_of_questions_has_settings(tokenizers):
     before = settings_key(model)
     model.question_tokenizer = None
     assert settings_key(model) != before
+
+
+def test_the_projector_of_features_is_in_the_key_of_frames(tokenizers):
+    model = small_model(*tokenizers, feature_projector=True)
+    before = vision_key(model)
+    next(model.feature_projector.parameters()).data.add_(1e-3)
+    assert vision_key(model) != before
 
 
 @pytest.mark.parametrize(("name", "sees"), [("tokenizer", False), ("question_tokenizer", True)])
