@@ -62,8 +62,7 @@ def clips_needed(only_a: float, only_b: float, *, power: float = 0.8, level: flo
                 f"{only_a=}, {only_b=}: {MOST_CLIPS:,} clips do not give power {power}; ask for a larger difference"
             )
     high = bisect_left(range(high), power, lo=1, key=power_of)
-    discordant = only_a + only_b
-    if high * discordant * (1 - discordant) > 5:  # variance of the number of discordant clips: no tooth is left
+    if only_a + only_b < 0.9:  # the number of discordant clips varies enough that no tooth is left
         return high
     tooth = math.ceil(4 / abs(only_b - only_a))
     nearby = range(max(1, high - 2 * tooth - 10), high)

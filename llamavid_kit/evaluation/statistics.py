@@ -40,7 +40,7 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     """Two-sided exact McNemar p of two arms of which each alone was right so often; 1.0 where they never disagree."""
     if only_a < 0 or only_b < 0:
         raise ValueError(f"only_a={only_a}, only_b={only_b}: counts cannot be negative")
-    return min(1.0, float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)) if only_a + only_b else 1.0
+    return float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -29,6 +29,15 @@ def test_slow_rate_and_single_frame_give_the_first():
     assert sample_times(np.array([0.0]), 1 / 30, 1).tolist() == [0]
     assert sample_times(np.arange(30) / 30, 1.0, 0.01).tolist() == [0]
     assert sample_times(np.array([0.0]), 0.0, 1).tolist() == [0]
+    assert sample_times(np.array([0.5, 1.5]), 2.5, 1).tolist() == [0, 1]  # before its first frame, the first
+
+
+def test_the_log_says_when_moments_show_the_same_frame(caplog):
+    caplog.set_level("DEBUG", logger="llamavid_kit")
+    sample_times(np.arange(3.0), 3.0, 1)
+    assert not caplog.records
+    sample_times(np.arange(3.0), 3.0, 2)
+    assert "asks for 6 moments, but they show only 3 different frames" in caplog.text
 
 
 def test_variable_rate_is_even_in_time(tmp_path):
@@ -92,6 +101,8 @@ def test_historical_rules_by_name(tiny_clip):
         video.sample(2.5, rule="eval_repro")
     with pytest.raises(ValueError, match="'time', 'train', 'eval_repro'"):
         video.sample(1, rule="stride")
+    with pytest.raises(ValueError, match="rule='time' has no stride"):
+        stride_of("time", 30, 1)
     with pytest.raises(ValueError, match="n_frames=0"):
         sample_indices(0, 30, 1, rule="train")
     with pytest.raises(ValueError, match="no timestamps"):

@@ -53,6 +53,12 @@ def test_the_bound_is_where_the_test_turns(m, level):
     assert 2 * (k + 1) > m or mcnemar_exact(k + 1, m - k - 1) > level
 
 
+@pytest.mark.parametrize(("m", "p"), [(2, 1 / 2), (5, 1 / 16), (6, 1 / 32)])
+def test_a_p_that_equals_the_level_rejects(m, p):
+    """m clips that all favour one arm have p = 2 / 2^m."""
+    assert mcnemar_power(m, 0, 1, level=p) == 1 and mcnemar_power(m, 0, 1, level=0.999 * p) == 0
+
+
 def test_the_test_keeps_its_level():
     for n in (50, 242, 1000):
         assert mcnemar_power(n, 0.05, 0.05) <= 0.05
@@ -78,9 +84,11 @@ def test_no_smaller_number_does_where_the_power_goes_up_in_teeth():
         (0.25, 0.75, 0.8),
         (0.1, 0.9, 0.5),
         (0, 1, 0.9),
+        (0.45, 0.55, 0.5),
+        (0.445, 0.545, 0.8),  # one clip of a hundred is not discordant, and there are teeth still
     ):
         first = next(n for n in range(1, 1000) if mcnemar_power(n, a, b) >= aim)
-        assert clips_needed(a, b, power=aim) == first
+        assert clips_needed(a, b, power=aim) == clips_needed(b, a, power=aim) == first
     assert clips_needed(0.3, 0.7) == 49 and mcnemar_power(53, 0.3, 0.7) < 0.8 <= mcnemar_power(54, 0.3, 0.7)
 
 
@@ -95,7 +103,11 @@ def test_what_has_no_power():
     for bad in ((0, 0.1, 0.2), (10, -0.1, 0.2), (10, 0.6, 0.6)):
         with pytest.raises(ValueError, match="sum to <= 1"):
             mcnemar_power(*bad)
-    with pytest.raises(ValueError, match="different shares"):
-        clips_needed(0.1, 0.1)
+    for level in (0, 1, 1.5):
+        with pytest.raises(ValueError, match="level="):
+            mcnemar_power(10, 0.1, 0.2, level=level)
+    for bad in ((0.1, 0.1, 0.8), (0.1, 0.2, 0), (0.1, 0.2, 1), (0.1, 0.2, 1.5)):
+        with pytest.raises(ValueError, match="different shares, and a power between 0 and 1"):
+            clips_needed(*bad[:2], power=bad[2])
     with pytest.raises(ValueError, match="1,000,000 clips do not"):
         clips_needed(0.1, 0.1001)

@@ -61,6 +61,13 @@ def test_metrics_of_many_tables_at_once():
         assert all(together[name][k] == pytest.approx(float(alone[name])) for name in METRICS)
 
 
+def test_as_many_draws_as_are_promised():
+    batches = list(resampling.resamples(np.array([2, 0, 1]), np.random.default_rng(0)))
+    drawn = np.concatenate(batches)
+    assert len(drawn) == resampling.RESAMPLES and max(map(len, batches)) == resampling.BATCH
+    assert (drawn.sum(1) == 3).all() and not drawn[:, 1].any() and drawn[:, 0].mean() == pytest.approx(2, abs=0.05)
+
+
 def test_against_resampled_rows():
     """Second way: draw rows with numpy, score each draw with scikit-learn's numbers."""
     rng = np.random.default_rng(1)
@@ -97,6 +104,7 @@ def test_differences_are_paired(few):
     """The same clips move together: an arm against itself has no spread, and the order of a and b gives the sign."""
     truths, a = made_up_arm(np.random.default_rng(3), (40, 30, 10), (0.7, 0.5, 0.5))
     same = metric_differences(truths, a, a, labels=LABELS)
+    assert list(same) == ["accuracy", "balanced_accuracy", "macro_f1"] == list(METRICS)
     assert all((same[name].value, same[name].low, same[name].high) == (0, 0, 0) for name in METRICS)
     b = list(truths)
     better = metric_differences(truths, a, b, labels=LABELS)
@@ -140,6 +148,8 @@ def test_one_class_makes_it_mcnemar():
     assert balanced_permutation(truths * 3, a * 3, b * 3) == pytest.approx(mcnemar_exact(9, 33), abs=2e-4)  # drawn
     with pytest.raises(ValueError, match="1 truths, 2 and 1"):
         balanced_permutation(["x"], ["x", "x"], ["x"])
+    with pytest.raises(ValueError, match="at least one"):
+        balanced_permutation([], [], [])
 
 
 def test_seed():

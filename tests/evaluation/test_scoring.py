@@ -3,10 +3,11 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamavid_kit.evaluation.scoring import NO_LABEL, RULE_TEXT, RULES, collapse, label_of, mentions, score
+from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.study.setup import CRIME, NORMAL
 
 LABELS = ("Fire", "Fire Alarm", "Walk")
@@ -39,7 +40,7 @@ def test_road_prefix_is_for_one_reply_only():
 
 def test_a_label_inside_another_label():
     assert mentions("a fire alarm, then FIRE", LABELS) == ["Fire Alarm", "Fire"]
-    assert label_of("The fire alarms ring", LABELS, rule="unique_mention") == "Fire Alarm"
+    assert label_of("The fire alarms ring", list(LABELS), rule="unique_mention") == "Fire Alarm"
 
 
 @given(st.text(), st.sampled_from(sorted(RULES)))
@@ -56,8 +57,9 @@ def test_rules_and_their_words():
     assert set(RULES) == set(RULE_TEXT)
     with pytest.raises(ValueError, match="rule='guess' is not known; choose one of exact"):
         label_of("Arson", CRIME.labels, rule="guess")
-    with pytest.raises(ValueError, match="letter case"):
-        label_of("Arson", ("Fall", "fall"))
+    for labels in (("Fall", "fall"), ("Fall", ' "." '), ()):
+        with pytest.raises(ValueError, match="expected different, non-empty labels"):
+            label_of("Arson", labels)
 
 
 def test_a_small_table_by_hand():
@@ -69,7 +71,24 @@ def test_a_small_table_by_hand():
     assert table.macro_f1 == pytest.approx((0.8 + 0.5) / 2)
     assert (table.baseline.label, table.baseline.correct, table.baseline.accuracy) == ("A", 3, 0.6)
     assert table.per_class["C"].recall is None and table.per_class["C"].wilson95 == (0.0, 1.0)
-    assert table.to_dict()["per_class"]["B"] | {"n": 2, "correct": 1} == table.to_dict()["per_class"]["B"]
+    assert [(c.precision, c.f1) for c in table.per_class.values()] == [(1, 0.8), (0.5, 0.5), (0, 0)]
+    assert table.to_dict() == {
+        "n": 5,
+        "correct": 3,
+        "accuracy": 0.6,
+        "wilson95": list(wilson(3, 5)),
+        "balanced_accuracy": table.balanced_accuracy,
+        "macro_f1": table.macro_f1,
+        "no_label": 1,
+        "per_class": {
+            "A": {"n": 3, "correct": 2, "predicted": 2, "wilson95": list(wilson(2, 3))},
+            "B": {"n": 2, "correct": 1, "predicted": 2, "wilson95": list(wilson(1, 2))},
+            "C": {"n": 0, "correct": 0, "predicted": 0, "wilson95": [0, 1]},
+        },
+        "labels": ["A", "B", "C"],
+        "columns": ["A", "B", "C", NO_LABEL],
+        "confusion": [[2, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]],
+    }
 
 
 def test_a_table_without_unlabelled_replies_has_no_such_column():
@@ -81,6 +100,7 @@ arms = st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(["A", "B", "C
 
 
 @given(arms)
+@settings(deadline=None)
 def test_the_table_against_counting(rows):
     truths, answers = zip(*rows, strict=True)
     table = score(truths, answers, labels="ABCD")

@@ -72,8 +72,9 @@ def test_holm_is_that_of_statsmodels(p_values):
 
 
 def test_holm_refuses_what_is_no_p_value():
-    with pytest.raises(ValueError, match="0 to 1"):
-        holm([0.2, float("nan")])
+    for bad in (float("nan"), -0.1, 1.1):
+        with pytest.raises(ValueError, match="0 to 1"):
+            holm([0.2, bad])
 
 
 def test_tango_published_example():
@@ -103,6 +104,12 @@ def test_tango_inverts_the_score_test(case):
     keeps = (b - a) ** 2 < Z * Z * (a + b) - 1e-6
     if rejects or keeps:
         assert rejects == (low > 0 or high < 0)
+
+
+@pytest.mark.parametrize("only_a_only_b_n", [(0, 0, 0), (-1, 1, 5), (1, -1, 5), (3, 3, 5)])
+def test_tango_refuses_what_no_clips_can_give(only_a_only_b_n):
+    with pytest.raises(ValueError, match="only_a \\+ only_b <= n"):
+        paired_interval(*only_a_only_b_n)
 
 
 def test_tango_covers_the_truth():
@@ -185,6 +192,17 @@ def test_scores_of_many_clips_against_the_normal_approximation():
     gains = np.array([b[k] - a[k] for k in a])
     z = (abs(gains.sum()) - 1) / math.sqrt((gains**2).sum())  # 1: sums of these gains lie 2 apart
     assert compare_scores(a, b, top=5).p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.02)
+
+
+def test_scores_are_compared_with_their_seed():
+    rng = np.random.default_rng(4)
+    a, b = ({k: int(score) for k, score in enumerate(rng.integers(0, 101, 60))} for _ in "ab")
+    assert compare_scores(a, b, top=100) == compare_scores(a, b, top=100, seed=0)
+    gains = [b[k] - a[k] for k in a]
+    for seed in (0, 1):
+        expected = bootstrap_ratio(gains, bounds=(-100, 100), seed=seed)
+        assert compare_scores(a, b, top=100, seed=seed).interval95 == expected
+    assert bootstrap_ratio(gains, bounds=(-100, 100)) == bootstrap_ratio(gains, bounds=(-100, 100), seed=0) != expected
 
 
 def test_scores_are_paired_by_clip_whatever_the_order():

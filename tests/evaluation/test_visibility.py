@@ -12,6 +12,8 @@ from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.evaluation.visibility import (
     check_events,
     clip_curve,
+    in_events,
+    n_events_seen,
     n_frames_shown,
     n_samples_in,
     read_events,
@@ -39,6 +41,17 @@ def test_against_the_sampler(clips, fps):
     (point,) = clip_curve(events, fps=[fps])
     assert (point.n, point.n_visible) == (len(inside), sum(k > 0 for k in inside))
     assert point.share == point.n_visible / point.n and point.wilson95 == wilson(point.n_visible, point.n)
+
+
+@given(st.lists(spans, max_size=3), st.sampled_from([1, 2, 3, 6]))
+def test_moments_and_events_that_hold_a_sampled_frame(events, fps):
+    """Second way: frame numbers of a clip of 30 frames a second."""
+    times = np.arange(200) / 30
+    numbers = [range(round(30 * start), round(30 * end)) for start, end in events]
+    inside = in_events(times, events)
+    assert inside.dtype == bool and inside.tolist() == [any(k in event for event in numbers) for k in range(200)]
+    sampled = sample_times(times, 200 / 30, fps)
+    assert n_events_seen(events, times, 200 / 30, fps) == sum(any(k in event for k in sampled) for event in numbers)
 
 
 def test_a_clip_is_seen_by_any_of_its_events_and_without_events_does_not_count():
@@ -75,7 +88,13 @@ def test_expected_share_is_the_average_over_phases():
 
 @pytest.mark.parametrize(
     ("events", "fps", "message"),
-    [([], 1, "no events"), ([(1, 2)], 0, "fps=0"), ([(2, 1)], 1, "start_s"), ([(-1, 1)], 1, "start_s")],
+    [
+        ([], 1, "no events"),
+        ([(1, 2)], 0, "fps=0"),
+        ([(2, 1)], 1, "start_s"),
+        ([(-1, 1)], 1, "start_s"),
+        ([(0, np.inf)], 1, "start_s"),
+    ],
 )
 def test_what_has_no_visibility(events, fps, message):
     with pytest.raises(ValueError, match=message):
@@ -98,9 +117,10 @@ def test_frames_of_a_stride_rule():
 
 def test_events_from_tables(tmp_path):
     seconds, frames = tmp_path / "s.csv", tmp_path / "f.csv"
-    seconds.write_text("clip,start_s,end_s\na,1.5,2\na,4,5\nb,,\n")
-    frames.write_text("clip,video_fps,start_frame,end_frame\na,30,45,60\nb,,,\na,25,100,125\n")
-    assert read_events(seconds) == read_events(frames) == {"a": [(1.5, 2.0), (4.0, 5.0)], "b": []}
+    seconds.write_text("clip,start_s,end_s\na,1.5,2\na,4,5\nb,,\nc,0,2\nd,,\n")
+    frames.write_text("clip,video_fps,start_frame,end_frame\na,30,45,60\nb,,,\na,25,100,125\nc,0.5,0,1\nd,30,,\n")
+    expected = {"a": [(1.5, 2.0), (4.0, 5.0)], "b": [], "c": [(0.0, 2.0)], "d": []}
+    assert read_events(seconds) == read_events(frames) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +128,11 @@ def test_events_from_tables(tmp_path):
     [
         ("video,start\na,1\n", "columns"),
         ("clip,start_s,end_s\na,2,1\n", "line 2: start_s='2', end_s='1'"),
+        ("clip,start_s,end_s\na,1,1\n", "line 2: start_s='1', end_s='1'"),
         ("clip,start_s,end_s\na,x,1\n", "start_s='x'"),
+        ("clip,start_s,end_s\na,,1\n", "start_s=''"),
+        ("start_s,end_s,clip\n1,2\n", "line 2: clip is empty"),
+        ("", "columns None"),
         ("clip,start_s,end_s\n,1,2\n", "line 2: clip is empty"),
         ("clip,start_s,end_s\na,1,\n", "end_s=''"),
         ("clip,start_s,end_s\na,-1,1\n", "start_s='-1'"),

@@ -17,6 +17,8 @@ from llamavid_kit.evaluation.scoring import label_of
 from llamavid_kit.experiments import resume
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
+from llamavid_kit.experiments.prompts import PROMPTS
+from llamavid_kit.experiments.tasks import ClosedQuestion
 from llamavid_kit.files import read_replies
 from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings
@@ -277,3 +279,148 @@ def test_a_damaged_configuration_is_named(own, tokenizers, content):
     ):
         start(clips, tokenizers, runs / "zero-shot")
     assert arms(runs / "zero-shot") == before
+
+
+# --- the rules themselves, without a model
+
+HEAD = {"name": "a", "model": "small", "rule": "exact", "training": "0a1b"}
+ITEMS = [{"clip": f"c{k}", "content": f"{k:x}"} for k in range(3)]
+LINES = [item | {"truth": "Red", "reply": "red.", "label": None, "correct": False} for item in ITEMS]
+CLOSED = ClosedQuestion("Which?", LABELS, rule="normalised")
+
+
+def arm_file(path: Path, lines=LINES, rest: str = "") -> Path:
+    path.write_text("".join(json.dumps(x) + "\n" for x in ({"arm": HEAD}, *lines)) + rest)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("head", "question"), [({"model": "other"}, CLOSED), ({"rule": "x"}, None), ({"rule": "x", "training": ""}, CLOSED)]
+)
+def test_an_arm_that_is_another_is_refused_and_stays(tmp_path, head, question):
+    path = arm_file(tmp_path / "a.jsonl")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="belongs to another arm"):
+        resume.resume_arm(path, HEAD | head, ITEMS, batch=2, question=question)
+    assert path.read_bytes() == before
+
+
+def test_an_arm_begins_anew_where_training_alone_differs(tmp_path, caplog):
+    path = arm_file(tmp_path / "a.jsonl")
+    assert resume.resume_arm(path, HEAD | {"training": "other"}, ITEMS, batch=2, question=CLOSED) == 0
+    assert read_replies(path) == (HEAD | {"training": "other"}, []) and "a is answered anew" in caplog.text
+
+
+@pytest.mark.parametrize(("n", "kept"), [(3, 3), (2, 2), (1, 0), (0, 0)])
+def test_an_arm_that_was_cut_is_counted_by_another_rule(tmp_path, n, kept):
+    """Whole batches stay, a line that was cut within a letter goes."""
+    path = arm_file(tmp_path / "a.jsonl", LINES[:n], '{"clip": "c')
+    head = HEAD | {"rule": "normalised"}
+    assert resume.resume_arm(path, head, ITEMS, batch=2, question=CLOSED) == kept
+    assert read_replies(path) == (head, [line | {"label": "Red", "correct": True} for line in LINES[:kept]])
+
+
+def test_what_counts_as_answered(tmp_path):
+    path = arm_file(tmp_path / "a.jsonl")
+    assert resume.answered(path, HEAD, ITEMS) and resume.answered(path, HEAD | {"rule": "x"}, ITEMS)
+    changed = [ITEMS[0], ITEMS[1] | {"content": "other"}, ITEMS[2]]
+    for items in (ITEMS[:2], [*ITEMS, ITEMS[0]], changed, ITEMS[::-1]):
+        assert not resume.answered(path, HEAD, items)
+    for head in ({"model": "other"}, {"training": "other"}, {"rule": "x", "model": "other"}, {"new": 1}):
+        assert not resume.answered(path, HEAD | head, ITEMS)
+    assert not resume.answered(tmp_path / "none.jsonl", HEAD, ITEMS)
+    assert not resume.answered(arm_file(path, LINES[:2], "{torn\n"), HEAD, ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "seeds", "steps", "tuned"),
+    [
+        (ZERO_SHOT, replace(TUNED, seeds=(3,)), (3,), 2, True),
+        (replace(ZERO_SHOT, seeds=(5,), train=TrainSettings(max_steps=9)), TUNED, (0,), 2, True),
+        (TUNED, replace(ZERO_SHOT, seeds=(5,), train=TrainSettings(max_steps=9)), (0,), 2, True),
+        (replace(TUNED, seeds=(1, 0)), replace(TUNED, seeds=(2, 0)), (1, 0, 2), 2, True),
+        (replace(ZERO_SHOT, seeds=(5,)), replace(ZERO_SHOT, seeds=(6,)), (6,), 2, False),
+    ],
+)
+def test_settings_of_training_are_those_of_the_run_that_trains(tmp_path, begun, asked, seeds, steps, tuned):
+    resume.write_record(tmp_path, begun.record())
+    config, record = resume.continued(tmp_path, begun, asked, {}, trainable=("small",))
+    assert (config.seeds, config.train.max_steps, config.finetune) == (seeds, steps, tuned)
+    assert (record["seeds"], record["finetune"]) == (list(seeds), tuned)
+    assert config.fps == tuple(dict.fromkeys([*begun.fps, *asked.fps]))
+
+
+@pytest.mark.parametrize("name", resume.GROWING)
+def test_values_of_every_factor_are_added_behind_those_that_are_there(tmp_path, name):
+    factors = ("fps", "content", "frames", "prompts", "answering", "seeds", "train_fps")
+    values = (
+        (2, 1),
+        ("mean", "all"),
+        ("train", "time"),
+        tuple(PROMPTS)[1::-1],
+        ("likelihood", "generation"),
+        (4, 3),
+        (2, 1),
+    )
+    second, first = dict(zip(factors, values, strict=True))[name]
+    begun, asked = replace(TUNED, **{name: (second,)}), replace(TUNED, **{name: (first, second)})
+    resume.write_record(tmp_path, begun.record())
+    config, record = resume.continued(tmp_path, begun, asked, {}, trainable=("small",))
+    assert getattr(config, name) == (second, first) and record[name] == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "named"),
+    [
+        ({"rule": "exact"}, {}, None),
+        ({"max_new_tokens": 5, "fps": (2,)}, {}, "in max_new_tokens .there 4, asked 5.: give"),
+        ({"source": "s" * 90}, {}, f'source .there "colours", asked "{"s" * 56}….'),
+        ({}, {"pairs": "new"}, "pairs .the clips that are listed"),
+        ({}, {"weights": {"small": "new"}}, "weights .a model's weights"),
+        ({}, {"versions": {"torch": "9"}}, None),
+        ({"train": TrainSettings(max_steps=9), "shuffle_labels": True}, {}, None),
+    ],
+)
+def test_what_makes_it_another_run(tmp_path, change, more, named):
+    record = {"pairs": "old", "weights": {"small": "old"}, "versions": {"torch": "1"}}
+    resume.write_record(tmp_path, ZERO_SHOT.record() | record)
+    asked = replace(ZERO_SHOT, **change)
+    if named:
+        with pytest.raises(ValueError, match=f"belongs to another run, they differ .*{named}"):
+            resume.continued(tmp_path, ZERO_SHOT, asked, record | more, trainable=())
+    else:
+        _, now = resume.continued(tmp_path, ZERO_SHOT, asked, record | more, trainable=())
+        assert now["versions"] == {"torch": "1"} and now["rule"] == asked.rule
+
+
+def test_the_order_of_choices_stays_unless_another_is_asked_for(tmp_path):
+    begun = replace(ZERO_SHOT, shuffle_choices=7)
+    resume.write_record(tmp_path, begun.record())
+    for asked, order in ((ZERO_SHOT, 7), (replace(ZERO_SHOT, shuffle_choices=7, fps=(2,)), 7)):
+        config, record = resume.continued(tmp_path, begun, asked, {}, trainable=())
+        assert config.shuffle_choices == record["shuffle_choices"] == order
+    with pytest.raises(ValueError, match="differ in shuffle_choices .there 7, asked 8."):
+        resume.continued(tmp_path, begun, replace(ZERO_SHOT, shuffle_choices=8), {}, trainable=())
+
+
+def test_versions_are_compared_by_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "PACKAGES", ("torch", "no-such-package-of-ours"))
+    now = resume.versions()
+    assert list(now) == ["torch"]
+    resume.check_versions(tmp_path, {"versions": now})
+    for then, text in (
+        ({**now, "av": "1"}, "av 1 .now none."),
+        (None, "torch unknown .now"),
+        ({"torch": "0"}, "torch 0 .now"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            resume.check_versions(tmp_path, {"versions": then})
+
+
+def test_a_folder_is_a_run_or_empty_or_refused(tmp_path):
+    assert resume.begun_config(tmp_path) is None is resume.begun_config(tmp_path / "none")
+    resume.write_record(tmp_path / "a" / "run", ZERO_SHOT.record())
+    assert resume.begun_config(tmp_path / "a" / "run") == ZERO_SHOT
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="is not empty and no run of this kit"):
+        resume.begun_config(tmp_path)

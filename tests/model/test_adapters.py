@@ -16,6 +16,7 @@ from llamavid_kit.__main__ import main
 from llamavid_kit.data.video import Video
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.checkpoints import load, save, with_adapter
+from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.lora import LORA_LINEARS, LoraSettings, lora_config, read_settings
 from llamavid_kit.model.original.convert import convert
 from llamavid_kit.model.original.doctor import examine
@@ -162,6 +163,19 @@ def test_an_adapter_of_another_model(folder):
     """Of another width: each tensor is named with both shapes."""
     with pytest.raises(CheckpointError, match=r"missing|misshapen"):
         load("tiny", adapter=folder)
+
+
+def test_an_adapter_of_other_weights_of_these_shapes(own_model, folder, caplog):
+    """What training wrote of its base decides; where nothing was written, a warning says so."""
+    (folder / "base.json").write_text(json.dumps({"weights": fingerprint(own_model)}))
+    with_adapter(own_model, folder).unload()
+    assert "cannot be told" not in caplog.text
+    (folder / "base.json").write_text(json.dumps({"weights": "of another"}))
+    with pytest.raises(CheckpointError, match="was trained on another model of these shapes"):
+        with_adapter(own_model, folder)
+    (folder / "base.json").unlink()
+    with_adapter(own_model, folder)
+    assert "whether it was trained on this model cannot be told" in caplog.text
 
 
 def test_a_lora_of_the_original_is_not_taken_for_ours(tmp_path, capsys):

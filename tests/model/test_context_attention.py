@@ -120,6 +120,15 @@ def test_context_comes_before_content_in_each_frame():
     assert interleave(context, content).flatten().tolist() == [1, 2, 3, 5, 6, 7]
 
 
+def test_tokens_in_another_type_leave_their_map_behind():
+    tokens = VisualTokens(torch.rand(2, 3), torch.rand(2, 4, 3), torch.rand(2, 5, 6))
+    moved = tokens.to("cpu", torch.bfloat16)
+    assert torch.equal(moved.context, tokens.context.bfloat16()) and torch.equal(
+        moved.content, tokens.content.bfloat16()
+    )
+    assert moved.attention is None and torch.equal(tokens.to("cpu").context, tokens.context)
+
+
 def test_some_frames_of_the_tokens():
     tokens = VisualTokens(
         torch.arange(3.0)[:, None], torch.arange(3.0)[:, None, None], torch.arange(3.0)[:, None, None]

@@ -186,6 +186,12 @@ def test_every_part_that_sees_is_in_the_key(tokenizers, name):
         lambda c: setattr(c.vision_config, "hidden_act", "relu"),
         lambda c: setattr(c.qformer_config, "num_attention_heads", 4),
         lambda c: setattr(c.qformer_config, "layer_norm_eps", 1e-2),
+        lambda c: setattr(c.qformer_config, "hidden_act", "relu"),
+        lambda c: setattr(c.qformer_config, "cross_attention_frequency", 1),
+        lambda c: setattr(c.vision_config, "image_size", 56),
+        lambda c: setattr(c, "image_std", [1, 1, 1]),
+        lambda c: setattr(c, "vision_norm", False),
+        lambda c: setattr(c, "n_query", 4),
     ],
 )
 def test_settings_without_a_tensor_are_in_the_key(tokenizers, change):
