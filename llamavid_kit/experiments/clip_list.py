@@ -71,8 +71,7 @@ def fix_clip_list(
         looks = threads.map(look, usable)
         for pair, result in zip(usable, tqdm(looks, desc="clips", unit="clip", total=len(usable)), strict=True):
             if isinstance(result, Exception):
-                reason = str(result).replace(f"{root}{os.sep}", "")
-                excluded.append({"clip": pair.id, "split": pair.split, "reason": reason})
+                excluded.append({"clip": pair.id, "split": pair.split, "reason": _below(root, str(result))})
             else:
                 kept[pair.split].append(result)
     finally:
@@ -93,6 +92,13 @@ def _is_of(row: dict, pair: InstructionPair) -> bool:
     """Whether a row of the list says of the pair what it says itself, with the four things that its file says."""
     said = pair.to_dict()
     return said.keys() | LOOKED.keys() == row.keys() and all(row[n] == said[n] for n in said.keys() - LOOKED.keys())
+
+
+def _below(root: Path, text: str) -> str:
+    """A reason that is the same wherever the clips lie."""
+    for place in (root.absolute(), root):
+        text = text.replace(f"{place}{os.sep}", "").replace(f" ({place})", "")
+    return text
 
 
 def _say_changes(before: dict, clips: dict, out: Path) -> None:

@@ -180,7 +180,7 @@ def test_pairs_that_are_no_question():
     with pytest.raises(ValueError, match="pair 't1': its answer holds no word"):
         question_of([good[0], replace(good[1], answer="...")])
     for odd in (("no label", "Red"), ("Red", "red")):
-        with pytest.raises(ValueError, match="rename the label|letter case aside"):
+        with pytest.raises(ValueError, match="rename the label|aside from letter case"):
             question_of([replace(p, answer="Red" if "Red" in odd else odd[0], choices=odd) for p in good])
     with pytest.raises(ValueError, match="a judge for a closed question"):
         question_of([replace(p, answer="Red", choices=LABELS) for p in good], judge=RuleJudge())
