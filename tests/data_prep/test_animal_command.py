@@ -20,7 +20,8 @@ def test_the_command_writes_and_says_what_it_did(animals, tmp_path, capsys):
         f"{kind}_{split}.{end}" for kind in kinds for split in ("train", "test") for end in ("jsonl", "llava.json")
     }
     expected |= {"actions_train.llava.json", "actions_test.llava.json", "excluded.json"}
-    assert {path.name for path in out.glob("[!.]*")} == expected and all(f"{out / name}\n" in printed for name in expected)
+    assert {path.name for path in out.glob("[!.]*")} == expected
+    assert all(f"{out / name}\n" in printed for name in expected)
     result = animal_kingdom.build(None, lists=animals, lists_only=True, seed=7, n_choices=3)
     for kind, split, records in result.kinds():
         if kind != "actions":
