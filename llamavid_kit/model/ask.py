@@ -90,8 +90,7 @@ class Asking:
             n_slots = len(sample) * config.tokens_per_frame()
         check_fits(config, n_frames=len(sample), n_prompt=len(prompt) - n_slots + max_new_tokens, fps=fps)
         with torch.inference_mode():
-            parts = [self.frame_tokens(features, question) for _, features in self.encode_video(video, sample.indices)]
-        tokens = VisualTokens.cat(parts)
+            tokens = VisualTokens.cat([part for (part,) in self.look(video, [(question, None)], sample.indices)])
         text = greedy_texts(self, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
         notes = _world(config)
         if fps > video.fps * 1.001:

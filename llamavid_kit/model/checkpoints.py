@@ -51,7 +51,8 @@ def load(
         context: number of tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
         adapter: what `finetune` wrote for this model, merged into it.
         **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
-            the others go to `from_original`. "tiny" computes in float32.
+            the others go to `from_original`. "tiny" computes in float32, as does a folder of the original, but on a
+            GPU in bfloat16.
 
     Raises CheckpointError where the folder is no checkpoint.
     """
@@ -59,6 +60,8 @@ def load(
     if not (folder / "config.json").is_file():
         raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
     if read_object(folder / "config.json").get("model_type") != LlamaVidConfig.model_type:
+        if device is not None and torch.device(device).type == "cuda":
+            kwargs = {"dtype": torch.bfloat16, **kwargs}
         model, report = from_original(folder, context=context, **kwargs)
         log.info("%s", report)
     else:

@@ -109,12 +109,9 @@ class FrameCache:
     @torch.inference_mode()
     def compute(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[VisualTokens]:
         """The tokens of the frames at `indices` for each (question, content), on the CPU."""
-        parts: list[list[VisualTokens]] = [[] for _ in looks]
-        for _, features in self.model.encode_video(video, indices, lock=self._model_in_use):
-            with self._model_in_use:
-                for part, (question, content) in zip(parts, looks, strict=True):
-                    part.append(self.model.frame_tokens(features, question, content=content).to("cpu"))
-        return [VisualTokens.cat(part) for part in parts]
+        chunks = self.model.look(video, looks, indices, lock=self._model_in_use)
+        on_cpu = [[tokens.to("cpu") for tokens in chunk] for chunk in chunks]
+        return [VisualTokens.cat(parts) for parts in zip(*on_cpu, strict=True)]
 
     def _path(self, video: Video, question: str, content: str | None) -> Path | None:
         if self.folder is None:

@@ -27,7 +27,10 @@ from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.context_attention import ContextAttention, VisualTokens, content_tokens, interleave
 from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokenize_questions
 
-FRAMES_AT_ONCE = 64  # bound on the frames that the tower and the text decoder hold at a time
+FRAMES_AT_ONCE = 64  # bound on the frames that the tower holds at a time
+ASKED_AT_ONCE = (
+    512  # bound on the frames that the text decoder holds at a time: 1 GiB for the 7B; fewer wait for the CPU
+)
 DECODED_AT_ONCE = 48  # bound on the frames of a clip that lie in memory as pictures
 FREE = nullcontext()  # no lock: the model is one thread's own
 
@@ -91,6 +94,30 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         frames = frames.to(self.device, self.vision_tower.dtype)
         return torch.cat([self.vision_tower(pixel_values=part).last_hidden_state for part in frames.split(chunk)])
 
+    def look(
+        self,
+        video: Video,
+        looks: Sequence[tuple[str, str | None]],
+        indices: np.ndarray,
+        *,
+        lock: AbstractContextManager = FREE,
+    ) -> Iterator[list[VisualTokens]]:
+        """The frame tokens of a clip for each (question, content), at most about `ASKED_AT_ONCE` frames at a time.
+
+        The tower's features wait for the text decoder, which takes more of them at a time. lock: as of `encode_video`.
+        """
+        waiting: list[Tensor] = []
+        n_encoded = 0
+        for frames, features in self.encode_video(video, indices, lock=lock):
+            waiting.append(features)
+            n_encoded += len(frames)
+            if sum(map(len, waiting)) >= ASKED_AT_ONCE or n_encoded == len(indices):
+                with lock:
+                    together = torch.cat(waiting)
+                    tokens = [self.frame_tokens(together, question, content=content) for question, content in looks]
+                yield tokens
+                waiting = []
+
     def encode_video(
         self, video: Video, indices: np.ndarray, *, chunk: int = DECODED_AT_ONCE, lock: AbstractContextManager = FREE
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
@@ -107,7 +134,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             yield frames, features
 
     def frame_tokens(
-        self, features: Tensor, question: str, *, content: str | None = None, chunk: int = FRAMES_AT_ONCE
+        self, features: Tensor, question: str, *, content: str | None = None, chunk: int = ASKED_AT_ONCE
     ) -> VisualTokens:
         """features (T, N+1, C) and a question → `VisualTokens` with the attention map, before the projectors.
 
@@ -216,9 +243,10 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         content=None,
         inputs_embeds=None,
         position_ids=None,
+        logits_to_keep=0,
         **kwargs,
     ):
-        """Logits (B, L', V) and, with labels, the loss.
+        """Logits (B, L', V) and, with labels, the loss; logits_to_keep: only of so many last positions, 0 of all.
 
         Visual input is one of: `visual`, per sample a list of `VisualTokens` (or (context, content) pairs); or a list
         of clips, as `frames` (what `encode_frames` takes) or `features` (what it returns), with `question_ids` and
@@ -242,6 +270,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             attention_mask=attention_mask,
             labels=labels,
             position_ids=position_ids,
+            logits_to_keep=logits_to_keep,
             **kwargs,
         )
 

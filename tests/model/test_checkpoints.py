@@ -172,3 +172,20 @@ def test_a_folder_that_is_no_checkpoint(tmp_path, content):
         load(tmp_path)
     with pytest.raises(CheckpointError, match="tiny"):
         load("no-such-model")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "dtype"),
+    [({"device": "cuda:0"}, torch.bfloat16), ({"device": "cuda", "dtype": torch.float16}, torch.float16), ({}, None)],
+)
+def test_a_folder_of_the_original_takes_half_the_memory_on_a_gpu(monkeypatch, kwargs, dtype):
+    seen = {}
+
+    def opened(folder, *, context, **kwargs):
+        seen.update(kwargs)
+        raise CheckpointError("enough")
+
+    monkeypatch.setattr(checkpoints, "from_original", opened)
+    with pytest.raises(CheckpointError, match="enough"):
+        checkpoints.load(CASE / "checkpoint", **kwargs)
+    assert seen.get("dtype") == dtype

@@ -8,7 +8,15 @@ import torch
 from small import small_model
 from torch import nn
 
-from llamavid_kit.model.identity import SAMPLE, _rules, fingerprint, settings_key, vision_key, weights_key
+from llamavid_kit.model.identity import (
+    SAMPLE,
+    _rules,
+    checksum,
+    fingerprint,
+    settings_key,
+    vision_key,
+    weights_key,
+)
 
 
 def weights(**tensors: torch.Tensor) -> nn.Module:
@@ -120,3 +128,40 @@ def test_the_rules_of_a_tokenizer_are_its_kind_special_tokens_and_words(tokenize
     assert rules["model"]["vocab"].items() <= fast.get_vocab().items() and not {"truncation", "padding"} & set(rules)
     fast.eos_token = "another"
     assert _rules(fast)[1] != special
+
+
+def checksum_of_words(raw: bytes) -> int:
+    """The same, word by word, in Python's whole numbers."""
+    mask, total = 2**64 - 1, 0
+    body, tail = raw[: len(raw) // 8 * 8], raw[len(raw) // 8 * 8 :]
+    words = [int.from_bytes(body[k : k + 8], "little") for k in range(0, len(body), 8)]
+    for place, word in [*enumerate(words), (-1, int.from_bytes(tail.ljust(8, b"\0"), "little"))]:
+        mixed = (place * 0x9E3779B97F4A7C15 + word) & mask
+        mixed = ((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93) & mask
+        total += mixed ^ mixed >> 32
+    return (total & mask) - 2**64 * ((total & mask) >> 63)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 1001])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8])
+def test_a_checksum_is_that_of_its_words(n, dtype):
+    values = torch.randn(n + 1, generator=torch.Generator().manual_seed(n)).mul(50).to(dtype)
+    for tensor in (values[:n], values[1:]):  # the second does not begin at a whole word
+        raw = tensor.view(torch.uint8).numpy().tobytes()
+        assert checksum(tensor) == checksum_of_words(raw) == checksum(tensor.clone())
+
+
+def test_any_changed_bit_and_any_exchange_gives_another_checksum():
+    """Also in a piece after the first, and in what is left after the last whole word."""
+    values = torch.randn(2**18 * 4 + 3, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    before, found = checksum(values), set()
+    for at in [0, 1, 7, 2**17 * 4, 2**18 * 4 - 1, 2**18 * 4, len(values) - 1]:
+        for bit in range(16):
+            changed = values.clone()
+            changed.view(torch.int16)[at] ^= -(2**15) if bit == 15 else 2**bit
+            found.add(checksum(changed))
+    for a, b in [(0, 1), (0, 4), (0, 2**17 * 4), (5, len(values) - 1)]:
+        changed = values.clone()
+        changed[[a, b]] = values[[b, a]]
+        found.add(checksum(changed))
+    assert before not in found and len(found) == 7 * 16 + 4

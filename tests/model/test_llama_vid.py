@@ -5,13 +5,17 @@ question stays behind in the model.
 """
 
 import copy
+import functools
 
+import numpy as np
 import pytest
 import torch
-from small import QUESTION, assert_same, random_frames, random_tokens, small_model, snapshot
+from small import QUESTION, assert_same, random_frames, random_tokens, small_model, snapshot, write_clip
 
 from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, human_turn, open_prompt, supervised, tokenize
+from llamavid_kit.data.video import Video
+from llamavid_kit.model import llama_vid
 from llamavid_kit.model.context_attention import VisualTokens
 
 OTHER = "What happens in the video?"
@@ -146,6 +150,38 @@ def test_at_most_a_chunk_passes_the_tower(model, monkeypatch):
     model.encode_frames(random_frames(7), chunk=3)
     model.encode_frames(random_frames(130))
     assert seen == [3, 3, 1, 64, 64, 2]
+
+
+@torch.no_grad()
+def test_features_wait_for_the_text_decoder(model, tmp_path, monkeypatch):
+    """Decoded by 4 and asked about by 10 frames: each frame once, in order, with the tokens of the whole clip."""
+    video = Video(write_clip(tmp_path / "a.mp4", seconds=2))
+    kept = type(model).encode_video.__kwdefaults__
+    monkeypatch.setattr(type(model).encode_video, "__kwdefaults__", kept | {"chunk": 4})
+    monkeypatch.setattr(llama_vid, "ASKED_AT_ONCE", 10)
+    looks, indices = [(QUESTION, None), ("What?", "all")], np.arange(23)
+    chunks = list(model.look(video, looks, indices))
+    assert [len(tokens) for tokens, _ in chunks] == [12, 11]
+    features = model.encode_frames(model.config.pixel_values(video.frames(indices)))
+    for (question, content), parts in zip(looks, zip(*chunks, strict=True), strict=True):
+        whole, tokens = model.frame_tokens(features, question, content=content), VisualTokens.cat(parts)
+        for name in ("context", "content", "attention"):
+            close(getattr(tokens, name), getattr(whole, name))
+
+
+@torch.no_grad()
+def test_only_the_last_position_is_scored_while_a_reply_is_written(model, monkeypatch):
+    shapes, kept = [], type(model).forward
+
+    def forward(self, *args, **kwargs):
+        out = kept(self, *args, **kwargs)
+        shapes.append(tuple(out.logits.shape[:2]))
+        return out
+
+    monkeypatch.setattr(type(model), "forward", functools.wraps(kept)(forward))
+    ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)])
+    model.generate(ids, visual=[[random_tokens(model, 4)]], do_sample=False, max_new_tokens=3, min_new_tokens=3)
+    assert shapes == [(1, 1)] * 3
 
 
 @torch.no_grad()
