@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import multinomial
 
@@ -34,6 +34,7 @@ def test_another_level():
 
 
 @given(st.integers(1, 14), st.floats(0, 0.5), st.floats(0, 0.5))
+@example(14, 0.0, 2.2250738585072014e-308)
 @settings(max_examples=40, deadline=None)
 def test_by_counting_every_outcome(n, a, b):
     sure = sum(

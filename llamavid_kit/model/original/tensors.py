@@ -207,9 +207,12 @@ def weight_files(folder: Path) -> tuple[list[str], dict[str, str] | None]:
     for single in WEIGHTS:
         index_file = folder / f"{single}.index.json"
         if index_file.is_file():
-            index = read_object(index_file).get("weight_map")
+            content = read_object(index_file)
+            index = content.get("weight_map")
             if not isinstance(index, dict) or not index:
                 raise CheckpointError(f"{index_file} holds no weight_map: expected tensor name → file name")
+            if single == "model.safetensors" and not isinstance(content.get("metadata"), dict):  # transformers reads it
+                raise CheckpointError(f"{index_file} holds no metadata: {COPY_AGAIN}")
             for shard in index.values():
                 if not isinstance(shard, str) or shard in ("", "..") or PureWindowsPath(shard).name != shard:
                     raise CheckpointError(f"{index_file}: shard {shard!r} is not a file name in this folder")

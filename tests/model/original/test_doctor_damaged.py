@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.checkpoints import load
+from llamavid_kit.model.original import convert as module
 from llamavid_kit.model.original.convert import convert, export
 from llamavid_kit.model.original.doctor import examine
 from llamavid_kit.model.original.open import from_original
@@ -111,7 +112,7 @@ def as_safetensors(folder: Path, *, whole: bool) -> None:
     if whole:
         files = {"model.safetensors": {n: t for tensors in files.values() for n, t in tensors.items()}}
     else:
-        index = {"weight_map": {n: file for file, tensors in files.items() for n in tensors}}
+        index = {"metadata": {}, "weight_map": {n: file for file, tensors in files.items() for n in tensors}}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     for file, tensors in files.items():
         save_file({n: t.clone() for n, t in tensors.items()}, folder / file, metadata={"format": "pt"})
@@ -251,3 +252,12 @@ def test_numbers_that_are_none(folder, value):
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"rms_norm_eps": 1e-05', f'"rms_norm_eps": {value}'))
     assert "config.json" in problem(folder)
+
+
+def test_an_index_of_ours_without_what_transformers_reads_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIECE_BYTES", 20_000)
+    convert(CASE / "checkpoint", out=tmp_path / "ours", vision_heads=HEADS)
+    index = tmp_path / "ours" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": json.loads(index.read_text())["weight_map"]}))
+    with pytest.raises(CheckpointError, match=rf"{re.escape(str(index))} holds no metadata: copy"):
+        load(tmp_path / "ours")
