@@ -17,7 +17,7 @@ test-quick: .venv/installed
 
 # Kills, pairs of processes, damaged and hostile files, limits, scale: about half an hour on two cores.
 torture: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture $(PARTS) $(if $(SHARE),--share $(SHARE))
 
 # The package as others get it: built, installed into an empty environment, run from a folder without this one.
 wheel: .venv/installed
