@@ -42,7 +42,9 @@ def read_settings(config: dict, path: Path, *, modules: tuple[str, ...] = ()) ->
     plain = LoraConfig().to_dict()
     known = READ | NEUTRAL
     odd = {n: v for n, v in config.items() if n not in known and v != plain.get(n)}
-    odd = {n: v for n, v in odd.items() if v or plain.get(n) or type(v) in (int, float)}  # null and [] say no more
+    odd = {  # null and [] say no more, where peft does not expect an object
+        n: v for n, v in odd.items() if v or plain.get(n) or type(v) in (int, float) or isinstance(plain.get(n), dict)
+    }
     for name, values in (
         ("peft_type", ["LORA"]),
         ("init_lora_weights", PLAIN_STARTS),

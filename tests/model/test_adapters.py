@@ -49,6 +49,8 @@ ODD = {
     "lora_alpha": "16",
     "lora_dropout": None,
     "use_rslora": "yes",
+    "loftq_config []": [],
+    "rank_pattern null": None,
     **{f"init_lora_weights {name}": name for name in ("pissa", "pissa_niter_4", "olora", "loftq", "corda", "eva")},
 }
 
