@@ -101,7 +101,7 @@ class BusyError(ValueError):
 
 @contextmanager
 def writing(folder: Path | str) -> Iterator[None]:
-    """The folder for this process alone while it writes there; who comes second is refused, by name, and does not wait.
+    """The folder for this process alone while it writes there; who comes second is refused, by name, within a second.
 
     The lock is the operating system's: it ends with its process, however that ends, and holds on a shared disk. What a
     killed process left of unfinished files is taken away. Raises BusyError.
@@ -110,7 +110,7 @@ def writing(folder: Path | str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock, note = FileLock(folder / LOCK), folder / ".writer.json"
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # what a killed process was about to start may hold it for a moment
     except Timeout:
         raise BusyError(f"{folder} is being written by {_writer(note)}: wait for it, or give another folder") from None
     try:
