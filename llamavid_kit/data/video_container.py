@@ -21,42 +21,13 @@ log = logging.getLogger(__name__)
 ONE_PACKET_A_FRAME = {"h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp9", "libvpx-vp9", "mjpeg", "png"}
 NAL_LENGTH_AT = {"h264": 4, "hevc": 21}  # the byte of a codec's extra data that says how long a unit's length is
 INDEXED = ("mov,mp4", "matroska")  # elsewhere a seek gave wrong frames: decord in MPEG-TS, PyAV with MPEG-4 in MPEG-TS
-CONTAINERS = (  # of one file; playlists, lists of files, scripts and devices are not among them
-    *(
-        "mov",
-        "matroska",
-        "avi",
-        "asf",
-        "flv",
-        "live_flv",
-        "mpegts",
-        "mpeg",
-        "mxf",
-        "ogg",
-        "nut",
-        "ivf",
-        "dv",
-        "gxf",
-        "wtv",
-    ),
-    *("rm", "swf", "nuv", "dhav", "kux", "yuv4mpegpipe", "gif", "apng", "jpegxl_anim", "mjpeg", "smjpeg", "flic"),
-    *(
-        "h261",
-        "h263",
-        "h264",
-        "hevc",
-        "vvc",
-        "evc",
-        "av1",
-        "obu",
-        "m4v",
-        "mpegvideo",
-        "vc1",
-        "vc1test",
-        "dirac",
-        "dnxhd",
-    ),
-    *("tty", "wav", "mp3", "flac", "aac"),  # no videos, and named so below
+# of one file; playlists, lists of files, scripts and devices are not among them; those of the last line hold no videos,
+# and are named so below
+CONTAINERS = (
+    "mov,matroska,avi,asf,flv,live_flv,mpegts,mpeg,mxf,ogg,nut,ivf,dv,gxf,wtv,rm,swf,nuv,dhav,kux,yuv4mpegpipe,"
+    "gif,apng,jpegxl_anim,mjpeg,smjpeg,flic,"
+    "h261,h263,h264,hevc,vvc,evc,av1,obu,m4v,mpegvideo,vc1,vc1test,dirac,dnxhd,"
+    "tty,wav,mp3,flac,aac"
 )
 PICTURES = {"image2", "ico"}  # and FFmpeg's pipes, one for each kind of picture file
 PICTURE_BRANDS = {"avif", "heic", "heix", "heim", "heis", "mif1", "miaf"}  # pictures in MP4's clothes
@@ -174,7 +145,7 @@ def open_container(path: Path) -> Any:
     is something else, such as a playlist, which could name any file and address.
     """
     pictures = {name for name in av.formats_available if name.endswith("_pipe")} - {"svg_pipe"}
-    formats = ",".join((*CONTAINERS, *PICTURES, *pictures))
+    formats = ",".join((CONTAINERS, *PICTURES, *pictures))
     options = {"format_whitelist": formats, "protocol_whitelist": "file", "pattern_type": "none"}
     try:
         return av.open(str(path.absolute()), metadata_errors="replace", options=options)
