@@ -24,7 +24,7 @@ wheel: .venv/installed
 	rm -rf dist build
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv build/env
-	build/env/bin/pip install --quiet -c constraints.txt dist/*.whl
+	build/env/bin/pip install --quiet --no-compile -c constraints.txt dist/*.whl
 	cd build && env/bin/python -P -m llamavid_kit demo --quick --animals --out demo
 
 lab: .venv/installed
