@@ -28,9 +28,7 @@ from llamavid_kit.model.context_attention import ContextAttention, VisualTokens,
 from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokenize_questions
 
 FRAMES_AT_ONCE = 64  # bound on the frames that the tower holds at a time
-ASKED_AT_ONCE = (
-    512  # bound on the frames that the text decoder holds at a time: 1 GiB for the 7B; fewer wait for the CPU
-)
+ASKED_AT_ONCE = 512  # likewise of the text decoder, 1 GiB for the 7B; with fewer a GPU waits for the CPU
 DECODED_AT_ONCE = 48  # bound on the frames of a clip that lie in memory as pictures
 FREE = nullcontext()  # no lock: the model is one thread's own
 
