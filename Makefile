@@ -15,7 +15,7 @@ test: lint
 test-quick: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-# Kills, pairs of processes, damaged and hostile files, limits, scale: about half an hour on two cores.
+# Kills, pairs of processes, damaged and hostile files, limits, scale. PARTS= and SHARE= choose some of it.
 torture: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture $(PARTS) $(if $(SHARE),--share $(SHARE))
 
