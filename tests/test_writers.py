@@ -21,7 +21,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.run import Run
-from llamavid_kit.files import BusyError, partial_path, whole, write_whole, writing
+from llamavid_kit.files import BusyError, CheckpointError, filling, partial_path, whole, write_whole, writing
 from llamavid_kit.model import frame_cache
 from llamavid_kit.model.frame_cache import FrameCache
 
@@ -82,6 +82,24 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
         raise KeyError
     with writing(tmp_path):
         pass
+
+
+def test_a_model_that_was_not_finished_is_begun_anew(tmp_path):
+    """What the interrupted one left goes; a finished model, and somebody's files, stay and are named."""
+    folder = tmp_path / "model"
+    with pytest.raises(KeyError), filling(folder):
+        (folder / "model-00001-of-00002.safetensors").touch()
+        (folder / "original").mkdir()
+        raise KeyError
+    with filling(folder):
+        assert [path.name for path in folder.glob("[!.]*")] == []
+        (folder / "config.json").touch()
+    with pytest.raises(CheckpointError, match=f"{folder} holds a model already"), filling(folder):
+        pytest.fail("written over")
+    (folder / "config.json").rename(folder / "somebody's.txt")
+    with pytest.raises(CheckpointError, match=f"{folder} is not empty"), filling(folder):
+        pytest.fail("emptied")
+    assert [path.name for path in folder.glob("[!.]*")] == ["somebody's.txt"]
 
 
 def test_two_that_write_one_file_leave_one_of_them_whole(tmp_path):
