@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +171,13 @@ def items_key(items: Sequence[Item], media: str) -> str:
 
     A clip's content stands beside its replies instead (`clips.check_clips`): one that cannot be read may be mended.
     """
-    digest, files = hashlib.sha256(), dict[Path, str]()
+    digest, key_of = hashlib.sha256(), cache(content_key)
     for item in items:
         content: str | None = None
         if item.picture is not None:
             content = hashlib.sha256(item.picture).hexdigest()
         elif media == "image":
-            content = files.get(item.media) or content_key(item.media)
-            files[item.media] = content
+            content = key_of(item.media)
         digest.update(json.dumps([item.id, item.media.name, content, item.prompt, item.question]).encode())
     return digest.hexdigest()
 
