@@ -20,7 +20,6 @@ from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.files import whole, writing
 from llamavid_kit.model.checkpoints import BASE, PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
 from llamavid_kit.training.dataset import TokenCollate, TokenPairs
@@ -60,11 +59,10 @@ def finetune(
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
     with writing(out):
         record = {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)}
-        claim_training(out, model, record)
+        base = claim_training(out, model, record)
         if (out / ADAPTER / "adapter_config.json").is_file():
             log.info("%s is trained already", out / ADAPTER)
             return out / ADAPTER
-        base = json.dumps({"weights": fingerprint(model)})
         torch.manual_seed(settings.seed)
         config = lora_config(lora, modules_to_save=[PROJECTOR])
         collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
@@ -74,7 +72,7 @@ def finetune(
                 fit(adapted, dataset, collate, out=out, settings=settings)
                 with whole(out / ADAPTER) as part:
                     adapted.save_pretrained(part)
-                    (part / BASE).write_text(base, encoding="utf-8")
+                    (part / BASE).write_text(json.dumps({"weights": base}), encoding="utf-8")
             finally:
                 adapted.unload()
         return out / ADAPTER

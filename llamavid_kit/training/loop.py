@@ -28,11 +28,15 @@ LOG_EVERY = 10  # steps that a logged loss is the mean of, where checkpoints all
 STEP = {"step": int, "epoch": float, "loss": float, "lr": float}  # of a line of it
 
 
-def claim_training(out: Path, model: LlamaVid, record: dict) -> None:
-    """Keep in `out/settings.json` what is trained there, on which model; ValueError where it was begun otherwise."""
+def claim_training(out: Path, model: LlamaVid, record: dict) -> str:
+    """Keep in `out/settings.json` what is trained there, on which model → the model's fingerprint.
+
+    Raises ValueError where it was begun otherwise.
+    """
     base = {"weights": fingerprint(model), "settings": settings_key(model), "dtype": str(model.dtype)}
     if differs := claim(out / "settings.json", record | {"model": base}):
         raise ValueError(f"{out} was trained with another {' and '.join(differs)}: give another output folder")
+    return base["weights"]
 
 
 class _LossCurve(TrainerCallback):
