@@ -62,7 +62,7 @@ def _check(
     folder = jobs.begun(job, work / "hurt" if kind else work / "calm", prepared)
     log.unlink(missing_ok=True)
     began = time.monotonic()
-    pid = harness.spawn(lambda: exit_status(partial(_run, job, folder, prepared)), log=log, limits=limits)
+    pid = harness.spawn(lambda: exit_status(partial(job.run, folder, prepared)), log=log, limits=limits)
     ran, code = harness.kill_after(pid, after_s, number) if number else (False, harness.wait(pid))
     seconds, text = time.monotonic() - began, log.read_text(errors="replace")
     if not kind:
@@ -80,10 +80,6 @@ def _check(
         kind, fine and again == 0 and not wrong, f"{job.name}, {what}: status {code}, {said}; again {again} {wrong[:3]}"
     )
     return seconds
-
-
-def _run(job: jobs.Job, folder: Path, prepared: Path) -> None:
-    job.run(folder, prepared)
 
 
 def _alive(group: int) -> bool:
