@@ -32,6 +32,7 @@ OUT_OF_MEMORY = (  # in errors of torch, Python, the system
     "Cannot allocate memory",
     "can't start new thread",
     "failed to map segment",
+    "could not create a primitive",
     "MemoryError",
 )
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
@@ -51,6 +52,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        sys.unraisablehook = _not_lost
     try:
         return command() or 0
     except KeyboardInterrupt:
@@ -70,6 +72,15 @@ def exit_status(command: Callable[[], int | None]) -> int:
         )
     print(f"error: {what}", file=sys.stderr)
     return 2
+
+
+def _not_lost(unraisable: Any) -> None:
+    """A stop that came while an object was freed is lost to Python, which says and ignores it: it is sent again."""
+    number = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(unraisable.exc_type)
+    if number is None:
+        sys.__unraisablehook__(unraisable)
+    else:
+        threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
 
 
 def check_whole(path: Path) -> None:

@@ -57,11 +57,16 @@ def run(function: Callable, path: Path, *args: Any, shape: tuple[int, ...] | Non
 class _Worker:
     """One process, the connection to it, and memory that both see; `waiting` for an answer, also after a Ctrl-C."""
 
+    process: Any = None  # until it is started
+
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
         self.owner, self.waiting, self.limit_s = os.getpid(), False, 0.0
         with _memory() as file:
-            file.truncate(N_PIECES * PIECE + 8)
+            try:
+                file.truncate(N_PIECES * PIECE + 8)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, "the memory that frames pass through") from error
             self.pieces, self.progress = _map(file.fileno())
             code = f"from {__name__} import serve; serve({theirs.fileno()}, {file.fileno()})"
             folders = os.pathsep.join([*filter(None, sys.path), str(KIT)])
@@ -79,7 +84,7 @@ class _Worker:
 
     def end(self) -> None:
         self.connection.close()
-        if os.getpid() == self.owner:  # not in a forked child
+        if self.process and os.getpid() == self.owner:  # not in a forked child
             self.process.kill()
             self.process.wait()
 

@@ -86,6 +86,30 @@ def test_ctrl_c_from_outside():
     assert process.returncode == 130 and errors == "interrupted\n"
 
 
+FREED = """
+import os, signal, sys, time
+from llamavid_kit.files import exit_status
+
+class Freed:
+    def __del__(self):
+        signal.raise_signal(getattr(signal, sys.argv[1]))
+        time.sleep(0)
+
+def command():
+    Freed()
+    time.sleep(60)
+
+sys.exit(exit_status(command))
+"""
+
+
+@pytest.mark.parametrize(("name", "status", "said"), [("SIGINT", 130, "interrupted\n"), ("SIGTERM", 143, "")])
+def test_a_stop_while_an_object_is_freed(name, status, said):
+    """Python drops an exception there, and a report went on as if nobody had pressed Ctrl-C."""
+    done = subprocess.run([sys.executable, "-c", FREED, name], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -95,6 +119,7 @@ def test_ctrl_c_from_outside():
         (ValueError("fps=6"), "fps=6"),
         (MemoryError(), f"{FULL}; no more is said"),
         (RuntimeError("CUDA out of memory.\n Tried"), f"{FULL}; CUDA out of memory. Tried"),
+        (RuntimeError("could not create a primitive"), f"{FULL}; could not create a primitive"),
     ],
 )
 def test_the_line_of_an_error(capsys, error, line):

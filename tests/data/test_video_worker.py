@@ -1,5 +1,8 @@
 """A file that crashes its decoder, hangs or eats memory is a VideoError, and no process is left behind."""
 
+import errno
+import gc
+import io
 import os
 import signal
 import subprocess
@@ -149,3 +152,19 @@ def test_a_forked_child_leaves_its_parents_worker_alone(tiny_clip):
     if not child:
         os._exit(run(unruly.process_id, tiny_clip) == pid)
     assert os.waitpid(child, 0)[1] == 0 and run(unruly.process_id, tiny_clip) == pid
+
+
+def test_no_room_for_the_frames(monkeypatch):
+    """A system that lets no file grow (ulimit -f): said in one line, and nothing else when the worker is freed."""
+
+    class Full(io.BytesIO):
+        def truncate(self, size=None):
+            raise OSError(errno.EFBIG, "File too large")
+
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    monkeypatch.setattr(video_worker, "_memory", Full)
+    with pytest.raises(OSError, match="the memory that frames pass through"):
+        video_worker._Worker()
+    gc.collect()
+    assert not lost

@@ -144,7 +144,7 @@ def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -
     class ThisPython(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            argv = [*make_ipkernel_cmd(), "--IPKernelApp.log_level=40"]  # argv[0] is sys.executable; errors only
+            argv = [*make_ipkernel_cmd(), "--IPKernelApp.log_level=50"]  # argv[0] is sys.executable; quiet when stopped
             return KernelSpec(**{**get_kernel_dict(), "argv": argv})
 
     try:
