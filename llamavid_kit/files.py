@@ -33,6 +33,8 @@ OUT_OF_MEMORY = (  # in errors of torch, Python, the system
     "can't start new thread",
     "failed to map segment",
     "could not create a primitive",
+    "bad_alloc",
+    "Resource temporarily unavailable",
     "MemoryError",
 )
 BEGIN_AGAIN = "delete this line and all after it, or the whole file, and run again"
@@ -64,14 +66,21 @@ def exit_status(command: Callable[[], int | None]) -> int:
             what = f"{error.filename} cannot be read or written: {error.strerror}; name another path"
     except ValueError as error:
         what = str(error)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(mark in str(error) for mark in OUT_OF_MEMORY):
+    except BaseException as error:
+        if not _of_memory(error):
             raise
         what = "the memory of this machine is full: ask for less at a time (--batch, --fps), or free some; " + (
             " ".join(str(error).split())[:200] or "no more is said"
         )
     print(f"error: {what}", file=sys.stderr)
     return 2
+
+
+def _of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is full; a panic of Rust is no `Exception`."""
+    if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":
+        return any(mark in str(error) for mark in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def _not_lost(unraisable: Any) -> None:

@@ -58,6 +58,10 @@ def test_the_path_of_a_picture(tmp_path, capsys):
 FULL = "the memory of this machine is full: ask for less at a time (--batch, --fps), or free some"
 
 
+class PanicException(BaseException):
+    """As pyo3 calls what Rust throws."""
+
+
 def interrupted(*_):
     raise KeyboardInterrupt
 
@@ -120,6 +124,8 @@ def test_a_stop_while_an_object_is_freed(name, status, said):
         (MemoryError(), f"{FULL}; no more is said"),
         (RuntimeError("CUDA out of memory.\n Tried"), f"{FULL}; CUDA out of memory. Tried"),
         (RuntimeError("could not create a primitive"), f"{FULL}; could not create a primitive"),
+        (RuntimeError("std::bad_alloc"), f"{FULL}; std::bad_alloc"),
+        (PanicException("Resource temporarily unavailable"), f"{FULL}; Resource temporarily unavailable"),
     ],
 )
 def test_the_line_of_an_error(capsys, error, line):
