@@ -16,7 +16,10 @@ from harness import Table
 from llamavid_kit.files import exit_status
 
 N_SIGNALS, N_FILES, N_MEMORY = 1, 1, 1  # of each job at share 1
-RUST = "memory allocation of "  # what its programs say of full memory before they abort: safetensors, tokenizers
+ENDS = {  # what libraries say of full memory, where no error can be raised, and how they end the process
+    "memory allocation of ": -signal.SIGABRT,  # Rust's: safetensors, tokenizers
+    "cannot allocate memory for thread-local data": 127,  # the C library's
+}
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -70,8 +73,8 @@ def _check(
         assert code == 0, text[-3000:]
         return seconds
     expected = (0, STATUS[number]) if number and ran else (0, 2)
-    if kind == "memory" and RUST in text:
-        expected = (*expected, -signal.SIGABRT)
+    if kind == "memory":
+        expected = (*expected, *(status for words, status in ENDS.items() if words in text))
     what = f"{number.name} after {after_s:.2f} s" if number else f"{limits}"
     quiet = "Traceback" not in text or number == signal.SIGTERM  # a notebook's kernel may say how it was stopped
     fine = code in expected and quiet and not _alive(pid)
