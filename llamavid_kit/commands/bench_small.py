@@ -1,10 +1,8 @@
-"""Speed, each time beside a baseline measured in the same run: `make bench`.
+"""Speed of a small model on a CPU: `bench`.
 
 Every row says what was counted, the baseline, ours, and their ratio. Explorers stand beside a target in milliseconds.
-Nothing here is a test.
 """
 
-import argparse
 import tempfile
 import timeit
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +16,6 @@ import torch
 
 from data_prep.toy_world import plan_clip
 from data_prep.toy_world.render import render_clip
-from llamavid_kit.commands.options import MODEL_HELP
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn, template, tokenize
 from llamavid_kit.data.video import Video
@@ -40,12 +37,8 @@ CLIPS, REPEATS = 16, 3
 TARGET_MS, BROWSED = 300, 330
 
 
-def bench_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="tiny", help=MODEL_HELP)
-
-
-def bench(args: argparse.Namespace) -> None:
-    model = load(args.model)
+def bench_small(name: str) -> None:
+    model = load(name)
     with tempfile.TemporaryDirectory() as folder:
         videos = []
         for i in range(CLIPS):

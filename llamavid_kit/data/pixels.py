@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from llamavid_kit.data.pictures import misfit
+from llamavid_kit.data.resize import resize_and_crop_on
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -23,13 +24,14 @@ def pixel_values(
     mean: Sequence[float] = CLIP_MEAN,
     std: Sequence[float] = CLIP_STD,
     pad: bool = False,
+    device: torch.device | None = None,
 ) -> torch.Tensor:
-    """frames (T, H, W, 3) uint8 RGB 0–255 → (T, 3, size, size) float32, normalised.
+    """frames (T, H, W, 3) uint8 RGB 0–255 → (T, 3, size, size) float32, normalised, on `device`, by default the CPU.
 
     pad: first pad each frame to a square with the mean colour (the original's image_aspect_ratio 'pad'); otherwise the
     centre square is kept and the rest of the longer side is cut away, as the original does with video.
     Equals `CLIPImageProcessor` bit for bit (tests/parity/test_images.py). It uses PIL and a table of 256 values
-    a channel directly: faster, and the same whether torchvision is installed or not.
+    a channel directly: faster, and the same whether torchvision is installed or not. A GPU computes the same bits.
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
@@ -44,12 +46,22 @@ def pixel_values(
     if pad:
         frames = pad_to_square(frames, mean)
     table = _normalised(mean, std)  # (3, 256)
+    if device is not None and device.type != "cpu":
+        return _on_device(frames, size, table, device)
     out = np.empty((len(frames), 3, size, size), dtype=np.float32)
     for t, frame in enumerate(frames):
         square = resize_and_crop(frame, size)  # (size, size, 3)
         for channel in range(3):
             np.take(table[channel], square[..., channel], out=out[t, channel])
     return torch.from_numpy(out)
+
+
+def _on_device(frames: np.ndarray, size: int, table: np.ndarray, device: torch.device) -> torch.Tensor:
+    height, width = frames.shape[1:3]
+    pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
+    squares = resize_and_crop_on(pixels, *_resized(height, width, size), size)
+    values = torch.from_numpy(table).to(device)
+    return torch.stack([values[c][squares[..., c].int()] for c in range(3)], 1)
 
 
 def pad_to_square(frames: np.ndarray, mean: Sequence[float] = CLIP_MEAN) -> np.ndarray:
@@ -66,14 +78,19 @@ def pad_to_square(frames: np.ndarray, mean: Sequence[float] = CLIP_MEAN) -> np.n
 def resize_and_crop(frame: np.ndarray, size: int) -> np.ndarray:
     """(H, W, 3) uint8 → (size, size, 3) uint8: shorter side to `size` (the longer truncated), centre crop."""
     height, width, _ = frame.shape
+    (new_height, new_width), (top, left) = _resized(height, width, size)
+    if (new_height, new_width) != (height, width):
+        frame = np.asarray(Image.fromarray(frame).resize((new_width, new_height), Image.Resampling.BICUBIC))
+    return frame[top : top + size, left : left + size]
+
+
+def _resized(height: int, width: int, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(rows, columns) that a frame is resized to, and the first row and column of the square that is kept."""
     if height <= width:
         new_height, new_width = size, int(size * width / height)
     else:
         new_height, new_width = int(size * height / width), size
-    if (new_height, new_width) != (height, width):
-        frame = np.asarray(Image.fromarray(frame).resize((new_width, new_height), Image.Resampling.BICUBIC))
-    top, left = (new_height - size) // 2, (new_width - size) // 2
-    return frame[top : top + size, left : left + size]
+    return (new_height, new_width), ((new_height - size) // 2, (new_width - size) // 2)
 
 
 def _normalised(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:

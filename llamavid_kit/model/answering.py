@@ -6,14 +6,17 @@ decided in `evaluation.scoring`.
 """
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from transformers import Cache
 
 from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
 from llamavid_kit.data.sampling import Rule
@@ -21,9 +24,16 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
 from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.decoding import release
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.identity import settings_key, weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.planner import answer_need
+
+log = logging.getLogger(__name__)
+PACKED_ROWS = (
+    4096  # bound on clips times tokens of choices whose logits lie in memory, 1.3 GB of a vocabulary of 32,000
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ class LlamaVidAnswerer:
     """`VideoModel`, `ClipModel` and `ImageModel` for LLaMA-VID.
 
     Its frame cache may be shared by adapters of one base. max_new_tokens: of a reply where a call does not say.
+    A GPU is asked about as many clips at once as its memory should do for (`planner`). Where it does not do, they are
+    asked in halves from then on, which a warning says; who is asked together can move a likelihood's last digits.
     """
 
     model: LlamaVid
@@ -93,6 +105,7 @@ class LlamaVidAnswerer:
     max_new_tokens: int = 24
     name: str = "LLaMA-VID"
     _counted: dict[tuple, dict[str, int]] = field(default_factory=dict, repr=False)
+    _at_once: int | None = field(default=None, init=False, repr=False)  # clips that there was memory for
 
     @property
     def identity(self) -> str:
@@ -125,7 +138,8 @@ class LlamaVidAnswerer:
     ) -> list[Reply]:
         tokens, times = self._look(clips, question, view)
         length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
-        texts = generate_texts(self.model, question, tokens, max_new_tokens=length)
+        ask = partial(generate_texts, self.model, question, max_new_tokens=length)
+        texts = self._in_parts(question, tokens, ask, max_new_tokens=length)
         return _replies(texts, times, tokens)
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
@@ -141,8 +155,9 @@ class LlamaVidAnswerer:
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
         tokens, times = self._look(clips, question, view)
-        table = choice_log_likelihood(self.model, question, tokens, choices)  # (B, K)
+        ask = partial(choice_log_likelihood, self.model, question, choices=choices)
         lengths = self._lengths(question, tuple(choices))
+        table = self._in_parts(question, tokens, ask, max_new_tokens=sum(lengths.values()))  # (B, K)
         return [
             Reply(
                 choices[int(row.argmax())],
@@ -162,6 +177,25 @@ class LlamaVidAnswerer:
         texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
         return _replies(texts, [(0.0,)] * len(texts), tokens)
 
+    def _in_parts(
+        self, question: str, tokens: Sequence[VisualTokens], ask: Callable[..., Iterable], *, max_new_tokens: int
+    ) -> list:
+        """What `ask` says of each clip, of as many at once as there is memory for."""
+        n = min(self._at_once or len(tokens), len(tokens))
+        prompt = len(open_prompt(self.model.tokenizer, self.model.config.template, question))
+        longest = prompt + max(map(n_visual, tokens))
+        while n > 1 and not has_room(self.model, batch=n, n_tokens=longest, max_new_tokens=max_new_tokens):
+            n = (n + 1) // 2
+        try:
+            return [answer for k in range(0, len(tokens), n) for answer in ask(tokens[k : k + n])]
+        except torch.OutOfMemoryError as error:
+            if n == 1:
+                raise
+            log.warning("no memory for %d clips at once, %d are asked from now on: %s", n, n // 2, error)
+            self._at_once = n // 2
+        release(self.model)
+        return self._in_parts(question, tokens, ask, max_new_tokens=max_new_tokens)
+
     def _lengths(self, question: str, choices: tuple[str, ...]) -> dict[str, int]:
         """Choice → its tokens as the whole answer; counted once for a question."""
         if (question, choices) not in self._counted:
@@ -177,6 +211,16 @@ class LlamaVidAnswerer:
         return [tokens for tokens, _ in looks], [_rounded(times) for _, times in looks]
 
 
+def has_room(model: LlamaVid, **shape: int) -> bool:
+    """Whether the model's GPU has memory for replies to prompts of that `shape` (`planner.answer_need`)."""
+    if model.device.type != "cuda":
+        return True
+    need = answer_need(model.config, **shape)
+    if not need.fits(model.device):
+        release(model)
+    return need.fits(model.device)
+
+
 def generate_texts(model: LlamaVid, question: str, tokens: Sequence[VisualTokens], *, max_new_tokens: int) -> list[str]:
     """Greedy replies to one question about several clips, as one batch."""
     prompt = open_prompt(model.tokenizer, model.config.template, question)
@@ -189,32 +233,63 @@ def choice_log_likelihood(
 ) -> np.ndarray:
     """(B clips, K choices) natural log of P(choice and its end | clip, question), summed over the choice's tokens.
 
-    The prompt runs once a clip; its key-value cache is shared by the choices.
+    The prompt runs once a clip. The choices follow it one behind the other, as one sequence in which a token sees the
+    prompt and its own choice, at the position that it has there: the prompt's keys and values are not copied.
     """
     if not choices:
         raise ValueError("no choices to score: give the closed set of answers")
+    release(model)
     prompt = open_prompt(model.tokenizer, model.config.template, question)
     answers = [answer_ids(model, question, choice) for choice in choices]
     ids, dtype = torch.tensor([prompt] * len(tokens), device=model.device), model.get_input_embeddings().weight.dtype
     embeds, mask, _ = model.splice(ids, [[t.to(model.device, dtype)] for t in tokens], side="left")
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     first = model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-    n, k = len(tokens), len(choices)
-    longest = max(map(len, answers))
-    padded = torch.tensor([a + [0] * (longest - len(a)) for a in answers], device=model.device)  # (K, La)
-    real = torch.tensor([[i < len(a) for i in range(longest)] for a in answers], device=model.device)
-    cache = first.past_key_values
-    cache.batch_repeat_interleave(k)
+    cache, logits, following = first.past_key_values, first.logits, positions[:, -1:] + 1
+    columns = []
+    for pack in _packs(answers, most=max(1, PACKED_ROWS // len(tokens))):
+        columns.append(_packed_log_likelihood(model, pack, cache, logits, mask, following))
+        cache.crop(-sum(map(len, pack)))
+    return torch.cat(columns, 1).cpu().numpy()
+
+
+def _packs(answers: Sequence[list[int]], *, most: int) -> list[list[list[int]]]:
+    """The answers in order, in packs of at most `most` tokens, or of one answer."""
+    packs: list[list[list[int]]] = []
+    for answer in answers:
+        if not packs or sum(map(len, packs[-1])) + len(answer) > most:
+            packs.append([])
+        packs[-1].append(answer)
+    return packs
+
+
+def _packed_log_likelihood(
+    model: LlamaVid, answers: Sequence[list[int]], cache: Cache, first: Tensor, mask: Tensor, following: Tensor
+) -> Tensor:
+    """(B, K) of `answers` behind prompts that lie in `cache`, which grows.
+
+    first: (B, 1, V) logits behind the prompts. mask: (B, L) of the prompts. following: (B, 1) position behind them.
+    """
+    n, device = len(mask), mask.device
+    ids, answer_of, place = (
+        torch.tensor(column, device=device)
+        for column in zip(*((t, k, i) for k, a in enumerate(answers) for i, t in enumerate(a)), strict=True)
+    )  # (S,) each
+    own = (answer_of[:, None] == answer_of) & (place[:, None] >= place)  # (S, S)
+    sees = torch.cat([mask.bool()[:, None].expand(-1, len(ids), -1), own.expand(n, -1, -1)], 2)[:, None]
+    dtype = model.get_input_embeddings().weight.dtype
+    added = torch.zeros(sees.shape, dtype=dtype, device=device).masked_fill(~sees, torch.finfo(dtype).min)
     rest = model(
-        input_ids=padded.repeat(n, 1),
+        input_ids=ids.expand(n, -1),
         past_key_values=cache,
         use_cache=True,
-        attention_mask=torch.cat([mask.repeat_interleave(k, 0), real.repeat(n, 1)], 1),
-        position_ids=(positions[:, -1:] + 1).repeat_interleave(k, 0) + torch.arange(longest, device=model.device),
+        attention_mask=added,
+        position_ids=following + place,
     )
-    logits = torch.cat([first.logits.repeat_interleave(k, 0), rest.logits[:, :-1]], 1).float()  # (B*K, La, V)
-    picked = logits.log_softmax(-1).gather(2, padded.repeat(n, 1)[..., None])[..., 0]
-    return (picked * real.repeat(n, 1)).sum(1).view(n, k).cpu().numpy()
+    before = torch.cat([first, rest.logits[:, :-1]], 1)  # (B, S, V), of what comes before each token
+    before[:, place == 0] = first
+    picked = before.float().log_softmax(-1).gather(2, ids.expand(n, -1)[..., None])[..., 0]  # (B, S)
+    return picked.double() @ nn.functional.one_hot(answer_of).double()
 
 
 def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:

@@ -20,6 +20,7 @@ from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.config import LlamaVidConfig, check_fits
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.decoding import greedy_ids
 
 if TYPE_CHECKING:
     from llamavid_kit.model.llama_vid import LlamaVid
@@ -127,15 +128,19 @@ def greedy_texts(
     longest, dtype = max(map(len, prompts)), model.get_input_embeddings().weight.dtype
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
     mask = torch.tensor([[False] * (longest - len(p)) + [True] * len(p) for p in prompts])
-    new = model.generate(
-        ids.to(model.device),
-        visual=[[t.to(model.device, dtype)] for t in tokens],
-        attention_mask=mask.to(model.device),
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-        pad_token_id=model.tokenizer.pad_token_id,
-        eos_token_id=stop_ids(model.tokenizer, model.config.template)[-1],
-    )
+    visual = [[t.to(model.device, dtype)] for t in tokens]
+    embeds, mask, _ = model.splice(ids.to(model.device), visual, attention_mask=mask.to(model.device), side="left")
+    end, pad = stop_ids(model.tokenizer, model.config.template)[-1], model.tokenizer.pad_token_id
+    new = greedy_ids(model, embeds, mask, max_new_tokens=max_new_tokens, end=end, pad=pad)
+    if new is None:
+        new = model.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=pad,
+            eos_token_id=end,
+        )
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 
@@ -167,7 +172,8 @@ def picture_tokens(
 ) -> list[VisualTokens]:
     """Each picture's tokens for its own query; the vision tower sees all pictures at once."""
     arrays = (p if isinstance(p, np.ndarray) else read_picture(p) for p in pictures)
-    features = model.encode_frames(torch.cat([model.config.pixel_values(array[None], pad=pad) for array in arrays]))
+    pixels = [model.config.pixel_values(array[None], pad=pad, device=model.device) for array in arrays]
+    features = model.encode_frames(torch.cat(pixels))
     return [model.frame_tokens(features[k : k + 1], query) for k, query in enumerate(queries)]
 
 

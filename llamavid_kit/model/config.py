@@ -125,9 +125,10 @@ class LlamaVidConfig(PreTrainedConfig):
         """Side of the square input image in pixels."""
         return self.vision_config.image_size
 
-    def pixel_values(self, frames: np.ndarray, *, pad: bool = False) -> Tensor:
-        """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32, what the tower takes."""
-        return pixel_values(frames, size=self.image_size, mean=self.image_mean, std=self.image_std, pad=pad)
+    def pixel_values(self, frames: np.ndarray, *, pad: bool = False, device: torch.device | None = None) -> Tensor:
+        """frames (T, H, W, 3) uint8 RGB of any size → (T, 3, h, w) float32 on `device`, what the tower takes."""
+        side, mean, std = self.image_size, self.image_mean, self.image_std
+        return pixel_values(frames, size=side, mean=mean, std=std, pad=pad, device=device)
 
     def normalise(self, frames: Tensor) -> Tensor:
         """frames (T, h, w, 3) uint8 RGB of the tower's size → (T, 3, h, w) float32 by `image_mean` and `image_std`."""

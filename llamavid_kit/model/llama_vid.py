@@ -10,7 +10,10 @@ Shapes, with the paper's symbols:
     L prompt tokens before the slots are filled · L' after (each slot becomes T·(n+1) tokens)
 """
 
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -29,7 +32,8 @@ from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokeni
 
 FRAMES_AT_ONCE = 64  # bound on the frames that the tower holds at a time
 ASKED_AT_ONCE = 512  # likewise of the text decoder, 1 GiB for the 7B; with fewer a GPU waits for the CPU
-DECODED_AT_ONCE = 48  # bound on the frames of a clip that lie in memory as pictures
+DECODED_AT_ONCE = 48  # frames of a clip that are decoded together
+AHEAD = min(4, max(1, (os.cpu_count() or 1) // 2))  # so many times they wait for the tower, each decoded by a process
 FREE = nullcontext()  # no lock: the model is one thread's own
 
 Visual = Sequence[Sequence[VisualTokens]]  # per sample of a batch, what fills each of its slots
@@ -121,12 +125,13 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Frames of a clip → (frames (t, H, W, 3) uint8, features (t, N+1, C)), at most `chunk` frames at a time.
 
-        Decoded, brought to the tower's size and normalised (`config.pixel_values`), encoded. Threads may share the
-        model: give all of them one `lock`, and only decoding runs side by side.
+        Decoded, brought to the tower's size and normalised (`config.pixel_values`), encoded; the next `AHEAD` chunks
+        are decoded meanwhile. Threads may share the model: give all of them one `lock`, and only decoding and resizing
+        run side by side.
         """
-        for start in range(0, len(indices), chunk):
-            frames = video.frames(indices[start : start + chunk])
-            pixels = self.config.pixel_values(frames)
+        parts = [indices[start : start + chunk] for start in range(0, len(indices), chunk)]
+        for frames in _decoded(video, parts):
+            pixels = self.config.pixel_values(frames, device=self.device)
             with lock:
                 features = self.encode_frames(pixels)
             yield frames, features
@@ -167,7 +172,7 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         if self.question_tokenizer is None:
             raise ValueError("this model has no question tokenizer: load it with llamavid_kit.load(folder)")
         ids, mask = tokenize_questions(self.question_tokenizer, questions, max_length=self.config.question_max_length)
-        return ids.to(self.device), mask.to(self.device)
+        return ids.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
 
     def compress(self, features: Tensor, ids: Tensor, mask: Tensor, content: str | None = None) -> VisualTokens:
         """A question for each frame: features (F, N+1, C), ids and mask (F, Lt) → F frames' tokens, attention too."""
@@ -262,6 +267,8 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
                 input_ids, visual, attention_mask=attention_mask, labels=labels
             )
             input_ids = None
+        if labels is not None:
+            kwargs = {"use_cache": False, **kwargs}
         return self.language_model(
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
@@ -282,6 +289,21 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         tokens = self.compress(features, ids[sample_of_frame], mask[sample_of_frame], content)
         pairs = zip(tokens.context.split(n_frames), tokens.content.split(n_frames), strict=True)
         return [[VisualTokens(*pair)] for pair in pairs]
+
+
+def _decoded(video: Video, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """The frames of each part (t,) of a clip's indices, in order; the next parts are decoded meanwhile."""
+    if len(parts) == 1:
+        yield video.frames(parts[0])
+        return
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(AHEAD) as threads:
+        for part in parts:
+            waiting.append(threads.submit(video.frames, part))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _layout(ids: Tensor, visual: Visual, side: str) -> Tensor:

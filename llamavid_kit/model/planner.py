@@ -1,6 +1,7 @@
-"""What a run will need, before it runs: tokens, key-value cache, weights. No file, and no weight in memory.
+"""What a run will need, before it runs: tokens, memory, seconds. No file, and no weight in memory.
 
-`plan` is for people; what commands refuse with the way out is `config.check_fits`.
+`plan` is for people; what commands refuse with the way out is `config.check_fits`. `answering` and `training` choose by
+`answer_need` and `training_need` what they do at once on a GPU.
 """
 
 import json
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from transformers import PreTrainedConfig
 
 from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.decoding import fixed_length
 from llamavid_kit.model.llama_vid import LlamaVid
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -74,8 +77,6 @@ def plan(
     per_frame = config.tokens_per_frame(content)
     total = n_frames * per_frame + n_prompt
     llm, width = config.text_config, BYTES[dtype]
-    kv_heads = getattr(llm, "num_key_value_heads", None) or llm.num_attention_heads
-    head = getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
     features = n_frames * (config.grid**2 + 1) * config.vision_config.hidden_size
     return Plan(
         duration_s=duration_s,
@@ -85,10 +86,85 @@ def plan(
         visual_tokens=n_frames * per_frame,
         total_tokens=total,
         context=config.context,
-        kv_cache_bytes=2 * llm.num_hidden_layers * kv_heads * head * total * width,
+        kv_cache_bytes=2 * llm.num_hidden_layers * _kv_heads(llm) * _head(llm) * total * width,
         weight_bytes=count_parameters(config) * width,
         feature_bytes=features * width,
     )
+
+
+@dataclass(frozen=True)
+class Need:
+    """Peak bytes on a GPU above what lies there, and seconds on an H200 in bfloat16."""
+
+    n_bytes: float
+    seconds: float
+
+    def fits(self, device: torch.device) -> bool:
+        """Whether a GPU has that memory, a tenth of it kept free: the prediction is as good as that."""
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return self.n_bytes <= 0.9 * (free + unused)
+
+
+def answer_need(config: LlamaVidConfig, *, batch: int, n_tokens: int, max_new_tokens: int) -> Need:
+    """Greedy replies to `batch` prompts of n_tokens, clips included.
+
+    Keys and values of all positions, and three times what one layer's MLP makes of the prompts. Seconds: a GPU waits
+    for its host at least `_HOST_S`; above that the prompts' operations, and each token's pass over weights and cache.
+    """
+    llm = _Sizes.of(config)
+    kept = llm.cache_bytes * batch * fixed_length(n_tokens + max_new_tokens)
+    made = 3 * batch * n_tokens * (llm.width + llm.mlp_width) * 2
+    linear = 2 * llm.n_weights * batch * n_tokens
+    attention = 2 * llm.n_layers * llm.width * batch * n_tokens**2
+    prompts_s = max(_HOST_S, linear / 433e12 + attention / 828e12)
+    token_s = (2 * llm.n_weights + kept) / 4.66e12 + 4.4e-3
+    return Need(kept + made + 37e6, prompts_s + (max_new_tokens - 1) * token_s)
+
+
+def training_need(config: LlamaVidConfig, *, batch: int, n_tokens: int, share: float) -> Need:
+    """A step of LoRA on `batch` prompts of n_tokens, `share` of the layers recomputed (`training.memory`)."""
+    llm, n = _Sizes.of(config), batch * n_tokens
+    kept = (1 - share) * (4 * llm.width + 2 * llm.mlp_width) * 2.85 + share * llm.width * 2.53
+    waits_s = 0.236 + 0.216 * share
+    return Need(
+        llm.n_layers * n * kept * 2 + 1.6 * 2**30, max(waits_s, (2.56 + share) * 2 * llm.n_weights * n / 386e12)
+    )
+
+
+_HOST_S = 0.060  # of a pass through the language model, whatever its size
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Of a language model. n_weights: of its layers' linears; cache_bytes: of one position, in bfloat16."""
+
+    n_layers: int
+    width: int
+    mlp_width: int
+    n_weights: int
+    cache_bytes: int
+
+    @classmethod
+    def of(cls, config: LlamaVidConfig) -> "_Sizes":
+        llm = config.text_config
+        queries, keys = llm.num_attention_heads * _head(llm), _kv_heads(llm) * _head(llm)
+        layer = 2 * llm.hidden_size * (queries + keys) + 3 * llm.hidden_size * llm.intermediate_size
+        return cls(
+            n_layers=llm.num_hidden_layers,
+            width=llm.hidden_size,
+            mlp_width=llm.intermediate_size,
+            n_weights=llm.num_hidden_layers * layer,
+            cache_bytes=2 * llm.num_hidden_layers * keys * 2,
+        )
+
+
+def _kv_heads(llm: PreTrainedConfig) -> int:
+    return getattr(llm, "num_key_value_heads", None) or llm.num_attention_heads
+
+
+def _head(llm: PreTrainedConfig) -> int:
+    return getattr(llm, "head_dim", None) or llm.hidden_size // llm.num_attention_heads
 
 
 def count_parameters(config: LlamaVidConfig) -> int:

@@ -1,5 +1,7 @@
 """Guards the answers: likelihoods and greedy replies against slow second implementations, and the receipt of each."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from llamavid_kit.data.pixels import pixel_values
 from llamavid_kit.data.prompt import open_prompt, template, tokenize
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video, VideoError
-from llamavid_kit.model import ask
+from llamavid_kit.model import answering, ask
 from llamavid_kit.model.answering import LlamaVidAnswerer, View, choice_log_likelihood, generate_texts
 from llamavid_kit.model.ask import Reply
 from llamavid_kit.model.frame_cache import FrameCache
@@ -59,6 +61,19 @@ def test_likelihood_does_not_depend_on_batch_or_order(model, clips):
     np.testing.assert_allclose(table, reversed_, atol=1e-3)
     one_by_one = [choice_log_likelihood(model, QUESTION, clips, [choice])[:, 0] for choice in CHOICES]
     np.testing.assert_allclose(table, np.stack(one_by_one, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_choices_in_several_packs(model, clips, monkeypatch, rows):
+    """The answers' logits of all clips would not fit at once: fewer choices pass together, and none sees another."""
+    expected = choice_log_likelihood(model, QUESTION, clips, CHOICES)
+    passes, kept = [], answering._packed_log_likelihood
+    monkeypatch.setattr(answering, "_packed_log_likelihood", lambda *a: passes.append(a[1]) or kept(*a))
+    monkeypatch.setattr(answering, "PACKED_ROWS", rows)
+    np.testing.assert_allclose(choice_log_likelihood(model, QUESTION, clips, CHOICES), expected, atol=1e-4)
+    assert sum(map(len, passes)) == len(CHOICES) and len(passes) > 1
+    assert all(len(answers) == 1 or 3 * sum(map(len, answers)) <= rows for answers in passes)
+    assert rows == 1 or any(len(answers) > 1 for answers in passes)
 
 
 def test_all_one_token_answers_exhaust_the_probability(model):
@@ -114,6 +129,34 @@ def test_replies_are_greedy_whatever_the_model_prefers(model, clips, monkeypatch
     monkeypatch.setattr(model.generation_config, "do_sample", True)
     monkeypatch.setattr(model.generation_config, "temperature", 5.0)
     assert generate_texts(model, QUESTION, clips, max_new_tokens=5) == expected
+
+
+def test_a_full_gpu_is_asked_less_at_once(model, clips, monkeypatch, caplog):
+    """Halved until it does, said, remembered; the same answers, in order. One clip that does not fit is an error."""
+    answerer, sizes = LlamaVidAnswerer(model, FrameCache(model)), []
+    clips = [*clips, *clips]
+    expected = generate_texts(model, QUESTION, clips, max_new_tokens=5)
+
+    def ask(tokens, *, most=2):
+        sizes.append(len(tokens))
+        if len(tokens) > most:
+            raise torch.OutOfMemoryError("full")
+        return generate_texts(model, QUESTION, tokens, max_new_tokens=5)
+
+    for _ in range(2):
+        assert answerer._in_parts(QUESTION, clips, ask, max_new_tokens=5) == expected
+    assert sizes == [6, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] and "no memory for 6 clips at once, 3" in caplog.text
+    with pytest.raises(torch.OutOfMemoryError):
+        answerer._in_parts(QUESTION, clips, partial(ask, most=0), max_new_tokens=5)
+
+
+def test_a_gpu_is_asked_what_it_has_room_for(model, clips, monkeypatch):
+    """Room for 2 of 3: 2 and 1. The prediction is made for the longest clip."""
+    answerer, sizes, asked = LlamaVidAnswerer(model, FrameCache(model)), [], []
+    monkeypatch.setattr(answering, "has_room", lambda _, batch, **shape: asked.append(shape) or batch <= 2)
+    answerer._in_parts(QUESTION, clips, lambda tokens: sizes.append(len(tokens)) or tokens, max_new_tokens=5)
+    n_prompt = len(open_prompt(model.tokenizer, "plain", QUESTION))
+    assert sizes == [2, 1] and asked[0] == {"n_tokens": n_prompt + 2 * max(LENGTHS), "max_new_tokens": 5}
 
 
 # --- clips on disk

@@ -152,9 +152,11 @@ def test_at_most_a_chunk_passes_the_tower(model, monkeypatch):
     assert seen == [3, 3, 1, 64, 64, 2]
 
 
+@pytest.mark.parametrize("ahead", [1, 3, 9])
 @torch.no_grad()
-def test_features_wait_for_the_text_decoder(model, tmp_path, monkeypatch):
+def test_features_wait_for_the_text_decoder(model, tmp_path, monkeypatch, ahead):
     """Decoded by 4 and asked about by 10 frames: each frame once, in order, with the tokens of the whole clip."""
+    monkeypatch.setattr(llama_vid, "AHEAD", ahead)
     video = Video(write_clip(tmp_path / "a.mp4", seconds=2))
     kept = type(model).encode_video.__kwdefaults__
     monkeypatch.setattr(type(model).encode_video, "__kwdefaults__", kept | {"chunk": 4})

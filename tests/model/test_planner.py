@@ -1,6 +1,8 @@
 """Guards the arithmetic before a run: counts against real models, caches and clips, and refusals whose advice works."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from llamavid_kit.data.prompt import IMAGE_SLOT
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
-from llamavid_kit.model.planner import count_parameters, plan
+from llamavid_kit.model.planner import answer_need, count_parameters, plan, training_need
 
 TINY = {"vocab_size": 1200, "question_vocab_size": 900}
 
@@ -151,3 +153,36 @@ def test_numbers_of_the_paper():
 def test_refusals(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
         plan(LlamaVidConfig.tiny(**TINY), **{"duration_s": 1, "fps": 1, **wrong})
+
+
+# --- what a GPU needs: constants of the planner against measurements (`commands.bench_size.points`)
+
+RECORDS = [json.loads(line) for line in Path(__file__).with_name("gpu_records.jsonl").read_text().splitlines()]
+
+
+def need(record):
+    config, shape = LlamaVidConfig.llama_vid_7b_224(), {name: record[name] for name in ("batch", "n_tokens")}
+    if record["what"] == "answer":
+        return answer_need(config, **shape, max_new_tokens=record["new"])
+    return training_need(config, **shape, share=record["share"])
+
+
+@pytest.mark.parametrize("half", ["fitted", "tested"])
+def test_a_gpu_needs_what_is_predicted(half):
+    """Memory within 10%, seconds within 25%: on the records that the constants were fitted to, and on the others."""
+    answers, trainings = ([r for r in RECORDS if r["what"] == what] for what in ("answer", "train"))
+    fitted = [r for k, r in enumerate(answers) if k // 2 % 2 == 0] + trainings[::2]
+    records = fitted if half == "fitted" else [r for r in RECORDS if r not in fitted]
+    assert abs(len(records) - len(RECORDS) / 2) <= 1 and {r["what"] for r in records} == {"answer", "train"}
+    for record in records:
+        predicted = need(record)
+        assert predicted.n_bytes == pytest.approx(record["bytes"], rel=0.1), record
+        assert predicted.seconds == pytest.approx(record["seconds"], rel=0.25), record
+
+
+def test_more_needs_more():
+    config, one = LlamaVidConfig.llama_vid_7b_224(), {"batch": 2, "n_tokens": 1000}
+    needs = [training_need(config, **one, share=share) for share in (0, 1 / 3, 2 / 3, 1)]
+    assert sorted(needs, key=lambda n: -n.n_bytes) == needs == sorted(needs, key=lambda n: n.seconds)
+    replies = [answer_need(config, batch=b, n_tokens=n, max_new_tokens=9) for b, n in ((1, 500), (2, 500), (2, 5000))]
+    assert sorted(replies, key=lambda n: n.n_bytes) == replies

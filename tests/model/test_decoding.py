@@ -1,0 +1,111 @@
+"""Guards fast greedy decoding: the ids of transformers' `generate`, ends and padding included, also when used again."""
+
+import pytest
+import torch
+from small import QUESTION, random_tokens, small_model
+
+from llamavid_kit.data.prompt import open_prompt
+from llamavid_kit.model import decoding
+from llamavid_kit.model.decoding import GreedyDecoder, fixed_length, greedy_ids, release
+
+END, PAD = 2, 0
+
+
+@pytest.fixture(scope="module")
+def ending_model(tokenizers):
+    """A model that ends its replies, after different numbers of tokens."""
+    model = small_model(*tokenizers, seed=3)
+    with torch.no_grad():
+        model.language_model.lm_head.weight[END] *= 3.0
+    return model
+
+
+@torch.no_grad()
+def prompts(model, lengths, seed=0):
+    ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)] * len(lengths))
+    clips = [[random_tokens(model, n, seed=seed + k)] for k, n in enumerate(lengths)]
+    embeds, mask, _ = model.splice(ids, clips, side="left")
+    return embeds, mask
+
+
+def generated(model, embeds, mask, n):
+    options = {"eos_token_id": END, "pad_token_id": PAD}
+    return model.generate(inputs_embeds=embeds, attention_mask=mask, do_sample=False, max_new_tokens=n, **options)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 40])
+def test_the_ids_of_generate(ending_model, n):
+    """Twice with one decoder: nothing of the first clips is left for the second."""
+    decoder = GreedyDecoder(ending_model.language_model, 4, fixed_length(300))
+    for seed in (0, 50):
+        embeds, mask = prompts(ending_model, (1, 5, 2, 9), seed)
+        expected = generated(ending_model, embeds, mask, n)
+        assert torch.equal(decoder.generate(embeds, mask, max_new_tokens=n, end=END, pad=PAD), expected)
+    if n == 40:
+        ends = {(row == END).nonzero().flatten()[:1].tolist().__str__() for row in expected}
+        assert len(ends) >= 2, "all replies end alike: this test would not see padding after the end"
+
+
+def test_it_stops_when_all_replies_have_ended(ending_model, monkeypatch):
+    steps, kept = [], GreedyDecoder._step
+    monkeypatch.setattr(GreedyDecoder, "_step", lambda self: (steps.append(1), kept(self)))
+    monkeypatch.setattr(decoding, "LOOK_EVERY", 4)
+    embeds, mask = prompts(ending_model, (1, 5, 2))
+    decoder = GreedyDecoder(ending_model.language_model, 3, fixed_length(400))
+    ids = decoder.generate(embeds, mask, max_new_tokens=100, end=END, pad=PAD)
+    assert ids.shape[1] <= len(steps) + 1 < ids.shape[1] + 4 < 100
+
+
+def test_what_cannot_be_recorded_is_left_to_generate(ending_model, monkeypatch):
+    """On a CPU; and on a GPU where a hook, another attention, or a setting of the checkpoint must be obeyed."""
+    embeds, mask = prompts(ending_model, (1,))
+    assert greedy_ids(ending_model, embeds, mask, max_new_tokens=3, end=END, pad=PAD) is None
+    monkeypatch.setattr(type(ending_model), "device", torch.device("cuda"))
+    monkeypatch.setattr(decoding, "_devices", lambda _: {torch.device("cuda")})
+    assert decoding._recordable(ending_model)
+    hook = ending_model.language_model.model.layers[0].register_forward_hook(lambda *_: None)
+    assert not decoding._recordable(ending_model)
+    hook.remove()
+    with monkeypatch.context() as patch:
+        patch.setattr(ending_model.language_model.config, "_attn_implementation", "eager")
+        assert not decoding._recordable(ending_model)
+    with monkeypatch.context() as patch:
+        patch.setattr(ending_model.generation_config, "repetition_penalty", 1.2)
+        assert not decoding._recordable(ending_model)
+    assert decoding._recordable(ending_model)
+
+
+def test_a_decoder_is_kept_for_its_shape_and_its_weights_alone(own_model, monkeypatch):
+    """A recorded step reads weights where they lay, through the modules that were there."""
+    from peft import get_peft_model
+
+    from llamavid_kit.model.lora import LoraSettings, lora_config
+
+    monkeypatch.setattr(decoding, "_recordable", lambda _: True)
+
+    def kept(lengths=(2, 3)):
+        embeds, mask = prompts(own_model, lengths)
+        ids = greedy_ids(own_model, embeds, mask, max_new_tokens=5, end=END, pad=PAD)
+        assert torch.equal(ids, generated(own_model, embeds, mask, 5))
+        return decoding._KEPT[own_model]
+
+    first = kept()
+    assert kept((4, 1)) is first  # as long, rounded up
+    assert kept((2, 3, 4)) is not first
+    first = kept()
+    own_model.language_model.lm_head.weight.data = own_model.language_model.lm_head.weight.data * 2
+    assert kept() is not first
+    first = kept()
+    adapted = get_peft_model(own_model, lora_config(LoraSettings(r=2)))
+    second = kept()
+    assert second is not first
+    with adapted.disable_adapter():
+        assert kept() is not second
+    adapted.unload()
+    release(own_model)
+    assert own_model not in decoding._KEPT
+
+
+@pytest.mark.parametrize(("n", "length"), [(1, 256), (256, 256), (257, 512), (7400, 7680), (21811, 22528)])
+def test_lengths_are_shared(n, length):
+    assert fixed_length(n) == length
