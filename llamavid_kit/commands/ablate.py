@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
-from llamavid_kit.commands.options import MODEL_HELP, present, refuse
+from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, present, refuse
 from llamavid_kit.data.clips_csv import GENERIC_TASK
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     tiers = ["all", "under_1800", "under_120"]
     parser.add_argument("--tier", choices=tiers, help="training tier of --crime (default: all)")
     parser.add_argument("--model", action="append", help=f"{MODEL_HELP}; several give each its own arms")
+    parser.add_argument("--quantise", choices=PACKED, help=f"of every model: {QUANTISE_HELP}")
     parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
     text = 'content tokens a frame: "mean" (1), "grid:2" (4), …, "all"; for example mean grid:2 (default: the model\'s)'
     parser.add_argument("--content", nargs="+", help=text)
@@ -86,7 +87,7 @@ def ablate(args: argparse.Namespace) -> None:
         shuffle_choices=args.shuffle_choices,
         train=TrainSettings(**present(args, "epochs", "learning_rate")),
         lora=LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank),
-        **present(args, "rule", "max_new_tokens"),
+        **present(args, "rule", "max_new_tokens", "quantise"),
     )
     ablate(pairs, root=root, out=args.out, config=config, judge=judges[0] if judges else None)
     report = write_report(args.out)

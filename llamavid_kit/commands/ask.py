@@ -122,7 +122,8 @@ def _sampling(args: argparse.Namespace) -> dict[str, Any]:
 def _model(args: argparse.Namespace, *, context: int | None = None) -> "LlamaVid":
     from llamavid_kit.model.checkpoints import default_device, load
 
-    return load(args.model, device=default_device(), context=context, adapter=args.adapter)
+    options = {"context": context, "adapter": args.adapter, "quantise": args.quantise}
+    return load(args.model, device=default_device(), **options)
 
 
 def _print(reply: "Reply") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
-from llamavid_kit.commands.options import ADAPTER_HELP, MODEL_HELP, present
+from llamavid_kit.commands.options import ADAPTER_HELP, MODEL_HELP, PACKED, QUANTISE_HELP, present
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
     parser.add_argument("--model", help=MODEL_HELP)
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
+    parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
     parser.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
     text = "score the finished run in --out again, by other judges say: no model is loaded, no clip is decoded"
@@ -55,14 +56,14 @@ def _answered(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
     length = bench.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
     if length < 1:
         raise ValueError(f"max_new_tokens={length}: expected at least 1")
-    model = load(name, device=default_device(), adapter=args.adapter)
+    model = load(name, device=default_device(), adapter=args.adapter, quantise=args.quantise)
     answerer = LlamaVidAnswerer(model, FrameCache(model), length)  # a run looks once: nothing of it is kept
     return evaluate(
         bench,
         answerer,
         data=args.data,
         out=args.out,
-        name=_model_name(name, args.adapter),
+        name=_named(name, args),
         settings={"weights": answerer.identity, "max_new_tokens": length, "image_size": model.config.image_size},
         batch=args.batch,
         fps=args.fps,
@@ -75,17 +76,20 @@ def _scored_again(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Resul
     """Options of the model and of answering are compared with the run's, where they are named."""
     from llamavid_kit.evaluation.benchmarks.run import rescore
 
-    if args.adapter and not args.model:
-        raise ValueError(f"--adapter {args.adapter} without --model: name both, or neither; the run knows its model")
+    for name, value in present(args, "adapter", "quantise").items():
+        if not args.model:
+            raise ValueError(f"--{name} {value} without --model: name both, or neither; the run knows its model")
     settings = present(args, "batch", "fps", "max_new_tokens")
     if args.model:
-        settings["model"] = _model_name(args.model, args.adapter)
+        settings["model"] = _named(args.model, args)
     bench, again = benchmark(args.benchmark), args.judge_again
     return rescore(bench, data=args.data, out=args.out, judges=judges, again=again, settings=settings)
 
 
-def _model_name(model: str, adapter: Path | None) -> str:
-    return f"{model} + {adapter}" if adapter else model
+def _named(model: str, args: argparse.Namespace) -> str:
+    """How tables and the run's head call the model."""
+    packed = f" ({args.quantise})" if args.quantise else ""
+    return f"{model}{packed} + {args.adapter}" if args.adapter else f"{model}{packed}"
 
 
 def judge_options(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from llamavid_kit.commands.options import MODEL_HELP, present, refuse
+from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, present, refuse
 
 
 def finetune_options(parser: argparse.ArgumentParser) -> None:
@@ -12,6 +12,7 @@ def finetune_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of the clips")
     parser.add_argument("--fps", type=float, default=1.0)
     parser.add_argument("--model", default="tiny", help=MODEL_HELP)
+    parser.add_argument("--quantise", choices=PACKED, help=f"without --stage: {QUANTISE_HELP}; as QLoRA trains")
     parser.add_argument("--stage", help="align, instruct, long_video, freeze_all (the study's) … (default: LoRA alone)")
     parser.add_argument("--epochs", type=float, help="default: 6, or the stage's")
     parser.add_argument("--learning-rate", type=float, help="default: 0.002, or the stage's")
@@ -32,7 +33,8 @@ def finetune(args: argparse.Namespace) -> None:
 
     if args.stage:
         refuse(args, ("lora_rank",), f"for LoRA alone, and --stage {args.stage} brings its own settings")
-    model = load_to_train(args.model)
+        refuse(args, ("quantise",), f"for LoRA alone, and --stage {args.stage} saves whole weights")
+    model = load_to_train(args.model, quantise=args.quantise)
     pairs = [pair for pair in read_jsonl(args.pairs) if pair.split == "train"]
     options = present(args, "learning_rate", "epochs", "seed")
     if args.stage:

@@ -8,6 +8,8 @@ from llamavid_kit.data.sampling import RULES
 
 MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
 ADAPTER_HELP = "what `finetune` wrote for this model"
+PACKED = ("4bit",)
+QUANTISE_HELP = "pack the language model's layers: a quarter of their memory (needs a GPU and bitsandbytes)"
 
 
 def question_options(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +17,7 @@ def question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question")
     parser.add_argument("--model", default="tiny", help=MODEL_HELP)
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
+    parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
     text = "how a rate picks frames: by time (default), or by the stride of the original's training or of the study"
     parser.add_argument("--frames", choices=RULES, help=text)

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llamavid_kit.commands.options import PACKED
+
 if TYPE_CHECKING:
     from llamavid_kit.model.config import LlamaVidConfig
 
@@ -19,6 +21,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
     parser.add_argument("--content", help='content tokens a frame: "mean", "grid:2", "all" (default: the model\'s)')
     parser.add_argument("--dtype", default="bfloat16", help="of weights and cache (default: bfloat16)")
+    parser.add_argument("--quantise", choices=PACKED, help="count the language model's layers in 4 bits")
 
 
 def plan(args: argparse.Namespace) -> None:
@@ -27,8 +30,9 @@ def plan(args: argparse.Namespace) -> None:
 
     config = _config(args.model)
     duration_s = args.duration if args.clip is None else Video(args.clip).duration_s
+    options = {"content": args.content, "dtype": args.dtype, "quantise": args.quantise}
     for fps in args.fps:
-        print(plan(config, duration_s=duration_s, fps=fps, content=args.content, dtype=args.dtype))
+        print(plan(config, duration_s=duration_s, fps=fps, **options))
 
 
 def _config(name: str) -> "LlamaVidConfig":

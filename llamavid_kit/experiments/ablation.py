@@ -90,7 +90,7 @@ def ablate(
             models = _models(config, model, rivals, out / "frame_tokens", trains=trains)
             config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
             trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
-            record = _depends_on(pairs, models, judge)
+            record = _depends_on(pairs, models, judge) | {"versions": versions(packs=config.quantise is not None)}
             config, record = continued(out, begun, config, record, trainable=trainable)
             arms = config.arms(trainable=trainable)
             used = [pair for pair in pairs if pair.split == "test" or config.finetune]
@@ -180,10 +180,10 @@ def _items(test: Sequence[InstructionPair]) -> list[dict[str, str]]:
 def _depends_on(
     pairs: Sequence[InstructionPair], models: Mapping[str, VideoModel], judge: Judge | None
 ) -> dict[str, Any]:
-    """What results depend on beside the configuration and the clips' contents; it stands in `config.json`."""
+    """What results depend on beside configuration, versions and the clips' contents; it stands in `config.json`."""
     digest = hashlib.sha256(json.dumps([p.to_dict() for p in pairs], sort_keys=True).encode()).hexdigest()
     identities = [one.identity for one in models.values()]
-    return {"pairs": digest, "weights": identities, "judge": judge and judge.identity, "versions": versions()}
+    return {"pairs": digest, "weights": identities, "judge": judge and judge.identity}
 
 
 def _replies(
@@ -221,7 +221,8 @@ def _models(
     for k, name in enumerate(config.models):
         one = model if k == 0 else None
         if one is None:
-            one = load_to_train(name) if trains else load(name, device=default_device())
+            packs = config.quantise
+            one = load_to_train(name, quantise=packs) if trains else load(name, device=default_device(), quantise=packs)
         if isinstance(one, LlamaVid):
             one = LlamaVidAnswerer(one, FrameCache(one, frame_tokens), config.max_new_tokens, name)
         ours.append(one)

@@ -20,6 +20,7 @@ from llamavid_kit.evaluation.scoring import RULES, RuleName
 from llamavid_kit.experiments.prompts import PROMPTS, STUDY
 from llamavid_kit.model.answering import View
 from llamavid_kit.model.config import parse_content
+from llamavid_kit.model.four_bits import Quantise
 from llamavid_kit.model.lora import LoraSettings
 from llamavid_kit.study.setup import CRIME
 from llamavid_kit.training.stages import TrainSettings
@@ -189,6 +190,7 @@ class AblationConfig:
     What is the same for all arms:
     rule: how a reply becomes a label (`scoring.RULES`). batch: clips asked at a time.
     max_new_tokens: of a generated reply; for an open question no true answer may be longer.
+    quantise: "4bit" packs the language model of each model that is loaded, as `checkpoints.load` does.
     shuffle_labels: a seed: the training answers are permuted first. A control: accuracy must fall to chance.
     groups: name → labels, for results split by groups of classes. train, lora: how adapters are trained.
     """
@@ -208,6 +210,7 @@ class AblationConfig:
     rule: RuleName = "normalised"
     batch: int = 32
     max_new_tokens: int = 24
+    quantise: Quantise | None = None
     shuffle_labels: int | None = None
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     train: TrainSettings = field(default_factory=TrainSettings)

@@ -30,10 +30,13 @@ HASHED = {  # what stands in the record as a hash, in words
 PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "decord", "decord2")
 
 
-def versions() -> dict[str, str]:
-    """Package → version, of those that replies may depend on in their last digits and more."""
+def versions(*, packs: bool = False) -> dict[str, str]:
+    """Package → version, of those that replies may depend on in their last digits and more.
+
+    packs: the language model is in 4 bits.
+    """
     installed = {}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *["bitsandbytes"] * packs):
         try:
             installed[name] = version(name)
         except PackageNotFoundError:
@@ -109,7 +112,7 @@ def _added(begun: AblationConfig, config: AblationConfig) -> AblationConfig:
 
 def check_versions(out: Path, record: dict[str, Any]) -> None:
     """ValueError where arms would be answered by other versions than those that lie in `out`."""
-    then, now = record["versions"] or {}, versions()
+    then, now = record["versions"] or {}, versions(packs=record.get("quantise") is not None)
     if differing := [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]:
         text = ", ".join(f"{name} {then.get(name, 'unknown')} (now {now.get(name, 'none')})" for name in differing)
         raise ValueError(

@@ -79,7 +79,7 @@ CLIPS = {
     "test": [CLIP | {"events_seen": {str: int}}],
     "excluded": EXCLUDED,
 }
-CONFIG = {"prompts": [str], "groups": {str: [str]}, "train": {}, "lora": {}}
+CONFIG = {"quantise?": (str, None), "prompts": [str], "groups": {str: [str]}, "train": {}, "lora": {}}
 LINE: dict[str, Any] = {
     "clip": str,
     "truth": str,

@@ -16,12 +16,13 @@ from transformers.utils import logging as transformers_logging
 
 from llamavid_kit.files import CheckpointError, saving
 from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.four_bits import Quantise, four_bits, is_packed
 from llamavid_kit.model.identity import fingerprint
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import ADAPTER_CONFIG, read_settings
-from llamavid_kit.model.original.open import KINDS, check_fits_model, check_ours, from_original, kind_of
+from llamavid_kit.model.original.open import KINDS, check_fits_model, check_ours, from_original, kind_of, note_packed
 from llamavid_kit.model.original.parts import PEFT_PREFIX
-from llamavid_kit.model.original.tensors import check_finite, load_tensors, read_object
+from llamavid_kit.model.original.tensors import check_finite, load_tensors, read_object, read_shards
 from llamavid_kit.model.tokenizers import (
     QUESTION_TOKENIZER,
     load_llm_tokenizer,
@@ -41,6 +42,7 @@ def load(
     device: str | torch.device | None = None,
     context: int | None = None,
     adapter: str | Path | None = None,
+    quantise: Quantise | None = None,
     **kwargs,
 ) -> LlamaVid:
     """A model by name or folder, in eval mode, with its tokenizers.
@@ -49,16 +51,26 @@ def load(
         name: "tiny" (ships with the kit), a folder written by `save` or `convert`, or a folder of the original.
         device: where to put it; None leaves it to `device_map`, else CPU.
         context: number of tokens that must fit; more than the model's own stretch it (`LlamaVidConfig.extend_context`).
-        adapter: what `finetune` wrote for this model, merged into it.
-        **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained`; for a folder of the original,
-            the others go to `from_original`. "tiny" computes in float32, as does a folder of the original, but on a
-            GPU in bfloat16.
+        adapter: what `finetune` wrote for this model, merged into it; beside packed weights, which merging would round
+            once more, it stays an addition.
+        quantise: "4bit" packs the linears of the language model's layers, a quarter of their bfloat16 bytes; all else
+            stays in its float type. Needs a GPU and bitsandbytes.
+        **kwargs: `dtype`, `device_map`, `quantization_config` go to `from_pretrained` (the last, a setting of your own
+            in the place of `quantise`, spares the same parts); for a folder of the original, the others go to
+            `from_original`. "tiny" computes in float32, as does a folder of the original, but on a GPU in bfloat16.
 
-    Raises CheckpointError where the folder is no checkpoint.
+    Raises CheckpointError where the folder is no checkpoint, ValueError where the machine cannot compute in 4 bits.
     """
+    if quantise is not None:
+        if kwargs.get("quantization_config") is not None:
+            raise ValueError(f"quantise={quantise!r} and a quantization_config: give one of them")
+        kwargs["quantization_config"] = four_bits(quantise)
     folder = ASSETS / "tiny" if name == "tiny" else Path(name)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
+    packs = kwargs.get("quantization_config") is not None
+    if packs and device is not None:
+        kwargs["device_map"] = device  # each weight is packed there as it is read
     if read_object(folder / "config.json").get("model_type") != LlamaVidConfig.model_type:
         if device is not None and torch.device(device).type == "cuda":
             kwargs = {"dtype": torch.bfloat16, **kwargs}
@@ -73,14 +85,17 @@ def load(
             config = check_ours(folder)
             config.extend_context(context or 1)
             model = LlamaVid.from_pretrained(folder, config=config, **kwargs)
+            if packs:
+                note_packed(model, read_shards(folder), folder)
         finally:
             if bars:
                 transformers_logging.enable_progress_bar()
         model.tokenizer = load_llm_tokenizer(folder)
         model.question_tokenizer = load_question_tokenizer(folder / QUESTION_TOKENIZER)
     if adapter is not None:
-        model = with_adapter(model, adapter).merge_and_unload()
-    if device is not None:
+        adapted = with_adapter(model, adapter)
+        model = adapted.get_base_model() if packs else adapted.merge_and_unload()
+    if device is not None and not packs:
         model = model.to(device)
     check_finite(model.state_dict(), folder)
     return model.eval()
@@ -106,8 +121,11 @@ def with_adapter(model: LlamaVid, folder: Path | str) -> PeftModel:
 
 
 def _check_base(model: LlamaVid, adapter: Path) -> None:
-    """CheckpointError where an adapter was trained on other weights; a warning where that cannot be told."""
-    if getattr(model, "hf_quantizer", None) or not (adapter / BASE).is_file():
+    """CheckpointError where an adapter was trained on other weights; a warning where that cannot be told.
+
+    Packed weights count as those that they were made of: an adapter of the ones is good for the others.
+    """
+    if not (adapter / BASE).is_file():
         log.warning("%s: whether it was trained on this model cannot be told; its shapes fit", adapter)
     elif read_object(adapter / BASE).get("weights") != fingerprint(model):
         raise CheckpointError(f"{adapter} was trained on another model of these shapes: load it on that one")
@@ -142,7 +160,7 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_to_train(name: str | Path) -> LlamaVid:
+def load_to_train(name: str | Path, *, quantise: Quantise | None = None) -> LlamaVid:
     """`load` where commands put a model, in a precision that training takes (`training.loop.fit`).
 
     "tiny", and any model on a CPU: float32. On a GPU bfloat16, in which the original trains; its checkpoints are
@@ -150,12 +168,14 @@ def load_to_train(name: str | Path) -> LlamaVid:
     """
     device = default_device()
     full = device == "cpu" or name == "tiny"
-    return load(name, device=device, dtype=torch.float32 if full else torch.bfloat16)
+    return load(name, device=device, dtype=torch.float32 if full else torch.bfloat16, quantise=quantise)
 
 
 def save(model: LlamaVid, folder: Path | str, *, dtype: torch.dtype | None = None) -> None:
-    """Weights (safetensors, in `dtype` if given), configuration and both tokenizers."""
+    """Weights (safetensors, in `dtype` if given), configuration and both tokenizers; ValueError for a packed model."""
     folder = Path(folder)
+    if is_packed(model):
+        raise ValueError(f"{folder}: packed weights are rounded and not saved; keep the folder they were loaded from")
     if dtype in (None, model.dtype):
         with saving(folder):
             model.save_pretrained(folder)

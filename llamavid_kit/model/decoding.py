@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import StaticCache
 
+from llamavid_kit.model.four_bits import is_packed
+
 if TYPE_CHECKING:
     from llamavid_kit.model.llama_vid import LlamaVid
 
@@ -153,7 +155,7 @@ def _recordable(model: "LlamaVid") -> bool:
         model.device.type == "cuda"
         and _devices(language_model) == {model.device}
         and language_model.config._attn_implementation == "sdpa"
-        and getattr(model, "hf_quantizer", None) is None
+        and not is_packed(model)
         and not any(m._forward_hooks or m._forward_pre_hooks for m in language_model.modules())
         and settings.keys() <= IDLE
     )

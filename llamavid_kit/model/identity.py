@@ -38,11 +38,16 @@ def settings_key(model: LlamaVid) -> str:
 def fingerprint(model: LlamaVid) -> str:
     """Hash of every weight's name, shape and up to `SAMPLE` values of it, evenly spaced and rounded to bfloat16.
 
-    The same in float32, float16 and bfloat16 where that precision holds the values; another for a model that was
-    trained on, or with tensors of another. A weight that is packed to fewer bits has another, too.
+    The same in float32, float16 and bfloat16 where that precision holds the values, and packed to 4 bits; another for a
+    model that was trained on, or with tensors of another.
     """
+    return getattr(model, "packed_from", None) or fingerprint_of(model.state_dict())
+
+
+def fingerprint_of(state: dict[str, torch.Tensor]) -> str:
+    """`fingerprint` of the model with these weights."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // SAMPLE)].to("cpu", torch.bfloat16)
         digest.update(f"{name}{tuple(tensor.shape)}".encode())

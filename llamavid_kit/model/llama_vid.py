@@ -28,6 +28,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Asking
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.context_attention import ContextAttention, VisualTokens, content_tokens, interleave
+from llamavid_kit.model.four_bits import sparing
 from llamavid_kit.model.text_decoder import BertTextDecoder, TextDecoder, tokenize_questions
 
 FRAMES_AT_ONCE = 64  # bound on the frames that the tower holds at a time
@@ -43,11 +44,13 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
     """The model of arXiv 2311.17043 (`LlavaLlamaAttForCausalLM` of the original).
 
     `tokenizer` and `question_tokenizer` are attached by `checkpoints.load`; without them the model works on ids.
+    `packed_from` is the `identity.fingerprint` of the weights that packed ones were made of.
     """
 
     config_class = LlamaVidConfig
     base_model_prefix = "language_model"
     main_input_name = "input_ids"
+    packed_from: str | None = None
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -71,6 +74,14 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         self.tokenizer: PreTrainedTokenizerBase = None
         self.question_tokenizer: PreTrainedTokenizerBase = None
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args, config: LlamaVidConfig, quantization_config=None, **kwargs):
+        """As transformers'; a `quantization_config` (`BitsAndBytesConfig`) packs the language model's layers alone."""
+        if quantization_config is not None:
+            with torch.device("meta"):
+                quantization_config = sparing(quantization_config, cls(config))
+        return super().from_pretrained(*args, config=config, quantization_config=quantization_config, **kwargs)
 
     def get_input_embeddings(self):
         return self.language_model.get_input_embeddings()

@@ -15,6 +15,7 @@ from transformers import PreTrainedConfig
 from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.decoding import fixed_length
+from llamavid_kit.model.four_bits import PACKED_BYTES, Quantise, packed_linears
 from llamavid_kit.model.llama_vid import LlamaVid
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -58,6 +59,7 @@ def plan(
     content: str | None = None,
     n_prompt: int = PROMPT_TOKENS,
     dtype: str = "bfloat16",
+    quantise: Quantise | None = None,
 ) -> Plan:
     """Tokens and bytes for a clip of `duration_s` seconds at `fps`.
 
@@ -65,6 +67,7 @@ def plan(
         content: content tokens a frame, see `config.parse_content`; None takes the model's.
         n_prompt: tokens of prompt and answer.
         dtype: of weights and key-value cache.
+        quantise: "4bit" counts the language model's layers packed, as `load` does.
 
     Raises ValueError for a length or rate that is not above 0, or an unknown dtype.
     """
@@ -87,7 +90,7 @@ def plan(
         total_tokens=total,
         context=config.context,
         kv_cache_bytes=2 * llm.num_hidden_layers * _kv_heads(llm) * _head(llm) * total * width,
-        weight_bytes=count_parameters(config) * width,
+        weight_bytes=_weight_bytes(config, width, packs=quantise is not None),
         feature_bytes=features * width,
     )
 
@@ -169,13 +172,20 @@ def _head(llm: PreTrainedConfig) -> int:
 
 def count_parameters(config: LlamaVidConfig) -> int:
     """Parameters of the whole model, counted on one that is built without memory: 0.3 s for a 7B, once a process."""
-    return _count(config.to_json_string())
+    return _count(config.to_json_string())[0]
+
+
+def _weight_bytes(config: LlamaVidConfig, width: int, *, packs: bool) -> int:
+    n, n_packed = _count(config.to_json_string())
+    return round((n - n_packed) * width + n_packed * PACKED_BYTES) if packs else n * width
 
 
 @cache
-def _count(config: str) -> int:
+def _count(config: str) -> tuple[int, int]:
+    """Parameters, and those of them that 4 bits pack."""
     with torch.device("meta"):
-        return LlamaVid(LlamaVidConfig.from_dict(json.loads(config))).num_parameters()
+        model = LlamaVid(LlamaVidConfig.from_dict(json.loads(config)))
+    return model.num_parameters(), sum(linear.weight.numel() for linear in packed_linears(model).values())
 
 
 def size(n_bytes: float, *, digits: int = 1) -> str:

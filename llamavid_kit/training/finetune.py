@@ -47,7 +47,8 @@ def finetune(
         out: gets `adapter/`, `training.jsonl` (the loss curve) and, while running, a checkpoint to resume from.
 
     Trainable as in the original's LoRA with the study's `freeze_all`: the adapter and `mm_projector` (ours:
-    `content_projector`). Done already (an adapter lies in `out`): nothing runs. `model` is left as it was.
+    `content_projector`). On a model in 4 bits this is QLoRA; what trains is float all the same. Done already (an
+    adapter lies in `out`): nothing runs. `model` is left as it was.
     Raises ValueError where `out` was begun with another model, other pairs, frames or settings.
     """
     out = Path(out)

@@ -24,6 +24,7 @@ from llamavid_kit.data.video import Video, content_key
 from llamavid_kit.files import writing
 from llamavid_kit.model.checkpoints import save
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.four_bits import is_packed
 from llamavid_kit.model.frame_cache import FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import add_lora, lora_config
@@ -57,14 +58,16 @@ def train_stage(
         settings: None takes the stage's published ones.
 
     Done already (`out/model` is there): nothing runs. Raises ValueError for a folder begun with another model, stage,
-    rate, settings, pairs or clips. The model takes the stage's conversation template; adapters of a stage with LoRA are
-    merged in the end.
+    rate, settings, pairs or clips, and for a packed model. The model takes the stage's conversation template; adapters
+    of a stage with LoRA are merged in the end.
     Departures from the original `train.py`: the loss is the mean over a step's supervised tokens, not the mean of each
     process's mean; the text decoder reads the question as it will be asked, with its line breaks; where frame tokens do
     not change they are computed once, in eval mode, while the original leaves the frozen text decoder's dropout on; the
     tower stays in the model's dtype.
     """
     recipe, out = stage_named(stage), Path(out)
+    if is_packed(model):
+        raise ValueError(f"stage {stage!r} saves whole weights, and these are packed: load them without quantise")
     if not pairs:
         raise ValueError("no training pairs: a stage needs a train split")
     settings = settings or recipe.settings

@@ -374,6 +374,7 @@ def test_values_of_every_factor_are_added_behind_those_that_are_there(tmp_path, 
     [
         ({"rule": "exact"}, {}, None),
         ({"max_new_tokens": 5, "fps": (2,)}, {}, "in max_new_tokens .there 4, asked 5.: give"),
+        ({"quantise": "4bit"}, {}, 'in quantise .there null, asked "4bit".: give'),
         ({"source": "s" * 90}, {}, f'source .there "colours", asked "{"s" * 56}….'),
         ({}, {"pairs": "new"}, "pairs .the clips that are listed"),
         ({}, {"weights": {"small": "new"}}, "weights .a model's weights"),
@@ -415,6 +416,16 @@ def test_versions_are_compared_by_package(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=text):
             resume.check_versions(tmp_path, {"versions": then})
+
+
+def test_the_version_of_bitsandbytes_counts_where_weights_are_packed(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "version", lambda name: "2")
+    whole, packed = resume.versions(), resume.versions(packs=True)
+    assert packed == whole | {"bitsandbytes": "2"} != whole
+    resume.check_versions(tmp_path, {"versions": whole, "quantise": None})
+    resume.check_versions(tmp_path, {"versions": packed, "quantise": "4bit"})
+    with pytest.raises(ValueError, match="bitsandbytes 1 .now 2."):
+        resume.check_versions(tmp_path, {"versions": packed | {"bitsandbytes": "1"}, "quantise": "4bit"})
 
 
 def test_a_folder_is_a_run_or_empty_or_refused(tmp_path):

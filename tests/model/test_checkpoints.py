@@ -158,8 +158,8 @@ def test_commands_train_in_a_precision_that_trains(monkeypatch, device, name, dt
     arguments = {}
     monkeypatch.setattr(checkpoints, "default_device", lambda: device)
     monkeypatch.setattr(checkpoints, "load", lambda name, **kwargs: arguments.update(kwargs, name=name))
-    checkpoints.load_to_train(name)
-    assert arguments == {"name": name, "device": device, "dtype": dtype}
+    checkpoints.load_to_train(name, quantise="4bit")
+    assert arguments == {"name": name, "device": device, "dtype": dtype, "quantise": "4bit"}
 
 
 @pytest.mark.parametrize(

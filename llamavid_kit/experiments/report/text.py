@@ -41,8 +41,9 @@ def setting(run: Run) -> str:
     durations = run.test["duration_s"].dropna()
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
     model = "model is" if len(run.models) == 1 else "models are"
+    packed = ", the language model's layers packed to 4 bits" if run.config.get("quantise") else ""
     return (
-        f"Here the {model} **{plain(listed(run.models))}**{known}, {listed(kinds)}. Asked about were "
+        f"Here the {model} **{plain(listed(run.models))}**{known}{packed}, {listed(kinds)}. Asked about were "
         f"**{plural(len(run.test), 'clip')}** of **{plain(run.source)}**{length}, with the frames taken at "
         f"{_rates(run)}. Every arm, that is every combination of what was varied, got the same clips and the same "
         f"question:\n\n> {plain(run.question)}"

@@ -17,12 +17,15 @@ from transformers import LlamaForCausalLM, PreTrainedConfig
 
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.four_bits import is_packed
+from llamavid_kit.model.identity import fingerprint_of
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import ADAPTER_CONFIG
 from llamavid_kit.model.original.config import llm_config, refuse_unknown, tower_file
 from llamavid_kit.model.original.parts import PEFT_PREFIX, Adapters, read_llm, read_lora, read_parts
 from llamavid_kit.model.original.tensors import (
     ConversionReport,
+    check_finite,
     load_tensors,
     one_of,
     original_config,
@@ -173,9 +176,20 @@ def build(opened: Opened, **kwargs) -> LlamaVid:
     """
     check_opened(opened)
     model = LlamaVid.from_pretrained(None, config=opened.config, state_dict=opened.state, **kwargs)
+    if is_packed(model):
+        note_packed(model, opened.state, opened.llm)
     model.tokenizer = load_llm_tokenizer(opened.llm)
     model.question_tokenizer = load_question_tokenizer(opened.bert)
     return model.eval()
+
+
+def note_packed(model: LlamaVid, state: dict[str, Tensor], folder: Path) -> None:
+    """Of a packed model what its weights show no more: which ones they were made of, and that these were numbers.
+
+    Raises CheckpointError where they were not.
+    """
+    check_finite(state, folder)
+    model.packed_from = fingerprint_of(state)
 
 
 def check_opened(opened: Opened) -> None:
@@ -204,7 +218,7 @@ def ours_config(folder: Path) -> LlamaVidConfig:
     if generation.is_file():
         read_object(generation)
     try:
-        refuse_unknown(fields, {*LlamaVidConfig().to_dict(), "quantization_config"})
+        refuse_unknown(fields, LlamaVidConfig().to_dict())
         config = LlamaVidConfig.from_pretrained(folder)
         config.to_dict()  # where a damaged dtype shows
         return config

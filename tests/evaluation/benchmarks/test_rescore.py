@@ -152,7 +152,11 @@ def test_a_label_that_was_corrected_is_scored_anew(data, tmp_path, no_model):
     ("options", "message"),
     [
         (["--judge-rule", "words", "--judge-again", "-1"], "again=-1"),
-        (["--score-only", "--adapter", "a", "--judge-rule", "words"], "name both, or neither"),
+        (
+            ["--score-only", "--adapter", "a", "--judge-rule", "words"],
+            "--adapter a without --model: name both, or neither",
+        ),
+        (["--score-only", "--quantise", "4bit", "--judge-rule", "words"], "--quantise 4bit without --model"),
         (["--score-only"], "is scored by a judge"),
         (["--score-only", "--judge-rule", "words"], "expected the folder of a finished run"),
     ],
@@ -160,3 +164,14 @@ def test_a_label_that_was_corrected_is_scored_anew(data, tmp_path, no_model):
 def test_commands_that_cannot_be(options, message, data, tmp_path, capsys, no_model):
     assert main(["evaluate", "msvd", "--data", str(data), "--out", str(tmp_path / "run"), *options]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_a_packed_model_has_another_name(data, tmp_path, capsys, no_model):
+    """In the run's head and in the table; replies of the one are not scored as the other's."""
+    answered(data, run := tmp_path / "run")
+    path = run / "replies.jsonl"
+    path.write_text(path.read_text().replace("parrot", "parrot (4bit) + lora", 1))
+    argv = ["evaluate", "msvd", "--data", str(data), "--out", str(run), "--score-only", "--judge-rule", "words"]
+    argv += ["--model", "parrot", "--adapter", "lora"]
+    assert main([*argv, "--quantise", "4bit"]) == 0 and "items, parrot (4bit) + lora at" in capsys.readouterr().out
+    assert main(argv) == 2 and "made with model 'parrot (4bit) + lora', not" in capsys.readouterr().err

@@ -59,6 +59,13 @@ def test_models_and_their_worlds_are_named(runs):
     assert "after fine-tuning" not in text.setting(runs["no_train"])
 
 
+def test_packed_weights_are_said(runs, monkeypatch):
+    run = runs["no_train"]
+    assert "packed" not in text.setting(run)
+    monkeypatch.setitem(run.config, "quantise", "4bit")
+    assert "toy world), the language model's layers packed to 4 bits, as it came" in text.setting(run)
+
+
 def test_small_numbers_and_lists():
     assert [text.plural(n, "class", "classes") for n in (1, 2, 1200)] == ["1 class", "2 classes", "1,200 classes"]
     assert text.plural(1, "clip") == "1 clip" and text.plural(0, "clip") == "0 clips"
