@@ -188,6 +188,38 @@ def test_two_processes_fill_one_cache(tokenizers, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+def test_a_cache_that_is_pruned_while_it_is_filled_gives_the_right_tokens(tokenizers, tmp_path):
+    """Two that fill it, one with a limit, and one that empties it over and over."""
+    model = small_model(*tokenizers)
+    clips = [write_clip(tmp_path / f"{k}.mp4", seconds=1, seed=k) for k in range(4)]
+    whole = [FrameCache(model).tokens(Video(clip), QUESTION, fps=12)[0] for clip in clips]
+    limit = 2 * whole[0].context.nbytes * 3  # of about two files
+
+    def fill(limit_bytes: int | None) -> None:
+        torch.set_num_threads(1)
+        cache = FrameCache(model, tmp_path / "cache", limit_bytes=limit_bytes)
+        for fps in (1, 2, 3, 4, 6, 12, 12):
+            for clip, expected in zip(clips, whole, strict=True):
+                tokens, _ = cache.tokens(Video(clip), QUESTION, fps=fps)
+                assert torch.allclose(tokens.context, expected.context[:: 12 // fps], atol=1e-5)
+
+    def empty() -> None:
+        while not (tmp_path / "done").exists():
+            frame_cache.prune(tmp_path / "cache", 0)
+            time.sleep(0.002)
+
+    (tmp_path / "cache").mkdir()
+    emptying, filling = forked(empty), [forked(fill, limit_bytes) for limit_bytes in (None, limit)]
+    for process in filling:
+        process.join()
+    (tmp_path / "done").touch()
+    emptying.join()
+    assert [process.exitcode for process in (emptying, *filling)] == [0, 0, 0]
+    fill(limit)
+    assert 0 < sum(file.n_bytes for file in frame_cache.entries(tmp_path / "cache")) <= limit
+    assert all(frame_cache.ENTRY.fullmatch(path.name) for path in (tmp_path / "cache").iterdir())
+
+
 def test_hidden_files_are_no_run(tmp_path, tokenizers):
     """What a refused or killed process, or a desktop, may leave: `.lock`, `.DS_Store`."""
     pairs = good_clips(tmp_path / "clips", n_test=2, n_train=0)

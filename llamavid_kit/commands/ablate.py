@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
-from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, present, refuse
+from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, gib, present, refuse
 from llamavid_kit.data.clips_csv import GENERIC_TASK
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shuffle-choices", type=int, metavar="SEED", help=text)
     parser.add_argument("--max-new-tokens", type=int, help="of a reply (default: 24; 128 for an open question)")
     parser.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
+    text = "room for frame tokens; those used longest ago go, and are computed again if need be (default: no limit)"
+    parser.add_argument("--cache-limit", type=gib, metavar="GIB", help=text)
     parser.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
     add_judge_options(parser, of="of an open question that is not about animals: one rule or chat model", first="")
 
@@ -89,7 +91,8 @@ def ablate(args: argparse.Namespace) -> None:
         lora=LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank),
         **present(args, "rule", "max_new_tokens", "quantise"),
     )
-    ablate(pairs, root=root, out=args.out, config=config, judge=judges[0] if judges else None)
+    judge = judges[0] if judges else None
+    ablate(pairs, root=root, out=args.out, config=config, judge=judge, cache_bytes=args.cache_limit)
     report = write_report(args.out)
     print("\n".join(result_lines(Run(args.out))))
     for line in spent(judges):

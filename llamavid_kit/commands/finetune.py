@@ -25,7 +25,7 @@ def finetune(args: argparse.Namespace) -> None:
     from llamavid_kit.data.pairs import read_jsonl
     from llamavid_kit.data.video import Video
     from llamavid_kit.model.checkpoints import load_to_train
-    from llamavid_kit.model.frame_cache import FrameCache
+    from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
     from llamavid_kit.model.lora import LoraSettings
     from llamavid_kit.training.finetune import finetune
     from llamavid_kit.training.stage import train_stage
@@ -42,7 +42,7 @@ def finetune(args: argparse.Namespace) -> None:
         clips = {"root": args.root, "fps": args.fps}
         folder = train_stage(model, pairs, stage=args.stage, settings=settings, out=args.out, **clips)
     else:
-        cache = FrameCache(model, args.out / "frame_tokens")
+        cache = FrameCache(model, args.out / FRAME_TOKENS)
         tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]
         lora = LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank)
         folder = finetune(model, pairs, tokens, out=args.out, settings=TrainSettings(**options), lora=lora)

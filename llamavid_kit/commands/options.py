@@ -1,6 +1,7 @@
 """What several commands share: options of a model and a question, and the refusal of what would be ignored."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,14 @@ def question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
     text = "how a rate picks frames: by time (default), or by the stride of the original's training or of the study"
     parser.add_argument("--frames", choices=RULES, help=text)
+
+
+def gib(text: str) -> int:
+    """ "1.5" → bytes of so many GiB."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number of GiB, 0 or more")
+    return int(value * 2**30)
 
 
 def present(args: argparse.Namespace, *names: str) -> dict:

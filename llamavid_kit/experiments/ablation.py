@@ -40,7 +40,7 @@ from llamavid_kit.experiments.tasks import Question, question_of
 from llamavid_kit.files import BusyError, append, writing
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
 from llamavid_kit.model.checkpoints import default_device, load, load_to_train
-from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.finetune import ADAPTER, adapter, finetune
 
@@ -58,6 +58,7 @@ def ablate(
     model: LlamaVid | VideoModel | None = None,
     rivals: Sequence[VideoModel] = (),
     judge: Judge | None = None,
+    cache_bytes: int | None = None,
 ) -> Summary:
     """Run every arm on the same clips; returns what is written to `out/summary.json`, which `write_report` takes, too.
 
@@ -72,6 +73,8 @@ def ablate(
         model: a loaded model, or any `VideoModel`, in the place of the first that the configuration names.
         rivals: other models, each with arms of its own beside those of the configuration's.
         judge: of an open question; None is the kit's rule about animals.
+        cache_bytes: limit of `out/frame_tokens` (`FrameCache`); None: no limit. What is computed again, for want of
+            room or after the folder was deleted, can differ in its last digits.
 
     Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
     """
@@ -87,7 +90,7 @@ def ablate(
                 held.enter_context(writing(out))
                 begun = begun_config(out)
             trains = config.finetune or (begun is not None and begun.finetune)
-            models = _models(config, model, rivals, out / "frame_tokens", trains=trains)
+            models = _models(config, model, rivals, trains=trains, frame_tokens=out / FRAME_TOKENS, limit=cache_bytes)
             config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
             trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
             record = _depends_on(pairs, models, judge) | {"versions": versions(packs=config.quantise is not None)}
@@ -212,9 +215,10 @@ def _models(
     config: AblationConfig,
     model: LlamaVid | VideoModel | None,
     rivals: Sequence[VideoModel],
-    frame_tokens: Path,
     *,
     trains: bool,
+    frame_tokens: Path,
+    limit: int | None,
 ) -> dict[str, VideoModel]:
     """Name → model, of all that take arms; trains: adapters may be trained. Raises ValueError for two of one name."""
     ours: list[VideoModel] = []
@@ -224,7 +228,8 @@ def _models(
             packs = config.quantise
             one = load_to_train(name, quantise=packs) if trains else load(name, device=default_device(), quantise=packs)
         if isinstance(one, LlamaVid):
-            one = LlamaVidAnswerer(one, FrameCache(one, frame_tokens), config.max_new_tokens, name)
+            cache = FrameCache(one, frame_tokens, limit_bytes=limit)
+            one = LlamaVidAnswerer(one, cache, config.max_new_tokens, name)
         ours.append(one)
     models: dict[str, VideoModel] = {}
     for one in (*ours, *rivals):

@@ -2,13 +2,19 @@
 
 Input: a clip, a question and a sampling rate. Output: the clip's `VisualTokens` and their timestamps. A file is keyed
 by the clip's content, the model's vision side, the question and the kind of content tokens, never by a file name; it
-holds whatever frames anybody asked for, so the frames of 1 fps come free with those of 6 fps.
+holds whatever frames anybody asked for, so the frames of 1 fps come free with those of 6 fps. A file may go at any time
+(`prune`): whoever needs it computes it again. The tower's features are not kept: 0.7 MB a frame of the 7B, and who has
+several questions about a clip asks them together, which encodes a frame once.
 """
 
 import hashlib
 import logging
+import os
+import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -26,7 +32,9 @@ from llamavid_kit.model.identity import vision_key
 from llamavid_kit.model.llama_vid import LlamaVid
 
 log = logging.getLogger(__name__)
+FRAME_TOKENS = "frame_tokens"  # a run's cache, in its folder
 DIGEST = "digest"  # of an entry, beside its tensors
+ENTRY = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.safetensors")  # what `FrameCache` calls its files
 Look = tuple[str, str | None]  # a question, and the kind of content tokens (None: as the model is configured)
 
 
@@ -34,11 +42,12 @@ class FrameCache:
     """Frame tokens of one model, kept in `folder`; None keeps nothing.
 
     The model's projectors and its language model play no part, so adapters of one base model share a cache. Threads
-    may ask at the same time.
+    and processes may ask at the same time. limit_bytes: of the folder; what is written takes the place of what was used
+    longest ago (`prune`).
     """
 
-    def __init__(self, model: LlamaVid, folder: Path | str | None = None):
-        self.model = model
+    def __init__(self, model: LlamaVid, folder: Path | str | None = None, *, limit_bytes: int | None = None):
+        self.model, self.limit_bytes, self._pruned = model, limit_bytes, False
         self.folder = None if folder is None else Path(folder)
         self._model_in_use, self._writing = threading.Lock(), threading.Lock()  # only decoding runs side by side
 
@@ -103,8 +112,14 @@ class FrameCache:
     def _write(self, entry: dict[str, torch.Tensor], path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._writing, whole(path) as partial:
-                save_file(entry | {DIGEST: _digest(entry)}, partial)
+            with self._writing:
+                with whole(path) as partial:
+                    save_file(entry | {DIGEST: _digest(entry)}, partial)
+                if self.limit_bytes is not None and prune(path.parent, self.limit_bytes) and not self._pruned:
+                    self._pruned = True
+                    log.warning(
+                        "%s is full: what was used longest ago goes, and is encoded again if need be", path.parent
+                    )
 
     @torch.inference_mode()
     def compute(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[VisualTokens]:
@@ -129,10 +144,47 @@ class FrameCache:
         return {name: t[order].contiguous() for name, t in whole.items()}
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One file of a cache: bytes, and when it was last written or read, in seconds since 1970."""
+
+    path: Path
+    n_bytes: int
+    used_s: float
+
+
+def entries(folder: Path | str) -> list[Kept]:
+    """The files of a cache, the one that was used longest ago first; other files are none of its."""
+    found = []
+    with os.scandir(folder) as files:
+        for file in files:
+            if ENTRY.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):  # another process has just removed it
+                    stat = file.stat(follow_symlinks=False)
+                    found.append(Kept(Path(file.path), stat.st_size, stat.st_mtime))
+    return sorted(found, key=lambda kept: (kept.used_s, kept.path))
+
+
+def prune(folder: Path | str, limit_bytes: int) -> list[Kept]:
+    """Removes what was used longest ago until at most `limit_bytes` are left → what was removed.
+
+    Also while others read and write there: who finds a file no more computes it again.
+    """
+    kept, removed = entries(folder), []
+    over = sum(file.n_bytes for file in kept) - limit_bytes
+    for file in kept:
+        if over <= 0:
+            break
+        file.path.unlink(missing_ok=True)
+        removed.append(file)
+        over -= file.n_bytes
+    return removed
+
+
 def _read(path: Path | None) -> dict[str, torch.Tensor] | None:
     """One file's tensors; None where there is none, or one that is not as it was written, which is said.
 
-    It is opened once, since another process may put another one in its place.
+    It is opened once, since another process may put another one in its place. Its time of change says when it was used.
     """
     if path is None:
         return None
@@ -146,6 +198,8 @@ def _read(path: Path | None) -> dict[str, torch.Tensor] | None:
     if not digest.equal(_digest(entry)):
         log.warning("%s is damaged, or of an older version of this kit; its frames are encoded again", path)
         return None
+    with suppress(OSError):  # removed meanwhile, or in a folder that is only read
+        os.utime(path)
     return entry
 
 

@@ -25,7 +25,7 @@ from llamavid_kit.files import writing
 from llamavid_kit.model.checkpoints import save
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.four_bits import is_packed
-from llamavid_kit.model.frame_cache import FrameCache
+from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import add_lora, lora_config
 from llamavid_kit.model.original.features import import_features
@@ -85,7 +85,7 @@ def train_stage(
         trained = set_trainable(model, recipe)
         log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
         if keeps_frame_tokens(trained):
-            cache = FrameCache(model, out / "frame_tokens")
+            cache = FrameCache(model, out / FRAME_TOKENS)
             looks = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
             tokens, turns = zip(*looks, strict=True)
             dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
