@@ -38,11 +38,10 @@ from llamavid_kit.model.identity import weights_key
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, add_lora, lora_config
 from llamavid_kit.study.setup import CRIME
-from llamavid_kit.training.memory import SHARES, aside, recomputed
+from llamavid_kit.training.memory import SHARES, VISION, aside, recomputed
 
 log = logging.getLogger(__name__)
 QUESTION = CRIME.question
-VISION = ("vision_tower", "text_decoder")  # what a training from kept tokens does not run
 NEVER = -1  # as end mark: random weights would end a reply anywhere
 
 

@@ -14,6 +14,7 @@ from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import IGNORE
 from llamavid_kit.data.video import Video
+from llamavid_kit.model.ask import n_visual
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.text_decoder import tokenize_questions
@@ -42,6 +43,11 @@ class TokenPairs(Dataset):
 
     def __getitem__(self, i: int):
         return (*self.text[i], self.tokens[i])
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sample, its clip's included."""
+        return max(len(ids) + n_visual(clip) for (ids, _), clip in zip(self.text, self.tokens, strict=True))
 
 
 def pair_texts(

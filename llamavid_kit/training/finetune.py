@@ -9,21 +9,26 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 
 import torch
-from peft import get_peft_model
+from peft import PeftModel, get_peft_model
+from torch.utils.data import Dataset
 
 from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.files import whole, writing
 from llamavid_kit.model.checkpoints import BASE, PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
+from llamavid_kit.model.decoding import release
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
+from llamavid_kit.model.planner import training_need
 from llamavid_kit.training.dataset import TokenCollate, TokenPairs
 from llamavid_kit.training.loop import claim_training, fit
+from llamavid_kit.training.memory import SHARES, VISION, aside, recomputed
 from llamavid_kit.training.stages import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -49,6 +54,8 @@ def finetune(
     Trainable as in the original's LoRA with the study's `freeze_all`: the adapter and `mm_projector` (ours:
     `content_projector`). On a model in 4 bits this is QLoRA; what trains is float all the same. Done already (an
     adapter lies in `out`): nothing runs. `model` is left as it was.
+    On a GPU the parts that look at frames are put aside, and so many samples pass at once, with so many layers
+    recomputed, as the planner thinks fastest in the memory that is free; an optimiser's step sees the same samples.
     Raises ValueError where `out` was begun with another model, other pairs, frames or settings.
     """
     out = Path(out)
@@ -64,19 +71,61 @@ def finetune(
         if (out / ADAPTER / "adapter_config.json").is_file():
             log.info("%s is trained already", out / ADAPTER)
             return out / ADAPTER
+        release(model)
         torch.manual_seed(settings.seed)
         config = lora_config(lora, modules_to_save=[PROJECTOR])
         collate = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
         with _left_as_it_was(model):
             adapted = get_peft_model(model, config)
             try:
-                fit(adapted, dataset, collate, out=out, settings=settings)
+                with aside(model, VISION if model.device.type == "cuda" else ()):
+                    _fit_in_memory(adapted, dataset, collate, out=out, settings=settings, longest=dataset.longest)
                 with whole(out / ADAPTER) as part:
                     adapted.save_pretrained(part)
                     (part / BASE).write_text(json.dumps({"weights": base}), encoding="utf-8")
             finally:
                 adapted.unload()
         return out / ADAPTER
+
+
+def _fit_in_memory(
+    adapted: PeftModel, dataset: Dataset, collate: TokenCollate, *, out: Path, settings: TrainSettings, longest: int
+) -> None:
+    """`fit`, in smaller parts of a batch where a GPU's memory is full after all; it goes on at the last checkpoint."""
+    model = adapted.get_base_model()
+    at_once, share = _parts(model, settings.batch_size, longest)
+    while True:
+        accumulate = settings.accumulate * (settings.batch_size // at_once)
+        try:
+            with recomputed(model.language_model, share):
+                parts = replace(settings, batch_size=at_once, accumulate=accumulate)
+                return fit(adapted, dataset, collate, out=out, settings=parts)
+        except torch.OutOfMemoryError as error:
+            if (at_once, share) == (1, 1.0):
+                raise
+            smaller = max(n for n in _divisors(settings.batch_size) if n < max(at_once, 2))
+            log.warning("no memory for %d samples at once, from now on %d, recomputed: %s", at_once, smaller, error)
+        at_once, share = smaller, 1.0
+
+
+def _parts(model: LlamaVid, batch: int, longest: int) -> tuple[int, float]:
+    """Samples at once, a divisor of the batch, and the share of layers recomputed: the fastest of what should fit."""
+    if model.device.type != "cuda":
+        return batch, 0.0
+    plans = []
+    for n, share in product(_divisors(batch), SHARES):
+        need = training_need(model.config, batch=n, n_tokens=longest, share=share)
+        if need.fits(model.device):
+            plans.append((need.seconds * (batch // n), -n, share))
+    if not plans:
+        log.warning("memory may not do for one sample of %d tokens with all layers recomputed", longest)
+        return 1, 1.0
+    _, n, share = min(plans)
+    return -n, share
+
+
+def _divisors(n: int) -> list[int]:
+    return [k for k in range(1, n + 1) if n % k == 0]
 
 
 def _digest(pairs: Sequence[InstructionPair], tokens: Sequence[VisualTokens]) -> str:
