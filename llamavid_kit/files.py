@@ -78,7 +78,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
 
 def _of_memory(error: BaseException) -> bool:
     """Whether an error says that memory is full; a panic of Rust is no `Exception`."""
-    if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":
+    if isinstance(error, RuntimeError | ImportError) or type(error).__name__ == "PanicException":
         return any(mark in str(error) for mark in OUT_OF_MEMORY)
     return isinstance(error, MemoryError)
 

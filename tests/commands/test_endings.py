@@ -125,6 +125,7 @@ def test_a_stop_while_an_object_is_freed(name, status, said):
         (RuntimeError("CUDA out of memory.\n Tried"), f"{FULL}; CUDA out of memory. Tried"),
         (RuntimeError("could not create a primitive"), f"{FULL}; could not create a primitive"),
         (RuntimeError("std::bad_alloc"), f"{FULL}; std::bad_alloc"),
+        (ImportError("x.so: failed to map segment"), f"{FULL}; x.so: failed to map segment"),
         (PanicException("Resource temporarily unavailable"), f"{FULL}; Resource temporarily unavailable"),
     ],
 )

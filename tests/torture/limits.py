@@ -18,6 +18,7 @@ from llamavid_kit.files import exit_status
 N_SIGNALS, N_FILES, N_MEMORY = 1, 1, 1  # of each job at share 1
 ENDS = {  # what libraries say of full memory, where no error can be raised, and how they end the process
     "memory allocation of ": -signal.SIGABRT,  # Rust's: safetensors, tokenizers
+    "Resource temporarily unavailable (src/thread.cpp": -signal.SIGABRT,  # ZeroMQ's, of a notebook's kernel
     "cannot allocate memory for thread-local data": 127,  # the C library's
 }
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}

@@ -6,6 +6,7 @@ of a `Run`. Here are the notebook's place, its execution, the parts of a section
 
 import html
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,12 @@ def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -
     class ThisPython(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            argv = [*make_ipkernel_cmd(), "--IPKernelApp.log_level=50"]  # argv[0] is sys.executable; quiet when stopped
+            argv = [*make_ipkernel_cmd(), "--IPKernelApp.log_level=40"]  # argv[0] is sys.executable; errors only
             return KernelSpec(**{**get_kernel_dict(), "argv": argv})
+
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]  # a function it is, there
+            """Whatever stops the kernel in the middle is not to be read beside what is said of it."""
+            await super().start_kernel(**kwargs, stderr=subprocess.DEVNULL)
 
     try:
         return papermill.execute_notebook(
