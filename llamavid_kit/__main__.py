@@ -7,6 +7,7 @@ import sys
 import warnings
 
 from llamavid_kit.files import exit_status
+from llamavid_kit.processes import n_processes, one_voice
 
 COMMANDS = {  # name → its file in `commands`, and what it does
     "demo": ("demo", "render a toy set, fine-tune, run the FPS ablation, write the report"),
@@ -24,6 +25,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "restudy": ("restudy", "count the study's own predictions again: tables, figures, and which claims hold"),
     "bench": ("bench", "measure speed against baselines in the same run"),
 }
+TOGETHER = ("ablate", "evaluate", "finetune")  # what several processes may run together
 
 
 def parser(argv: list[str]) -> argparse.ArgumentParser:
@@ -49,8 +51,11 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
 
     def command() -> int | None:
-        args = parser(argv).parse_args(argv)
-        return args.function(args)
+        with one_voice():
+            args = parser(argv).parse_args(argv)
+            if n_processes() > 1 and args.command not in TOGETHER:
+                raise ValueError(f"{args.command} is work for one process: start it without accelerate launch")
+            return args.function(args)
 
     return exit_status(command)
 

@@ -25,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-PARTIAL, LOCK = ".*.partial*", ".lock"
+PARTIAL, LOCK, WRITER = ".*.partial*", ".lock", ".writer.json"
 OUT_OF_MEMORY = (  # in errors of torch, Python, the system
     "out of memory",
     "can't allocate memory",
@@ -128,7 +128,7 @@ def writing(folder: Path | str) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock, note = FileLock(folder / LOCK), folder / ".writer.json"
+    lock, note = FileLock(folder / LOCK), folder / WRITER
     try:
         lock.acquire(timeout=1)  # what a killed process was about to start may hold it for a moment
     except Timeout:

@@ -8,16 +8,17 @@ ROOT = Path(__file__).resolve().parents[1]
 ABOVE_ALL = ("commands", "__main__")
 BELOW = {  # room → the rooms that it may import, itself aside
     "files": set(),
+    "processes": {"files"},
     "data": {"files"},
-    "model": {"files", "data"},
-    "training": {"files", "data", "model"},
-    "evaluation": {"files", "data", "model"},
+    "model": {"files", "processes", "data"},
+    "training": {"files", "processes", "data", "model"},
+    "evaluation": {"files", "processes", "data", "model"},
     "viz": {"files", "data", "model"},
     "study": {"files", "data", "model", "training", "evaluation", "viz"},
 }
 BELOW["experiments"] = {*BELOW, "study"}
 BELOW["commands"] = {*BELOW, "data_prep"}
-BELOW["__main__"] = {"files", "commands"}
+BELOW["__main__"] = {"files", "processes", "commands"}
 BELOW["data_prep"] = {*BELOW} - {*ABOVE_ALL, "experiments", "study"} | {"study"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
 from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, gib, present, refuse
 from llamavid_kit.data.clips_csv import GENERIC_TASK
+from llamavid_kit.processes import rank
 
 log = logging.getLogger(__name__)
 OF_TRAINING = ("seeds", "shuffle_labels", "train_fps", "epochs", "learning_rate", "lora_rank")
@@ -93,6 +94,8 @@ def ablate(args: argparse.Namespace) -> None:
     )
     judge = judges[0] if judges else None
     ablate(pairs, root=root, out=args.out, config=config, judge=judge, cache_bytes=args.cache_limit)
+    if rank():
+        return
     report = write_report(args.out)
     print("\n".join(result_lines(Run(args.out))))
     for line in spent(judges):

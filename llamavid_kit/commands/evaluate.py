@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
 from llamavid_kit.commands.options import ADAPTER_HELP, MODEL_HELP, PACKED, QUANTISE_HELP, present
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
+from llamavid_kit.processes import n_processes
 
 if TYPE_CHECKING:
     from llamavid_kit.evaluation.benchmarks.run import Result
@@ -39,6 +40,8 @@ def evaluate(args: argparse.Namespace) -> None:
     judges, bench = judges_of(args), benchmark(args.benchmark)
     media_settings(bench, batch=args.batch, fps=args.fps)  # both before a model is loaded
     check_scoring(bench, judges, args.judge_again)
+    if args.score_only and n_processes() > 1:
+        raise ValueError("--score-only is work for one process: start it without accelerate launch")
     result = _scored_again(args, judges) if args.score_only else _answered(args, judges)
     print(table(result, image_size=result.head.get("image_size")))
     print(f"written to {args.out}: numbers in result.json, item by item in outcomes.csv", file=sys.stderr)

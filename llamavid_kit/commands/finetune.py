@@ -27,6 +27,7 @@ def finetune(args: argparse.Namespace) -> None:
     from llamavid_kit.model.checkpoints import load_to_train
     from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
     from llamavid_kit.model.lora import LoraSettings
+    from llamavid_kit.training.dataset import look_at_all
     from llamavid_kit.training.finetune import finetune
     from llamavid_kit.training.stage import train_stage
     from llamavid_kit.training.stages import TrainSettings, stage_named
@@ -43,7 +44,9 @@ def finetune(args: argparse.Namespace) -> None:
         folder = train_stage(model, pairs, stage=args.stage, settings=settings, out=args.out, **clips)
     else:
         cache = FrameCache(model, args.out / FRAME_TOKENS)
-        tokens = [cache.tokens(Video(p.video_path(args.root)), p.question, fps=args.fps)[0] for p in pairs]
+        tokens = look_at_all(
+            lambda pair: cache.tokens(Video(pair.video_path(args.root)), pair.question, fps=args.fps)[0], pairs
+        )
         lora = LoraSettings() if args.lora_rank is None else LoraSettings(r=args.lora_rank)
         folder = finetune(model, pairs, tokens, out=args.out, settings=TrainSettings(**options), lora=lora)
     print(folder)

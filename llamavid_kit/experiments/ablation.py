@@ -2,8 +2,9 @@
 
 Input: instruction pairs of one question, closed or open (`tasks`), and a folder of clips. Output: `clips.json` (the one
 list that every arm answers, fixed before the first), `arms/<arm>.jsonl`, and through `summary` the numbers. Everything
-resumes: a run that is killed and started again gives the same arm files, byte for byte. Models are reached through
-`answering.VideoModel`; which arms there are is decided in `arms`, tables and page are made in `report`.
+resumes: a run that is killed and started again gives the same arm files, byte for byte, and so do several processes
+together (`processes`). Models are reached through `answering.VideoModel`; which arms there are is decided in `arms`,
+tables and page are made in `report`.
 """
 
 import hashlib
@@ -37,12 +38,14 @@ from llamavid_kit.experiments.resume import (
 )
 from llamavid_kit.experiments.summary import Summary, write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
-from llamavid_kit.files import BusyError, append, writing
+from llamavid_kit.files import BusyError, append
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
 from llamavid_kit.model.checkpoints import default_device, load, load_to_train
 from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.processes import from_main, held, shared
 from llamavid_kit.training.finetune import ADAPTER, adapter, finetune
+from llamavid_kit.training.loop import step_share
 
 log = logging.getLogger(__name__)
 
@@ -76,40 +79,42 @@ def ablate(
         cache_bytes: limit of `out/frame_tokens` (`FrameCache`); None: no limit. What is computed again, for want of
             room or after the folder was deleted, can differ in its last digits.
 
-    Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason.
+    Clips that cannot be read or do not fit are excluded for all arms alike, each with its reason. Under `accelerate
+    launch` every process calls this alike: clips are looked at and batches answered by all, and each gets the summary.
     """
     root, out = Path(root), Path(out)
-    with ExitStack() as held:  # takes the folder as soon as it is known to be this run's
+    with ExitStack() as lock:  # takes the folder as soon as it is known to be this run's
         config = config or AblationConfig.for_pairs(pairs)
         question = question_of(pairs, rule=config.rule, judge=judge)
         _check(config, question, pairs)
         seconds: dict[str, float] = {}
         with _timed(seconds, "load model"):
-            begun = begun_config(out)
+            begun = from_main(lambda: begun_config(out))
             if begun is not None:
-                held.enter_context(writing(out))
-                begun = begun_config(out)
+                lock.enter_context(held(out))
+                begun = from_main(lambda: begun_config(out))
             trains = config.finetune or (begun is not None and begun.finetune)
             models = _models(config, model, rivals, trains=trains, frame_tokens=out / FRAME_TOKENS, limit=cache_bytes)
             config = replace(config, model=tuple(models) if len(models) > 1 else next(iter(models)))
             trainable = [name for name, one in models.items() if isinstance(one, LlamaVidAnswerer)]
-            record = _depends_on(pairs, models, judge) | {"versions": versions(packs=config.quantise is not None)}
-            config, record = continued(out, begun, config, record, trainable=trainable)
+            config, record = from_main(
+                lambda: continued(out, begun, config, _depends_on(pairs, models, judge, config), trainable=trainable)
+            )
             arms = config.arms(trainable=trainable)
             used = [pair for pair in pairs if pair.split == "test" or config.finetune]
             _check_lengths(models, question, used, config.max_new_tokens)
             if begun is None:
-                held.enter_context(writing(out))
-                if begun_config(out) is not None:
-                    raise BusyError(f"{out} was begun by another process just now: start again to go on with it")
-                write_record(out, record)
+                lock.enter_context(held(out))
+                from_main(lambda: _begin(out, record))
         with _timed(seconds, "decode and encode clips"):
             clips = fix_clip_list(pairs, root, out, config, arms, models, question)
-        write_record(out, record)
+        from_main(lambda: write_record(out, record))
         test, train = _pairs_of(clips, "test"), _pairs_of(clips, "train")
         training = hashlib.sha256(json.dumps([[p.id, p.extra["content"]] for p in train]).encode()).hexdigest()[:16]
         heads = {arm.name: _head(arm, question, training) for arm in arms}
-        open_arms = {arm.name for arm in arms if not answered(arm_path(out, arm), heads[arm.name], _items(test))}
+        open_arms = from_main(
+            lambda: {arm.name for arm in arms if not answered(arm_path(out, arm), heads[arm.name], _items(test))}
+        )
         if open_arms:
             check_versions(out, record)
         videos: dict[str, Video] = {}
@@ -129,7 +134,9 @@ def ablate(
             with _timed(seconds, f"answer ({arm.answering})"), adapter(one.model, out / place / ADAPTER) as adapted:
                 ask(replace(one, model=adapted))
         worlds = {name: one.model.config.world for name, one in models.items() if isinstance(one, LlamaVidAnswerer)}
-        return write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
+        return from_main(
+            lambda: write_summary(out, config, arms, question, clips, seconds, worlds=worlds, verdicts=out / VERDICTS)
+        )
 
 
 def answer_arm(
@@ -147,21 +154,33 @@ def answer_arm(
     """Ask one arm about every clip → `arms/<arm>.jsonl`: its head, then a line a clip in list order.
 
     Clips are asked in fixed batches and a batch is written as one piece; what a killed run left of an unfinished batch
-    is cut away, so that the numbers do not depend on where it was killed. `videos` keeps opened clips between arms.
+    is cut away, so that the numbers do not depend on where it was killed, nor on how many processes share the batches:
+    who is asked together with whom decides the last digits. `videos` keeps opened clips between arms.
     """
     path, items = arm_path(out, arm), _items(test)
-    done = resume_arm(path, head, items, batch=config.batch, question=question)
-    starts = range(done, len(test), config.batch)
-    for at in tqdm(starts, desc=arm.name, unit="batch", disable=not len(starts)):
+    done = from_main(lambda: resume_arm(path, head, items, batch=config.batch, question=question))
+
+    def asked(at: int) -> tuple[list[tuple], list[Reply]]:
         batch = test[at : at + config.batch]
         clips = [_open(pair, root, videos) for pair in batch]
         asks = [wording(question.text, question.labels, prompt=arm.prompt, order=arm.order, clip=p.id) for p in batch]
-        replies = _replies(model, arm, clips, asks, config.max_new_tokens)
-        lines = question.lines(arm.name, batch, replies, out / VERDICTS)
+        return asks, _replies(model, arm, clips, asks, config.max_new_tokens)
+
+    starts = range(done, len(test), config.batch)
+    replies_of = shared(asked, starts)
+    for at, (asks, replies) in tqdm(replies_of, desc=arm.name, unit="batch", total=len(starts), disable=not starts):
+        lines = question.lines(arm.name, test[at : at + config.batch], replies, out / VERDICTS)
         if arm.order is not None:
             lines = [line | {"options": list(options)} for line, (_, options) in zip(lines, asks, strict=True)]
         append(path, [line | item for line, item in zip(lines, items[at : at + config.batch], strict=True)])
     return path
+
+
+def _begin(out: Path, record: dict[str, Any]) -> None:
+    """Makes a folder that was free this run's."""
+    if begun_config(out) is not None:
+        raise BusyError(f"{out} was begun by another process just now: start again to go on with it")
+    write_record(out, record)
 
 
 def arm_path(out: Path, arm: Arm) -> Path:
@@ -181,12 +200,13 @@ def _items(test: Sequence[InstructionPair]) -> list[dict[str, str]]:
 
 
 def _depends_on(
-    pairs: Sequence[InstructionPair], models: Mapping[str, VideoModel], judge: Judge | None
+    pairs: Sequence[InstructionPair], models: Mapping[str, VideoModel], judge: Judge | None, config: AblationConfig
 ) -> dict[str, Any]:
-    """What results depend on beside configuration, versions and the clips' contents; it stands in `config.json`."""
+    """What results depend on beside the configuration and the clips' contents; it stands in `config.json`."""
     digest = hashlib.sha256(json.dumps([p.to_dict() for p in pairs], sort_keys=True).encode()).hexdigest()
     identities = [one.identity for one in models.values()]
-    return {"pairs": digest, "weights": identities, "judge": judge and judge.identity}
+    packages = versions(packs=config.quantise is not None)
+    return {"pairs": digest, "weights": identities, "judge": judge and judge.identity, "versions": packages}
 
 
 def _replies(
@@ -242,7 +262,9 @@ def _models(
 
 
 def _check(config: AblationConfig, question: Question, pairs: Sequence[InstructionPair]) -> None:
-    """ValueError for settings of closed questions on an open one, words it cannot be put in, and no training pairs."""
+    """ValueError for settings of closed questions on an open one, words it cannot be put in, no training pairs, steps
+    of training that the processes cannot share.
+    """
     plain = AblationConfig(answering=("generation",))
     for name in ("answering", "rule", "groups", "prompts", "shuffle_choices"):
         value = getattr(plain, name)
@@ -254,6 +276,8 @@ def _check(config: AblationConfig, question: Question, pairs: Sequence[Instructi
     check_wording(question.text, question.labels, config.prompts, config.shuffle_choices)
     if config.finetune and not any(p.split == "train" for p in pairs):
         raise ValueError("fine-tuned arms need train pairs: give a train split, or finetune=False (--no-finetune)")
+    if config.finetune:
+        step_share(config.train)
 
 
 def _check_lengths(models: dict, question: Question, pairs: Sequence[InstructionPair], max_new_tokens: int) -> None:

@@ -24,6 +24,7 @@ from llamavid_kit.experiments.prompts import wording
 from llamavid_kit.experiments.tasks import Question
 from llamavid_kit.files import ANOTHER_FOLDER, check_shape, read_json, some, write_whole
 from llamavid_kit.model.answering import VideoModel, View
+from llamavid_kit.processes import from_main, shared
 
 log = logging.getLogger(__name__)
 CURVE_FPS = (1, 2, 3, 6)  # rates at which a set's events are counted, and UCF-Crime's
@@ -45,7 +46,8 @@ def fix_clip_list(
 
     A clip that cannot be read, or that one arm's model has no room for, is excluded for all with its reason. Where the
     list was made before, clips with the same content are not looked at again, unless an arm is new; what has changed
-    is said, and raises ValueError where adapters were trained on clips that were others.
+    is said, and raises ValueError where adapters were trained on clips that were others. Several processes share the
+    clips; the list is the main one's.
     """
     path = out / "clips.json"
     before = {}
@@ -56,8 +58,6 @@ def fix_clip_list(
     rows = [*before.get("train", ()), *before.get("test", ())] if {*names} <= {*before.get("arms", ())} else ()
     looks_before = {row["id"]: row for row in rows}
     trained = any(arm.adapter for arm in arms)
-    kept: dict[str, list] = {"train": [], "test": []}
-    excluded = []
     usable = [pair for pair in pairs if pair.split == "test" or trained]
 
     def look(pair: InstructionPair) -> dict | Exception:
@@ -68,24 +68,35 @@ def fix_clip_list(
 
     threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1))  # some decode while one's frames are in the model
     try:
-        looks = threads.map(look, usable)
-        for pair, result in zip(usable, tqdm(looks, desc="clips", unit="clip", total=len(usable)), strict=True):
-            if isinstance(result, Exception):
-                excluded.append({"clip": pair.id, "split": pair.split, "reason": _below(root, str(result))})
-            else:
-                kept[pair.split].append(result)
+        shares = shared(look, usable, mapped=threads.map)
+        looks = [*tqdm(shares, desc="clips", unit="clip", total=len(usable))]
     finally:
         threads.shutdown(cancel_futures=True)
+
+    def fixed() -> dict:
+        clips = {**question.record(), "source": config.source, "arms": names, **_kept(looks, root, trained=trained)}
+        if before:
+            _say_changes(before, clips, out)
+        if clips != before:
+            write_whole(path, json.dumps(clips, indent=1))
+        return clips
+
+    return from_main(fixed)
+
+
+def _kept(looks: Sequence[tuple[InstructionPair, dict | Exception]], root: Path, *, trained: bool) -> dict[str, list]:
+    """The rows of each split, and which clips are left out, with the reason. ValueError where too few are left."""
+    kept: dict[str, list] = {"train": [], "test": [], "excluded": []}
+    for pair, result in looks:
+        if isinstance(result, Exception):
+            kept["excluded"].append({"clip": pair.id, "split": pair.split, "reason": _below(root, str(result))})
+        else:
+            kept[pair.split].append(result)
     if not kept["test"]:
-        raise ValueError(f"none of {len(usable)} clips can be used; the first reason: {excluded[0]['reason']}")
+        raise ValueError(f"none of {len(looks)} clips can be used; the first reason: {kept['excluded'][0]['reason']}")
     if trained and not kept["train"]:
-        raise ValueError(f"no training clip can be used; the first reason: {excluded[0]['reason']}")
-    clips = {**question.record(), "source": config.source, "arms": names, **kept, "excluded": excluded}
-    if before:
-        _say_changes(before, clips, out)
-    if clips != before:
-        write_whole(path, json.dumps(clips, indent=1))
-    return clips
+        raise ValueError(f"no training clip can be used; the first reason: {kept['excluded'][0]['reason']}")
+    return kept
 
 
 def _is_of(row: dict, pair: InstructionPair) -> bool:

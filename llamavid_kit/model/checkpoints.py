@@ -6,6 +6,7 @@ mean is left to the model, writing a folder of the original or reading one into 
 
 import copy
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from llamavid_kit.model.tokenizers import (
     load_question_tokenizer,
     save_tokenizer,
 )
+from llamavid_kit.processes import n_processes
 
 log = logging.getLogger(__name__)
 BASE = "base.json"  # of an adapter: the fingerprint of the model that it was trained on
@@ -156,8 +158,20 @@ def _adapter_shapes(model: LlamaVid, config: dict, rank: int, path: Path) -> dic
 
 
 def default_device() -> str:
-    """Where commands put a model: the GPU if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Where commands put a model: the GPU if there is one; of several processes each has a GPU for itself.
+
+    Raises ValueError where there are fewer GPUs than processes.
+    """
+    if not torch.cuda.is_available():
+        return "cpu"
+    if n_processes() == 1:
+        return "cuda"
+    place, n_gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if place >= n_gpus:
+        raise ValueError(
+            f"no GPU for process {place} of this machine, which has {n_gpus}: start {n_gpus} on it at most"
+        )
+    return f"cuda:{place}"
 
 
 def load_to_train(name: str | Path, *, quantise: Quantise | None = None) -> LlamaVid:

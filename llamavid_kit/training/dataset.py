@@ -1,13 +1,16 @@
 """Instruction pairs as batches: their text as ids and labels, their clips as cached frame tokens or as frames."""
 
 import random
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from llamavid_kit.data.conversation import TrainingText, training_text
 from llamavid_kit.data.films import is_film
@@ -18,6 +21,23 @@ from llamavid_kit.model.ask import n_visual
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.text_decoder import tokenize_questions
+from llamavid_kit.processes import n_processes, shared
+
+Look = TypeVar("Look")
+
+
+def look_at_all(look: Callable[[InstructionPair], Look], pairs: Sequence[InstructionPair]) -> list[Look]:
+    """`look(pair)` of every pair, in every process; `look` keeps what it sees in a cache.
+
+    Several processes fill that first, each with its share of the pairs.
+    """
+
+    def fill(pair: InstructionPair) -> None:
+        look(pair)
+
+    if n_processes() > 1:
+        deque(tqdm(shared(fill, pairs), desc="frame tokens", unit="clip", total=len(pairs)), maxlen=0)
+    return [look(pair) for pair in tqdm(pairs, desc="frame tokens", unit="clip", disable=n_processes() > 1)]
 
 
 class TokenPairs(Dataset):

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel, get_peft_model
-from torch.utils.data import Dataset
 
 from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
-from llamavid_kit.files import whole, writing
+from llamavid_kit.files import whole
 from llamavid_kit.model.checkpoints import BASE, PROJECTOR, with_adapter
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.decoding import release
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import LoraSettings, lora_config
 from llamavid_kit.model.planner import training_need
+from llamavid_kit.processes import from_main, held, n_processes
 from llamavid_kit.training.dataset import TokenCollate, TokenPairs
-from llamavid_kit.training.loop import claim_training, fit
+from llamavid_kit.training.loop import claim_training, fit, step_share
 from llamavid_kit.training.memory import SHARES, VISION, aside, recomputed
 from llamavid_kit.training.stages import TrainSettings
 
@@ -56,19 +56,21 @@ def finetune(
     adapter lies in `out`): nothing runs. `model` is left as it was.
     On a GPU the parts that look at frames are put aside, and so many samples pass at once, with so many layers
     recomputed, as the planner thinks fastest in the memory that is free; an optimiser's step sees the same samples.
-    Raises ValueError where `out` was begun with another model, other pairs, frames or settings.
+    Several processes share each step; what of that is as in one process says `loop.fit`.
+    Raises ValueError where `out` was begun with another model, other pairs, frames or settings, and as `step_share`.
     """
     out = Path(out)
     settings, lora = settings or TrainSettings(), lora or LoraSettings()
+    step_share(settings)
     if not pairs:
         raise ValueError("no training pairs: fine-tuning needs a train split")
     if films := [pair.id for pair in pairs if is_film(pair)]:
         raise ValueError(f"{films[0]!r} is about a film with subtitles: train a stage on it (--stage long_video)")
     dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length)
-    with writing(out):
-        record = {"train": asdict(settings), "lora": asdict(lora), "data": _digest(pairs, tokens)}
-        base = claim_training(out, model, record)
-        if (out / ADAPTER / "adapter_config.json").is_file():
+    with held(out):
+        record = {"train": asdict(settings), "lora": asdict(lora)}
+        base = from_main(lambda: claim_training(out, model, record | {"data": _digest(pairs, tokens)}))
+        if from_main(lambda: (out / ADAPTER / "adapter_config.json").is_file()):
             log.info("%s is trained already", out / ADAPTER)
             return out / ADAPTER
         release(model)
@@ -79,21 +81,19 @@ def finetune(
             adapted = get_peft_model(model, config)
             try:
                 with aside(model, VISION if model.device.type == "cuda" else ()):
-                    _fit_in_memory(adapted, dataset, collate, out=out, settings=settings, longest=dataset.longest)
-                with whole(out / ADAPTER) as part:
-                    adapted.save_pretrained(part)
-                    (part / BASE).write_text(json.dumps({"weights": base}), encoding="utf-8")
+                    _fit_in_memory(adapted, dataset, collate, out=out, settings=settings)
+                from_main(lambda: _save(adapted, out / ADAPTER, base))
             finally:
                 adapted.unload()
         return out / ADAPTER
 
 
 def _fit_in_memory(
-    adapted: PeftModel, dataset: Dataset, collate: TokenCollate, *, out: Path, settings: TrainSettings, longest: int
+    adapted: PeftModel, dataset: TokenPairs, collate: TokenCollate, *, out: Path, settings: TrainSettings
 ) -> None:
     """`fit`, in smaller parts of a batch where a GPU's memory is full after all; it goes on at the last checkpoint."""
     model = adapted.get_base_model()
-    at_once, share = _parts(model, settings.batch_size, longest)
+    at_once, share = from_main(lambda: _parts(model, settings.batch_size, dataset.longest))
     while True:
         accumulate = settings.accumulate * (settings.batch_size // at_once)
         try:
@@ -101,7 +101,7 @@ def _fit_in_memory(
                 parts = replace(settings, batch_size=at_once, accumulate=accumulate)
                 return fit(adapted, dataset, collate, out=out, settings=parts)
         except torch.OutOfMemoryError as error:
-            if (at_once, share) == (1, 1.0):
+            if (at_once, share) == (1, 1.0) or n_processes() > 1:  # the others wait for this one
                 raise
             smaller = max(n for n in _divisors(settings.batch_size) if n < max(at_once, 2))
             log.warning("no memory for %d samples at once, from now on %d, recomputed: %s", at_once, smaller, error)
@@ -126,6 +126,12 @@ def _parts(model: LlamaVid, batch: int, longest: int) -> tuple[int, float]:
 
 def _divisors(n: int) -> list[int]:
     return [k for k in range(1, n + 1) if n % k == 0]
+
+
+def _save(adapted: PeftModel, folder: Path, base: str) -> None:
+    with whole(folder) as part:
+        adapted.save_pretrained(part)
+        (part / BASE).write_text(json.dumps({"weights": base}), encoding="utf-8")
 
 
 def _digest(pairs: Sequence[InstructionPair], tokens: Sequence[VisualTokens]) -> str:

@@ -1,6 +1,7 @@
 """One resumable training loop on transformers' Trainer: what `requires_grad` trains, a killed run goes on.
 
-Which parameters train is decided in `stages` and `finetune`, which batches they see in `dataset`.
+Which parameters train is decided in `stages` and `finetune`, which batches they see in `dataset`. Several processes
+share each step (`step_share`): it sees the samples that it sees in one process, each once.
 """
 
 import json
@@ -17,9 +18,11 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from llamavid_kit.data.prompt import IGNORE
 from llamavid_kit.files import BEGIN_AGAIN, check_shape, claim, read_json, read_lines, saving, write_whole
 from llamavid_kit.model.identity import fingerprint, settings_key
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.processes import from_main, n_processes
 from llamavid_kit.training.stages import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,39 @@ def claim_training(out: Path, model: LlamaVid, record: dict) -> str:
     return base["weights"]
 
 
+def step_share(settings: TrainSettings) -> tuple[int, int]:
+    """(batch size, accumulated batches) of each process, that together make a step of one process.
+
+    Raises ValueError where a step cannot be shared evenly.
+    """
+    n, size, batches = n_processes(), settings.batch_size, settings.accumulate
+    fewer = math.gcd(n, batches)
+    if size % (n // fewer):
+        fitting = [k for k in range(1, size * batches + 1) if size % (k // math.gcd(k, batches)) == 0]
+        raise ValueError(
+            f"{n} processes cannot share a step of {batches} x {size} samples evenly: start one of "
+            f"{', '.join(map(str, fitting))} (--num_processes)"
+        )
+    return size // (n // fewer), batches // fewer
+
+
+class _EachSampleOnce(Trainer):
+    """A Trainer of several processes that does not learn twice what fills up the last batches of an epoch.
+
+    accelerate repeats an epoch's first samples there, so that all processes have batches of one size.
+    """
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        return super().get_batch_samples(map(self._without_repeats, epoch_iterator), num_batches, device)
+
+    def _without_repeats(self, batch: dict) -> dict:
+        epoch = self.accelerator.gradient_state
+        if self.args.world_size > 1 and epoch.end_of_dataloader and epoch.remainder:
+            left = epoch.remainder - self.args.process_index * self.args.per_device_train_batch_size
+            batch["labels"][max(0, left) :] = IGNORE
+        return batch
+
+
 class _LossCurve(TrainerCallback):
     """Appends each logged loss to a JSONL file, so that an interrupted run keeps its curve."""
 
@@ -46,7 +82,7 @@ class _LossCurve(TrainerCallback):
         self.path = path
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if logs and "loss" in logs:
+        if logs and "loss" in logs and state.is_world_process_zero:
             rows = read_training(self.path) if self.path.exists() else []
             rows = [row for row in rows if row["step"] < state.global_step]  # a resumed run repeats some steps
             row = {"step": state.global_step, "epoch": state.epoch, "loss": logs["loss"], "lr": logs["learning_rate"]}
@@ -103,6 +139,10 @@ def fit(
     bf16 autocast on a GPU and for a bfloat16 model, else float32; what trains is float32 meanwhile, because bfloat16
     loses small steps. Afterwards, and after an error, the model is in eval mode and has the types that it came with.
     `in_order` keeps the data set's order instead of shuffling. Raises ValueError for float16.
+
+    Under `accelerate launch` every process calls this alike, and ends with the same weights. They are those of one
+    process but for the order in which gradients are summed, that is in their last digits; with dropout, others are
+    dropped. `out` is written by the main one. Raises ValueError as `step_share`.
     """
     dtypes = {p.dtype for p in model.parameters()}
     if torch.float16 in dtypes:
@@ -111,11 +151,12 @@ def fit(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     on_gpu = torch.cuda.is_available()
+    batch_size, accumulate = step_share(settings)
     trained = {p: p.dtype for p in model.parameters() if p.requires_grad}
     arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"),
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulate,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulate,
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps,
         learning_rate=settings.learning_rate,
@@ -137,14 +178,15 @@ def fit(
         dataloader_pin_memory=on_gpu,
         train_sampling_strategy="sequential" if in_order else "random",
     )
-    trainer = Trainer(
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # or one process makes larger batches, and spreads them over all GPUs
+    trainer = _EachSampleOnce(
         model=model,
         args=arguments,
         train_dataset=dataset,
         data_collator=collate,
         callbacks=[_LossCurve(out / LOSS_CURVE), _NoneAtTheEnd()],
     )
-    if last := _last_checkpoint(Path(arguments.output_dir)):
+    if last := from_main(lambda: _last_checkpoint(Path(arguments.output_dir))):
         log.info("resuming from %s", last)
     try:
         for parameter in trained:

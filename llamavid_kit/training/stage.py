@@ -10,18 +10,17 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from llamavid_kit.data import films
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import human_turn
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video, content_key
-from llamavid_kit.files import writing
 from llamavid_kit.model.checkpoints import save
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.four_bits import is_packed
@@ -29,8 +28,9 @@ from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.lora import add_lora, lora_config
 from llamavid_kit.model.original.features import import_features
-from llamavid_kit.training.dataset import ClipCollate, ClipPairs, TokenCollate, TokenPairs
-from llamavid_kit.training.loop import claim_training, fit
+from llamavid_kit.processes import from_main, held
+from llamavid_kit.training.dataset import ClipCollate, ClipPairs, TokenCollate, TokenPairs, look_at_all
+from llamavid_kit.training.loop import claim_training, fit, step_share
 from llamavid_kit.training.stages import TrainSettings, keeps_frame_tokens, set_trainable, stage_named
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ def train_stage(
 
     Done already (`out/model` is there): nothing runs. Raises ValueError for a folder begun with another model, stage,
     rate, settings, pairs or clips, and for a packed model. The model takes the stage's conversation template; adapters
-    of a stage with LoRA are merged in the end.
+    of a stage with LoRA are merged in the end. Several processes share each step as `loop.fit` says, and ValueError is
+    raised where they cannot.
     Departures from the original `train.py`: the loss is the mean over a step's supervised tokens, not the mean of each
     process's mean; the text decoder reads the question as it will be asked, with its line breaks; where frame tokens do
     not change they are computed once, in eval mode, while the original leaves the frozen text decoder's dropout on; the
@@ -71,12 +72,14 @@ def train_stage(
     if not pairs:
         raise ValueError("no training pairs: a stage needs a train split")
     settings = settings or recipe.settings
+    step_share(settings)
     files = {path: content_key(path) for path in dict.fromkeys(pair.video_path(root) for pair in pairs)}
     content = json.dumps([[p.id, p.question, p.answer, files[p.video_path(root)]] for p in pairs])
     record = {"stage": stage, "fps": fps, "train": asdict(settings), "lora": recipe.lora and asdict(recipe.lora)}
-    with writing(out):
-        claim_training(out, model, record | {"data": hashlib.sha256(content.encode()).hexdigest()})
-        if (out / TRAINED / "config.json").is_file():
+    data = hashlib.sha256(content.encode()).hexdigest()
+    with held(out):
+        from_main(lambda: claim_training(out, model, record | {"data": data}))
+        if from_main(lambda: (out / TRAINED / "config.json").is_file()):
             log.info("%s is trained already", out / TRAINED)
             return out / TRAINED
         model.eval().config.template = recipe.template
@@ -86,7 +89,7 @@ def train_stage(
         log.info("%s: %d parameters train, %s", stage, len(trained), recipe.about)
         if keeps_frame_tokens(trained):
             cache = FrameCache(model, out / FRAME_TOKENS)
-            looks = [_look(cache, pair, root, fps) for pair in tqdm(pairs, desc="frame tokens", unit="clip")]
+            looks = look_at_all(partial(_look, cache, root=root, fps=fps), pairs)
             tokens, turns = zip(*looks, strict=True)
             dataset: Dataset = TokenPairs(model, pairs, tokens, max_length=settings.max_length, turns=turns)
             collate: Callable = TokenCollate(model.tokenizer.pad_token_id, settings.max_length)
@@ -96,11 +99,16 @@ def train_stage(
         fit(model, dataset, collate, out=out, settings=settings)
         if handle is not None:
             handle.merge_and_unload()
-        save(model, out / f"{TRAINED}.partial")
-        return (out / f"{TRAINED}.partial").rename(out / TRAINED)
+        return from_main(lambda: _save(model, out / TRAINED))
 
 
-def _look(cache: FrameCache, pair: InstructionPair, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
+def _save(model: LlamaVid, folder: Path) -> Path:
+    part = folder.with_name(f"{folder.name}.partial")
+    save(model, part)
+    return part.rename(folder)
+
+
+def _look(cache: FrameCache, pair: InstructionPair, *, root: Path | str, fps: float) -> tuple[VisualTokens, str]:
     """A pair's frame tokens, and its human turn; that of a film has its subtitles between the frames.
 
     The text decoder is asked a film's whole turn without `<image>`, wrapper and all, as in the original's training.

@@ -18,6 +18,7 @@ from llamavid_kit.evaluation.benchmarks.base import Item, check_begun
 from llamavid_kit.files import append, read_replies, read_texts, resume, some
 from llamavid_kit.model.answering import ClipModel, ImageModel, VideoModel, View
 from llamavid_kit.model.ask import Reply
+from llamavid_kit.processes import from_main, shared
 
 AHEAD = ".ahead.jsonl"
 AnyModel = ImageModel | ClipModel | VideoModel
@@ -26,35 +27,49 @@ AnyModel = ImageModel | ClipModel | VideoModel
 def clip_by_clip(
     items: Sequence[Item], model: AnyModel, path: Path, *, head: dict[str, Any], max_new_tokens: int
 ) -> None:
-    """Answers what `path` does not hold yet; of a run that is killed at most one clip is asked about again.
+    """Answers what `path` does not hold yet; a run that is killed asks again about the clips that were under way.
 
     A model without `watch` is asked one question after the other, for replies of at most `max_new_tokens`.
     Raises ValueError where `path` was begun with another `head`, and, after all other clips, for those that cannot be
     read.
     """
     ahead = path.with_suffix(AHEAD)
-    done, _ = (resume(file, head, n=len(items), batch=1, what="run") for file in (path, ahead))
-    check_begun(items[:done], path)
-    for file in (path, ahead):
-        check_clips(items, file)
-    lines = {line["id"]: line for line in read_texts(ahead)[1]}
+
+    def begun() -> tuple[int, dict[str, dict[str, Any]]]:
+        done, _ = (resume(file, head, n=len(items), batch=1, what="run") for file in (path, ahead))
+        check_begun(items[:done], path)
+        for file in (path, ahead):
+            check_clips(items, file)
+        return done, {line["id"]: line for line in read_texts(ahead)[1]}
+
+    def watch(media: Path) -> list[dict[str, Any]] | str:
+        try:
+            clip = Video(media)
+            answers = _watch(model, clip, [item.prompt for item in clips[media]], head["fps"], max_new_tokens)
+        except VideoError as error:
+            return f"{len(clips[media])} questions: {error}"
+        content = clip.content_key()
+        return [reply_line(item, answer.text, content) for item, answer in zip(clips[media], answers, strict=True)]
+
+    done, lines = from_main(begun)
     clips: dict[Path, list[Item]] = {}
     for item in items[done:]:
         if item.id not in lines:
             clips.setdefault(item.media, []).append(item)
-    unreadable = []
-    for media, of_clip in tqdm(clips.items(), desc=head["benchmark"], unit="clip", disable=not clips):
-        try:
-            clip = Video(media)
-            answers = _watch(model, clip, [item.prompt for item in of_clip], head["fps"], max_new_tokens)
-        except VideoError as error:
-            unreadable.append(f"{len(of_clip)} questions: {error}")
+    unreadable, watched = [], shared(watch, [*clips])
+    for _, new in tqdm(watched, desc=head["benchmark"], unit="clip", total=len(clips), disable=not clips):
+        if isinstance(new, str):
+            unreadable.append(new)
             continue
-        content = clip.content_key()
-        new = [reply_line(item, answer.text, content) for item, answer in zip(of_clip, answers, strict=True)]
         append(ahead, new)
         lines |= {line["id"]: line for line in new}
         done += _in_turn(items, done, lines, path)
+    from_main(lambda: _finish(items, done, lines, path, unreadable))
+
+
+def _finish(
+    items: Sequence[Item], done: int, lines: dict[str, dict[str, Any]], path: Path, unreadable: Sequence[str]
+) -> None:
     _in_turn(items, done, lines, path)  # a run killed between the two files
     if unreadable:
         n, bad = len({item.media for item in items}), "\n  ".join(unreadable)
@@ -62,7 +77,7 @@ def clip_by_clip(
             f"{len(unreadable)} of {n} clips cannot be read, so these questions have no reply and nothing is scored:\n"
             f"  {bad}\nThe other replies are kept: put whole files in their place and run the same again"
         )
-    ahead.unlink()
+    path.with_suffix(AHEAD).unlink()
 
 
 def _watch(model: AnyModel, clip: Video, questions: Sequence[str], fps: float, max_new_tokens: int) -> list[Reply]:

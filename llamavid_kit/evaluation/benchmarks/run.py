@@ -35,6 +35,7 @@ from llamavid_kit.evaluation.judges.judge import Judge
 from llamavid_kit.evaluation.judges.verdict_parser import TOP_SCORE
 from llamavid_kit.files import append, holds_files, read_head, read_texts, resume, write_whole, writing
 from llamavid_kit.model.answering import ClipModel, ImageModel
+from llamavid_kit.processes import from_main, held, shared
 
 REPLIES, RESULT, OUTCOMES, VERDICTS = "replies.jsonl", "result.json", "outcomes.csv", "verdicts.csv"
 
@@ -82,13 +83,14 @@ def evaluate(
     judges, again: see `panel.judge_run`; verdicts are kept in `out`, for this run alone
 
     Raises ValueError for an option that does not apply to the benchmark, and where the data are not as expected,
-    `out` belongs to another run, or replies and items differ.
+    `out` belongs to another run, or replies and items differ. Under `accelerate launch` every process calls this alike:
+    all answer, the main one scores, and each gets the result.
     """
     check_scoring(benchmark, judges, again)
     items = benchmark.load(Path(data))
-    with writing(out):
+    with held(out):
         path = answer(benchmark, items, model, Path(out), name=name, settings=settings, batch=batch, fps=fps)
-        return score_run(benchmark, items, path, judges=judges, again=again)
+        return from_main(lambda: score_run(benchmark, items, path, judges=judges, again=again))
 
 
 def check_scoring(benchmark: Benchmark, judges: Sequence[Judge], again: int) -> None:
@@ -150,14 +152,22 @@ def answer(
 
 def _picture_by_picture(items: Sequence[Item], model: ImageModel, path: Path, *, head: dict[str, Any]) -> None:
     batch = head["batch"]
-    done = resume(path, head, n=len(items), batch=batch, what="run")
-    check_begun(items[:done], path)
-    starts = range(done, len(items), batch)
-    for start in tqdm(starts, desc=head["benchmark"], unit="batch", disable=not len(starts)):
+
+    def begun() -> int:
+        done = resume(path, head, n=len(items), batch=batch, what="run")
+        check_begun(items[:done], path)
+        return done
+
+    def look(start: int) -> list[dict[str, str]]:
         batch_items = items[start : start + batch]
         prompts, queries = [i.prompt for i in batch_items], [i.question for i in batch_items]
         replies = model.look([_picture(i) for i in batch_items], prompts, queries=queries, pad=head["pad"])
-        append(path, [{"id": i.id, "reply": r.text} for i, r in zip(batch_items, replies, strict=True)])
+        return [{"id": i.id, "reply": r.text} for i, r in zip(batch_items, replies, strict=True)]
+
+    starts = range(from_main(begun), len(items), batch)
+    looks = shared(look, starts)
+    for _, lines in tqdm(looks, desc=head["benchmark"], unit="batch", total=len(starts), disable=not starts):
+        append(path, lines)
 
 
 def _picture(item: Item) -> Path | np.ndarray:
