@@ -5,15 +5,17 @@ clips is dealt out (`shared`). They talk through the launcher's store, which the
 stopped at any moment, and may wait for hours. Started alone, a command goes through none of this.
 """
 
+import atexit
 import itertools
 import logging
 import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,7 +24,8 @@ from llamavid_kit.files import WRITER, writing
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-ASK_S, GRACE_S = 0.02, 5
+ASK_S, GRACE_S = 0.02, 5.0
+BEAT_S, DEAD_S = 5.0, 120.0  # a launcher ends those of its machine when one dies; it does not hear of other machines
 PIECE = 4 * 2**20  # bytes; the store takes twice as many at once
 FAILED = "failed"
 OF_A_CLIP = ("llamavid_kit.data.video", "llamavid_kit.model.frame_cache")  # what only the process knows that looks
@@ -48,7 +51,7 @@ def from_main(function: Callable[[], Result]) -> Result:
         return function()
     key = f"{next(_CALLS)}"
     if rank():
-        return _get(key)
+        return _get(key, giver=0)
     result = function()
     _put(key, result)
     return result
@@ -68,16 +71,20 @@ def shared(
     mine = zip(range(me, len(tasks), n), mapped(work, tasks[me::n]), strict=True)
     done: dict[int, Result] = {}  # by the main process
     turn = 0
+
+    def result_of(k: int) -> Result:
+        return done.pop(k) if k % n == 0 else _get(f"{call}/{k}", giver=k % n)
+
     for k, result in mine:
         if me:
             _put(f"{call}/{k}", result)
             continue
         done[k] = result
         while turn < len(tasks) and (turn in done if turn % n == 0 else _is_there(f"{call}/{turn}")):
-            yield tasks[turn], done.pop(turn) if turn % n == 0 else _get(f"{call}/{turn}")
+            yield tasks[turn], result_of(turn)
             turn += 1
     for k in range(turn, 0 if me else len(tasks)):
-        yield tasks[k], done.pop(k) if k % n == 0 else _get(f"{call}/{k}")
+        yield tasks[k], result_of(k)
     from_main(_nothing)
 
 
@@ -112,6 +119,7 @@ def one_voice() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _store()  # from now on it is known to live
     try:
         with ExitStack() as quiet:
             if rank():
@@ -128,6 +136,7 @@ def one_voice() -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             sys.exit(130)
         _end_after_another()
+    atexit.register(_leave)
 
 
 def _of_a_clip(record: logging.LogRecord) -> bool:
@@ -139,6 +148,13 @@ def _first_to_fail() -> bool:
         return _store().add(FAILED, 1) == 1
     except RuntimeError:  # the launcher is gone
         return True
+
+
+def _leave() -> None:
+    """Ends what a training has begun, or torch warns of it."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _end_after_another() -> NoReturn:
@@ -154,7 +170,25 @@ def _end_after_another() -> NoReturn:
 def _store() -> Any:
     from torch.distributed import PrefixStore, rendezvous
 
-    return PrefixStore("llamavid_kit", next(rendezvous("env://"))[0])
+    store, ended = PrefixStore("llamavid_kit", next(rendezvous("env://"))[0]), threading.Event()
+    beats = threading.Thread(target=_beat, args=(store, ended), daemon=True)
+    beats.start()
+    atexit.register(beats.join)
+    atexit.register(ended.set)
+    return store
+
+
+def _beat(store: Any, ended: threading.Event) -> None:
+    """Signs of life, for those who wait for this process."""
+    with suppress(RuntimeError):  # the launcher is gone
+        for n in itertools.count():
+            store.set(_life(rank()), f"{n}")
+            if ended.wait(BEAT_S):
+                return
+
+
+def _life(of: int) -> str:
+    return f"life of {of}"
 
 
 def _is_there(key: str) -> bool:
@@ -168,11 +202,19 @@ def _put(key: str, value: Any) -> None:
     _store().set(key, f"{len(content)}")
 
 
-def _get(key: str) -> Any:
-    """What another process puts there; ends this one where another one has failed."""
+def _get(key: str, *, giver: int) -> Any:
+    """What process `giver` puts there. Ends this process where one has failed; TimeoutError where `giver` is dead."""
+    sign, since = b"", time.monotonic()
     while not _is_there(key):
         if _is_there(FAILED):
             _end_after_another()
+        new = _store().get(_life(giver)) if _is_there(_life(giver)) else b""
+        if new != sign:
+            sign, since = new, time.monotonic()
+        elif time.monotonic() - since > DEAD_S:
+            raise TimeoutError(
+                f"no sign of life from process {giver} for {DEAD_S:g} s: look at its machine, start again"
+            )
         time.sleep(ASK_S)
     size = int(_store().get(key))
     return pickle.loads(b"".join(_store().get(f"{key}/{at}") for at in range(0, size, PIECE)))

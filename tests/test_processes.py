@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import together
 import torch
 from safetensors.torch import load_file
 
+from llamavid_kit import processes
 from llamavid_kit.model.checkpoints import default_device
 from llamavid_kit.processes import n_processes, rank
 from llamavid_kit.training.loop import step_share
@@ -159,6 +161,31 @@ def test_each_has_a_gpu(of_three, monkeypatch):
                 default_device()
     monkeypatch.delenv("LOCAL_RANK")
     assert default_device() == "cuda"
+
+
+def test_one_that_dies_on_another_machine(of_three, monkeypatch):
+    """Its launcher says nothing to ours: those who wait for it notice by themselves, and not while it lives."""
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(processes, "_store", lambda: store)
+    monkeypatch.setattr(processes, "DEAD_S", 0.3)
+    monkeypatch.setattr(processes, "BEAT_S", 0.05)
+    monkeypatch.setenv("RANK", "2")
+    lives = threading.Event()
+    threading.Thread(target=processes._beat, args=(store, lives), daemon=True).start()
+    threading.Timer(0.6, processes._put, ["late", [1, "x"]]).start()
+    assert processes._get("late", giver=2) == [1, "x"]
+    lives.set()
+    with pytest.raises(TimeoutError, match=r"no sign of life from process 2 for 0\.3 s: look at its machine"):
+        processes._get("never", giver=2)
+
+
+def test_what_is_large_goes_in_pieces(of_three, monkeypatch):
+    """The launcher's store takes 8 MiB at once."""
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(processes, "_store", lambda: store)
+    value = [bytes([k]) * 2**20 for k in range(9)]
+    processes._put("7", value)
+    assert processes._get("7", giver=0) == value and store.num_keys() == 1 + 3
 
 
 @pytest.mark.parametrize(
