@@ -68,10 +68,10 @@ class _EachSampleOnce(Trainer):
         return super().get_batch_samples(map(self._without_repeats, epoch_iterator), num_batches, device)
 
     def _without_repeats(self, batch: dict) -> dict:
-        epoch = self.accelerator.gradient_state
-        if self.args.world_size > 1 and epoch.end_of_dataloader and epoch.remainder:
-            left = epoch.remainder - self.args.process_index * self.args.per_device_train_batch_size
-            batch["labels"][max(0, left) :] = IGNORE
+        size, n = self.args.per_device_train_batch_size, self.args.world_size
+        rest = len(self.train_dataset) % (size * n)  # samples in the epoch's last batches
+        if n > 1 and rest and self.accelerator.gradient_state.end_of_dataloader:
+            batch["labels"][max(0, rest - size * self.args.process_index) :] = IGNORE
         return batch
 
 

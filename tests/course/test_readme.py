@@ -3,7 +3,7 @@
 Each page runs in an empty folder of its own, with nothing but the installed kit: its blocks in order, bash line by
 line, a python block as one script, a `csv NAME` block as a file. The text block after a command is what it prints, "…"
 for anything. A block marked `fails` is refused with that text; one marked `GPU` or `interactive` is checked by `--help`
-alone; `make` lines are run by CI itself.
+alone, what stands behind `accelerate launch` like any other; `make` lines are run by CI itself.
 """
 
 import ast
@@ -23,6 +23,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import launch_command_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "notebooks" / "guides"
@@ -156,16 +158,23 @@ def test_commands(page, tmp_path, monkeypatch, drawn):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_marked_commands_know_their_options(page):
+def test_marked_commands_know_their_options(page, tmp_path):
     """A command for a GPU or a person is not run, but every option in it must exist, and every name of the kit."""
     for block in blocks(page):
         if block.run:
             continue
         if block.language == "python":
             ast.parse(block.body)
+        if block.language == "yaml":
+            (tmp_path / "machine.yaml").write_text(block.body)
+            load_config_from_file(str(tmp_path / "machine.yaml"))  # raises ValueError for a key that it does not know
         for words in map(shlex.split, block.lines if block.language == "bash" else ()):
             if words[0] == "make":
                 continue
+            if words[:2] == ["accelerate", "launch"]:
+                launched = launch_command_parser().parse_args(words[2:])
+                words = ["python", "-m" if launched.module else "", launched.training_script]
+                words += launched.training_script_args
             assert words[:2] == ["python", "-m"] and words[3] in commands(words[2]), words
             for option in (word for word in words if word.startswith("--")):
                 assert option in help_of(*words[2:4]), f"{option} of {words}"

@@ -1,14 +1,17 @@
 """What one process and several together are to do alike: an ablation, two benchmarks, a fine-tuning, on small clips.
 
-As a script (`together.py ROOT OUT`) it does all of it, each process that is started; `together.py ROOT OUT dies` asks
-only the ablation's arms, and process 1 is killed in the middle.
+The ablation is cut off in the middle of its first training, and started again. As a script (`together.py ROOT OUT`) it
+does all of it, each process that is started; `together.py ROOT OUT dies` is the ablation alone, of which process 1 is
+killed.
 """
 
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from made_up_benchmarks import gqa
 from made_up_video_benchmarks import clip, write_json
@@ -21,6 +24,7 @@ from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.model import checkpoints
 from llamavid_kit.model.answering import LlamaVidAnswerer
 from llamavid_kit.processes import one_voice, rank
+from llamavid_kit.training import loop
 from llamavid_kit.training.finetune import LoraSettings, TrainSettings
 
 QUESTIONS = ("what fills the picture?", "what is moving?", "how many blocks?", "is it red?")
@@ -58,12 +62,25 @@ def ablation(root: Path, out: Path) -> None:
         train=TrainSettings(batch_size=2, accumulate=2, max_steps=5, save_every=2, learning_rate=5e-3),
         lora=LoraSettings(r=2, alpha=4),
     )
-    with one_voice():
-        ablate(read_jsonl(root / "pairs.jsonl"), root=root, out=out, config=config)
+    ablate(read_jsonl(root / "pairs.jsonl"), root=root, out=out, config=config)
+
+
+class CutOff(Exception):
+    pass
+
+
+def cut_off(self, args, state, control, **kwargs):
+    """After its second step a training is kept, after its third it is cut off."""
+    if state.global_step == 3:
+        raise CutOff
 
 
 def everything(root: Path, out: Path) -> None:
-    ablation(root, out / "ablation")
+    with suppress(CutOff), patch.object(loop._NoneAtTheEnd, "on_step_end", cut_off):
+        ablation(root, out / "ablation")
+        raise AssertionError("it was to be cut off")
+    with one_voice():
+        ablation(root, out / "ablation")
     of_model = ["--model", f"{root / 'model'}"]
     for name, *options in (("msvd", "--judge-rule", "mention"), ("gqa", "--batch", "3")):
         folders = ["--data", f"{root / name}", "--out", f"{out / name}"]
@@ -90,6 +107,7 @@ if __name__ == "__main__":
     root, out = map(Path, sys.argv[1:3])
     if sys.argv[3:] == ["dies"]:
         die(out)
-        ablation(root, out / "ablation")
+        with one_voice():
+            ablation(root, out / "ablation")
     else:
         everything(root, out)
