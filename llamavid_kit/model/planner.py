@@ -16,15 +16,19 @@ from llamavid_kit.data.sampling import EPSILON_S
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.decoding import fixed_length
 from llamavid_kit.model.four_bits import PACKED_BYTES, Quantise, packed_linears
-from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.llama_vid import ASKED_AT_ONCE, LlamaVid
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+NEW_TOKENS = 32  # of a reply, where nobody has said
 PROMPT_TOKENS = 128  # a question with its template, where nobody has counted yet
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers for one clip at one rate. Bytes are bytes; the context is the language model's, in tokens."""
+    """Numbers for one clip at one rate. Bytes are bytes; the context is the language model's, in tokens.
+
+    gpu_bytes: predicted peak of `ask` on a GPU, weights included. seconds: its predicted time on an H200, in bfloat16.
+    """
 
     duration_s: float
     fps: float
@@ -36,6 +40,8 @@ class Plan:
     kv_cache_bytes: int
     weight_bytes: int
     feature_bytes: int
+    gpu_bytes: int
+    seconds: float
 
     @property
     def fits(self) -> bool:
@@ -47,7 +53,8 @@ class Plan:
             f"{self.duration_s:g} s at {self.fps:g} fps: {self.n_frames} frames x {self.tokens_per_frame} tokens = "
             f"{self.visual_tokens}, {self.total_tokens} with the prompt, of {self.context} "
             f"({'fits' if self.fits else 'does not fit'}); key-value cache {size(self.kv_cache_bytes, digits=0)}, "
-            f"weights {size(self.weight_bytes, digits=0)}"
+            f"weights {size(self.weight_bytes, digits=0)}; about {size(self.gpu_bytes, digits=0)} of a GPU, "
+            f"{self.seconds:.2g} s of an H200"
         )
 
 
@@ -81,6 +88,8 @@ def plan(
     total = n_frames * per_frame + n_prompt
     llm, width = config.text_config, BYTES[dtype]
     features = n_frames * (config.grid**2 + 1) * config.vision_config.hidden_size
+    weights = _weight_bytes(config, width, packs=quantise is not None)
+    need = ask_need(config, n_frames=n_frames, n_tokens=total, max_new_tokens=NEW_TOKENS)
     return Plan(
         duration_s=duration_s,
         fps=fps,
@@ -90,8 +99,10 @@ def plan(
         total_tokens=total,
         context=config.context,
         kv_cache_bytes=2 * llm.num_hidden_layers * _kv_heads(llm) * _head(llm) * total * width,
-        weight_bytes=_weight_bytes(config, width, packs=quantise is not None),
+        weight_bytes=weights,
         feature_bytes=features * width,
+        gpu_bytes=weights + round(need.n_bytes * width / 2),
+        seconds=need.seconds,
     )
 
 
@@ -123,6 +134,20 @@ def answer_need(config: LlamaVidConfig, *, batch: int, n_tokens: int, max_new_to
     prompts_s = max(_HOST_S, linear / 433e12 + attention / 828e12)
     token_s = (2 * llm.n_weights + kept) / 4.66e12 + 4.4e-3
     return Need(kept + made + 37e6, prompts_s + (max_new_tokens - 1) * token_s)
+
+
+def ask_need(config: LlamaVidConfig, *, n_frames: int, n_tokens: int, max_new_tokens: int) -> Need:
+    """One question about one clip, decoded and resized ahead of the GPU; n_tokens: of the prompt, clip included.
+
+    The reply's cache may lie there from the question before, while the tower looks at `ASKED_AT_ONCE` frames.
+    """
+    tower, n_patches = config.vision_config, config.grid**2 + 1
+    reply = answer_need(config, batch=1, n_tokens=n_tokens, max_new_tokens=max_new_tokens)
+    kept = _Sizes.of(config).cache_bytes * fixed_length(n_tokens + max_new_tokens)
+    looking = 12 * ASKED_AT_ONCE * n_patches * tower.hidden_size
+    linear = 2 * n_patches * (4 * tower.hidden_size**2 + 2 * tower.hidden_size * tower.intermediate_size)
+    frame_s = tower.num_hidden_layers * (linear + 4 * n_patches**2 * tower.hidden_size) / 481e12
+    return Need(max(reply.n_bytes, kept + looking), reply.seconds + 1.08 * n_frames * frame_s)  # 8%: the text decoder
 
 
 def training_need(config: LlamaVidConfig, *, batch: int, n_tokens: int, share: float) -> Need:
