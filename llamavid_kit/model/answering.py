@@ -139,7 +139,7 @@ class LlamaVidAnswerer:
         tokens, times = self._look(clips, question, view)
         length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         ask = partial(generate_texts, self.model, question, max_new_tokens=length)
-        texts = self._in_parts(question, tokens, ask, max_new_tokens=length)
+        texts = self._in_parts(tokens, ask, n_tokens=self._n_tokens(question, tokens), max_new_tokens=length)
         return _replies(texts, times, tokens)
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
@@ -157,7 +157,8 @@ class LlamaVidAnswerer:
         tokens, times = self._look(clips, question, view)
         ask = partial(choice_log_likelihood, self.model, question, choices=choices)
         lengths = self._lengths(question, tuple(choices))
-        table = self._in_parts(question, tokens, ask, max_new_tokens=sum(lengths.values()))  # (B, K)
+        n_tokens, n_answers = self._n_tokens(question, tokens), sum(lengths.values())
+        table = self._in_parts(tokens, ask, n_tokens=n_tokens, max_new_tokens=n_answers)  # (B, K)
         return [
             Reply(
                 choices[int(row.argmax())],
@@ -174,27 +175,34 @@ class LlamaVidAnswerer:
     ) -> list[Reply]:
         ids = [picture_prompt(self.model, prompt, self.max_new_tokens) for prompt in prompts]
         tokens = picture_tokens(self.model, pictures, queries, pad=pad)
-        texts = greedy_texts(self.model, ids, tokens, max_new_tokens=self.max_new_tokens)
+        longest = max(len(prompt) + n_visual(look) for prompt, look in zip(ids, tokens, strict=True))
+
+        def ask(asked: Sequence[tuple[list[int], VisualTokens]]) -> list[str]:
+            return greedy_texts(self.model, *zip(*asked, strict=True), max_new_tokens=self.max_new_tokens)
+
+        asked = [*zip(ids, tokens, strict=True)]
+        texts = self._in_parts(asked, ask, n_tokens=longest, max_new_tokens=self.max_new_tokens)
         return _replies(texts, [(0.0,)] * len(texts), tokens)
 
-    def _in_parts(
-        self, question: str, tokens: Sequence[VisualTokens], ask: Callable[..., Iterable], *, max_new_tokens: int
-    ) -> list:
-        """What `ask` says of each clip, of as many at once as there is memory for."""
-        n = min(self._at_once or len(tokens), len(tokens))
-        prompt = len(open_prompt(self.model.tokenizer, self.model.config.template, question))
-        longest = prompt + max(map(n_visual, tokens))
-        while n > 1 and not has_room(self.model, batch=n, n_tokens=longest, max_new_tokens=max_new_tokens):
+    def _n_tokens(self, question: str, tokens: Sequence[VisualTokens]) -> int:
+        """Of the longest prompt, its clip included."""
+        prompt = open_prompt(self.model.tokenizer, self.model.config.template, question)
+        return len(prompt) + max(map(n_visual, tokens))
+
+    def _in_parts(self, items: Sequence, ask: Callable[..., Iterable], *, n_tokens: int, max_new_tokens: int) -> list:
+        """What `ask` says of each item, of as many at once as there is memory for; n_tokens: of the longest prompt."""
+        n = min(self._at_once or len(items), len(items))
+        while n > 1 and not has_room(self.model, batch=n, n_tokens=n_tokens, max_new_tokens=max_new_tokens):
             n = (n + 1) // 2
         try:
-            return [answer for k in range(0, len(tokens), n) for answer in ask(tokens[k : k + n])]
+            return [answer for k in range(0, len(items), n) for answer in ask(items[k : k + n])]
         except torch.OutOfMemoryError as error:
             if n == 1:
                 raise
             log.warning("no memory for %d clips at once, %d are asked from now on: %s", n, n // 2, error)
             self._at_once = n // 2
         release(self.model)
-        return self._in_parts(question, tokens, ask, max_new_tokens=max_new_tokens)
+        return self._in_parts(items, ask, n_tokens=n_tokens, max_new_tokens=max_new_tokens)
 
     def _lengths(self, question: str, choices: tuple[str, ...]) -> dict[str, int]:
         """Choice → its tokens as the whole answer; counted once for a question."""

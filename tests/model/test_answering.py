@@ -144,19 +144,39 @@ def test_a_full_gpu_is_asked_less_at_once(model, clips, monkeypatch, caplog):
         return generate_texts(model, QUESTION, tokens, max_new_tokens=5)
 
     for _ in range(2):
-        assert answerer._in_parts(QUESTION, clips, ask, max_new_tokens=5) == expected
+        assert answerer._in_parts(clips, ask, n_tokens=99, max_new_tokens=5) == expected
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] and "no memory for 6 clips at once, 3" in caplog.text
     with pytest.raises(torch.OutOfMemoryError):
-        answerer._in_parts(QUESTION, clips, partial(ask, most=0), max_new_tokens=5)
+        answerer._in_parts(clips, partial(ask, most=0), n_tokens=99, max_new_tokens=5)
 
 
-def test_a_gpu_is_asked_what_it_has_room_for(model, clips, monkeypatch):
-    """Room for 2 of 3: 2 and 1. The prediction is made for the longest clip."""
-    answerer, sizes, asked = LlamaVidAnswerer(model, FrameCache(model)), [], []
+def test_a_gpu_is_asked_what_it_has_room_for(model, clips, tmp_path, monkeypatch):
+    """Room for 2 of 3: 2 and 1, and the same replies. The prediction is made for the longest prompt."""
+    videos = [Video(write_clip(tmp_path / f"{n}.mp4", seconds=n)) for n in (1, 3, 2)]
+    pictures = [np.full((30, 40, 3), value, np.uint8) for value in (0, 90, 200)]
+    prompts = [QUESTION, "What?", "Which colour is it?"]
+
+    def answers():
+        answerer = LlamaVidAnswerer(model, FrameCache(model), max_new_tokens=5)
+        written, chosen = (
+            answerer.generate(videos, QUESTION, View(2)),
+            answerer.choose(videos, QUESTION, LABELS, View(2)),
+        )
+        seen = answerer.look(pictures, prompts, queries=prompts, pad=True)
+        return [[reply.text for reply in replies] for replies in (written, chosen, seen)]
+
+    expected, asked, sizes = answers(), [], []
     monkeypatch.setattr(answering, "has_room", lambda _, batch, **shape: asked.append(shape) or batch <= 2)
-    answerer._in_parts(QUESTION, clips, lambda tokens: sizes.append(len(tokens)) or tokens, max_new_tokens=5)
-    n_prompt = len(open_prompt(model.tokenizer, "plain", QUESTION))
-    assert sizes == [2, 1] and asked[0] == {"n_tokens": n_prompt + 2 * max(LENGTHS), "max_new_tokens": 5}
+    for name in ("greedy_texts", "choice_log_likelihood"):
+        kept, at = getattr(answering, name), {"greedy_texts": 1, "choice_log_likelihood": 2}[name]
+        monkeypatch.setattr(
+            answering, name, lambda *a, kept=kept, at=at, **k: sizes.append(len(a[at])) or kept(*a, **k)
+        )
+    assert answers() == expected and sizes == [2, 1] * 3
+    n_prompt = [len(open_prompt(model.tokenizer, "plain", prompt)) - 1 for prompt in prompts]
+    choices = sum(len(answering.answer_ids(model, QUESTION, label)) for label in LABELS)
+    lengths = [(n_prompt[0] + 13, 5), (n_prompt[0] + 13, choices), (max(n_prompt) + 3, 5)]
+    assert asked[::2] == [{"n_tokens": n, "max_new_tokens": new} for n, new in lengths]
 
 
 # --- clips on disk
