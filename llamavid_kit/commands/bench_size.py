@@ -247,10 +247,12 @@ def _decode(b: Bench, batch: int) -> Row:
         return None if first is None or whole is None else size * (new - 1) / (whole - first), gib, ids
 
     ours, gib, ids = rate(b.fast_ids, batch)
-    plain = b.slow_ids(*b.prompts(b.counts.short, batch), new)
+    _, _, plain = b.measure(lambda: b.slow_ids(*b.prompts(b.counts.short, batch), new), repeats=1)
     with as_original(b.model):
         slow, slow_gib, _ = rate(b.slow_ids, 1)
-    note = f"{float((ids == plain).float().mean()):.0%} of the ids are those of `generate`"
+    note = "out of memory"
+    if ids is not None and plain is not None:
+        note = f"{float((ids == plain).float().mean()):.0%} of the ids are those of `generate`"
     known = ORIGINAL_TOKENS_S.get(b.size, 0.0) if b.device.type == "cuda" else 0.0
     if slow is not None and known > slow:
         note += f"; the original's own code makes {known:g}, here its way made {slow:.3g}"
