@@ -2,7 +2,8 @@
 
 All of them run the same lines. The main one decides, writes and holds the run's folder (`from_main`, `held`); work on
 clips is dealt out (`shared`). They talk through the launcher's store, which they ask again and again: who waits can be
-stopped at any moment, and may wait for hours. Started alone, a command goes through none of this.
+stopped at any moment, and may wait for hours. Values go through pickle, as in torch's own `gather_object`: whoever
+reaches the launcher's port can run code in every process. Started alone, a command goes through none of this.
 """
 
 import atexit
