@@ -101,7 +101,7 @@ class PredictionBrowser(Explorer):
         self._select()
 
     def _clicked(self, click: Click) -> None:
-        self.truth.value, self.answered.value = click.y, click.x
+        self.truth.value, self.answered.value = html.unescape(click.y), html.unescape(click.x)  # of `as_text`
 
     @guarded
     def _select(self, *_) -> None:

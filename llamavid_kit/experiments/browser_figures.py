@@ -23,7 +23,7 @@ from llamavid_kit.experiments.report.figures import where
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.shell import LAYOUT, colour_scale
-from llamavid_kit.viz.look import GREY, VERMILION, house_figure, picture_axes
+from llamavid_kit.viz.look import GREY, VERMILION, as_text, house_figure, picture_axes
 
 N_SHOWN, LONGEST_LINE = 8, 68  # frames of a clip; letters of a line in the static picture
 Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8
@@ -101,8 +101,8 @@ def matrix(run: Run, key: str) -> go.Figure:
     fig = go.Figure(
         go.Heatmap(
             z=share,
-            x=list(table["columns"]),
-            y=list(table["labels"]),
+            x=[*map(as_text, table["columns"])],
+            y=[*map(as_text, table["labels"])],
             zmin=0,
             zmax=1,
             colorscale=colour_scale("Blues"),
@@ -119,7 +119,7 @@ def matrix(run: Run, key: str) -> go.Figure:
     fig.update_xaxes(title="answered", tickangle=-40)
     fig.update_layout(
         LAYOUT,
-        title=where(run, run.name_in_tables(key)),
+        title=as_text(where(run, run.name_in_tables(key))),
         height=190 + 34 * len(counts),
         margin={"l": 160, "r": 20, "t": 60, "b": 130},
     )
@@ -129,9 +129,9 @@ def matrix(run: Run, key: str) -> go.Figure:
 def chances(table: pd.DataFrame, truth: str, colours: dict[str, tuple]) -> go.Figure:
     """Bars of `probabilities`, a group a label, in `plots.arm_colours`; an arrow and capitals mark the true label."""
     fig = go.Figure()
-    labels = [_marked(x, truth) for x in table.index]
+    labels = [as_text(_marked(x, truth)) for x in table.index]
     for arm in table:
-        fig.add_bar(x=labels, y=table[arm], name=arm, marker_color=to_hex(colours[arm]))
+        fig.add_bar(x=labels, y=table[arm], name=as_text(arm), marker_color=to_hex(colours[arm]))
     fig.update_yaxes(range=[0, 1], tickformat=".0%", title="probability", gridcolor="#dddddd")
     legend = {"orientation": "h", "y": -0.45}
     fig.update_layout(LAYOUT, title="Probability of each choice (sums to 100%)", height=380, legend=legend)

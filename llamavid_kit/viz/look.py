@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart: blue is 
 figure made under `house_figure` is in this look whatever the caller's settings, and pyplot has forgotten it.
 """
 
+import html
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -31,6 +32,11 @@ LOOK = {
     "text.parse_math": False,  # a label may hold a dollar sign
 }
 Style = dict[str, Any]  # keyword arguments that several lines of a figure share
+
+
+def as_text(words: str) -> str:
+    """Words from outside for plotly, which reads markup in labels and titles, links too."""
+    return html.escape(words, quote=False)
 
 
 def house_figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:

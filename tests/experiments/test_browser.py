@@ -75,6 +75,18 @@ def test_another_arm_and_another_clip_change_what_is_seen(run):
     )
 
 
+def test_labels_are_text_and_no_link(tmp_path):
+    """plotly makes links of them; a click on a cell still means the label as it is."""
+    labels = ('<a href="https://x.invalid">Red</a>', "Salt & pepper", "Nothing")
+    made = made_up_runs.MadeUp({(False, 1): 0.3, (True, 6): 0.7}, n_test=12, labels=labels, groups=False)
+    browser = PredictionBrowser(made_up_runs.write_run(tmp_path / "run", made))
+    for figure in (browser.chart.figure, browser.chances.figure):
+        assert "<a" not in figure.to_json() and "\\u003ca" not in figure.to_json()
+    x, y = (browser.chart.figure.data[0][axis][k] for axis, k in (("x", 1), ("y", 0)))
+    click(browser.chart, trace=0, index=[0, 1], x=x, y=y)
+    assert (browser.truth.value, browser.answered.value) == labels[:2]
+
+
 def test_replies_are_text_and_no_markup(run):
     browser = PredictionBrowser(run)
     silent = browser.run.replies[browser.run.replies["label"].isna()].iloc[0]

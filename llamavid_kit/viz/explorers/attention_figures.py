@@ -3,7 +3,6 @@
 Nothing is computed here but positions: maps and the timeline come from `attention_maps`.
 """
 
-import html
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,7 +16,7 @@ from plotly.subplots import make_subplots
 
 from llamavid_kit.viz.attention_maps import DEFINITION, WARNING, EncodedClip, QuestionAttention, timeline
 from llamavid_kit.viz.explorers.shell import FONT, LAYOUT, data_uri, heat_map, heat_scale
-from llamavid_kit.viz.look import BLUE, VERMILION, Style, house_figure, picture_axes
+from llamavid_kit.viz.look import BLUE, VERMILION, Style, as_text, house_figure, picture_axes
 from llamavid_kit.viz.overlay import PICTURE_PX, attention_grid
 
 HEAT, N_THUMBNAILS = heat_scale(), 12
@@ -95,7 +94,7 @@ class State:
     def short_title(self, panel: int) -> str:
         """`panel_title` for plotly, which reads markup, where there is room for half a line."""
         title = self.panel_title(panel)
-        return html.escape(title if len(title) < 60 else title[:57] + "…”", quote=False)
+        return as_text(title if len(title) < 60 else title[:57] + "…”")
 
 
 def thumbnails(state: State) -> list[int]:
@@ -135,7 +134,7 @@ def panels(state: State) -> go.Figure:
     """The frame under the first question's attention; beside it the second question's, or the frame itself."""
     fig = make_subplots(1, 2, subplot_titles=[*map(state.short_title, (0, 1))], horizontal_spacing=0.02)
     _draw_panels(fig, state)
-    title = {"text": state.heading(), "font": {"size": 14}, "x": 0.01, "y": 0.98}
+    title = {"text": as_text(state.heading()), "font": {"size": 14}, "x": 0.01, "y": 0.98}
     fig.update_layout(LAYOUT, height=520, margin={"l": 10, "r": 90, "t": 80, "b": 10}, title=title)
     fig.update_annotations(font={"size": 16, "weight": "bold"})
     return fig

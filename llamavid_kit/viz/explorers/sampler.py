@@ -16,7 +16,7 @@ from llamavid_kit.data.sampling import EPSILON_S, check_fps
 from llamavid_kit.data.video import Video
 from llamavid_kit.viz.explorers.live_figure import LiveFigure, widgets
 from llamavid_kit.viz.explorers.shell import LAYOUT, WIDE, Explorer, data_uri, guarded, html_line
-from llamavid_kit.viz.look import BLUE, GREY, VERMILION, Style, house_figure, picture_axes
+from llamavid_kit.viz.look import BLUE, GREY, VERMILION, Style, as_text, house_figure, picture_axes
 
 Events = Sequence[tuple[float, float]]
 NOTE = html_line("A frame in the event is a filled diamond. Whether the model notices it is another question.")
@@ -74,7 +74,9 @@ def rows(table: pd.DataFrame, events: Events, *, duration_s: float, title: str) 
     fig.update_yaxes(range=[len(table) - 0.5, -0.5], showgrid=False, **names)
     ends = [-0.02 * duration_s, 1.02 * duration_s]
     fig.update_xaxes(range=ends, title="seconds from the start of the clip", gridcolor="#dddddd")
-    fig.update_layout(LAYOUT, title=title, height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60})
+    fig.update_layout(
+        LAYOUT, title=as_text(title), height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60}
+    )
     return fig
 
 
