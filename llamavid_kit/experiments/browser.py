@@ -101,7 +101,9 @@ class PredictionBrowser(Explorer):
         self._select()
 
     def _clicked(self, click: Click) -> None:
-        self.truth.value, self.answered.value = html.unescape(click.y), html.unescape(click.x)  # of `as_text`
+        self.truth.value, self.answered.value = (
+            html.unescape(str(name)) for name in (click.y, click.x)
+        )  # of `as_text`
 
     @guarded
     def _select(self, *_) -> None:
