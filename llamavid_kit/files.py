@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,27 @@ def claim(path: Path, record: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 def _differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = dict.fromkeys([*stored, *now])
     return {name: (stored.get(name), now.get(name)) for name in names if stored.get(name) != now.get(name)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Package → version, of those that are installed: what may change bytes that are written."""
+    versions = {}
+    for name in packages:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def refuse_versions(folder: Path, then: dict[str, str], now: dict[str, str]) -> None:
+    """ValueError where what is missing in `folder` would be made by other versions than what lies there."""
+    if differing := [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]:
+        text = ", ".join(f"{name} {then.get(name, 'unknown')} (now {now.get(name, 'none')})" for name in differing)
+        raise ValueError(
+            f"{folder} was begun with {text}: what is still missing could differ for that reason alone; go on with "
+            "those versions, or give another output folder"
+        )
 
 
 def resume(

@@ -9,13 +9,22 @@ import json
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.tasks import ClosedQuestion, Question
-from llamavid_kit.files import ANOTHER_FOLDER, holds_files, read_head, read_json, read_replies, resume, write_whole
+from llamavid_kit.files import (
+    ANOTHER_FOLDER,
+    holds_files,
+    installed,
+    read_head,
+    read_json,
+    read_replies,
+    refuse_versions,
+    resume,
+    write_whole,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +44,7 @@ def versions(*, packs: bool = False) -> dict[str, str]:
 
     packs: the language model is in 4 bits.
     """
-    installed = {}
-    for name in (*PACKAGES, *["bitsandbytes"] * packs):
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return installed
+    return installed((*PACKAGES, *["bitsandbytes"] * packs))
 
 
 def begun_config(out: Path) -> AblationConfig | None:
@@ -112,13 +115,7 @@ def _added(begun: AblationConfig, config: AblationConfig) -> AblationConfig:
 
 def check_versions(out: Path, record: dict[str, Any]) -> None:
     """ValueError where arms would be answered by other versions than those that lie in `out`."""
-    then, now = record["versions"] or {}, versions(packs=record.get("quantise") is not None)
-    if differing := [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]:
-        text = ", ".join(f"{name} {then.get(name, 'unknown')} (now {now.get(name, 'none')})" for name in differing)
-        raise ValueError(
-            f"{out} was begun with {text}: what is still to be answered could differ for that reason alone; go on with "
-            "those versions, or give another output folder"
-        )
+    refuse_versions(out, record["versions"] or {}, versions(packs=record.get("quantise") is not None))
 
 
 def answered(path: Path, head: dict[str, Any], items: Sequence[dict[str, Any]]) -> bool:

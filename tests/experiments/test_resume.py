@@ -13,6 +13,7 @@ import pytest
 from colour_clips import TEST, make_clips
 from small import LABELS, small_model, write_clip
 
+from llamavid_kit import files
 from llamavid_kit.evaluation.scoring import label_of
 from llamavid_kit.experiments import resume
 from llamavid_kit.experiments.ablation import ablate
@@ -254,8 +255,8 @@ def test_other_versions_finish_no_run_and_leave_a_whole_one_alone(own, tokenizer
     clips, runs = own
     now = resume.versions()
     assert {"llamavid-kit", "torch", "transformers", "av"} <= set(now)
-    version = resume.version
-    monkeypatch.setattr(resume, "version", lambda name: "9.9" if name == "torch" else version(name))
+    version = files.version
+    monkeypatch.setattr(files, "version", lambda name: "9.9" if name == "torch" else version(name))
     start(clips, tokenizers, runs / "zero-shot")
     for change in (
         lambda: (runs / "zero-shot" / "arms" / "zero-shot-4fps-likelihood.jsonl").unlink(),
@@ -419,7 +420,7 @@ def test_versions_are_compared_by_package(tmp_path, monkeypatch):
 
 
 def test_the_version_of_bitsandbytes_counts_where_weights_are_packed(tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "version", lambda name: "2")
+    monkeypatch.setattr(files, "version", lambda name: "2")
     whole, packed = resume.versions(), resume.versions(packs=True)
     assert packed == whole | {"bitsandbytes": "2"} != whole
     resume.check_versions(tmp_path, {"versions": whole, "quantise": None})
