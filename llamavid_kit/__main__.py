@@ -18,6 +18,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "doctor": ("checkpoints", "what a folder holds, what is missing, where to get it, whether it fits this machine"),
     "plan": ("plan", "tokens and memory of a clip at several rates, before anything runs"),
     "cache": ("cache", "how much room the frame tokens of runs take, and less of it"),
+    "frames": ("frames", "write the frames that rates pick, once, as files for tools outside"),
     "finetune": ("finetune", "LoRA, or one of the paper's stages, on instruction pairs at one fps"),
     "ablate": ("ablate", "zero-shot and fine-tuned arms at several fps, on the same clips"),
     "evaluate": ("evaluate", "answer and score a benchmark, beside what was published"),

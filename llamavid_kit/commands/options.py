@@ -20,6 +20,10 @@ def question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")
+    frames_option(parser)
+
+
+def frames_option(parser: argparse.ArgumentParser) -> None:
     text = "how a rate picks frames: by time (default), or by the stride of the original's training or of the study"
     parser.add_argument("--frames", choices=RULES, help=text)
 
