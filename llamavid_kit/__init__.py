@@ -25,7 +25,7 @@ _HOME = {
     "clips_from_csv": "data.clips_csv",
     "convert": "model.original.convert",
     "export": "model.original.convert",
-    "load": "model.checkpoints",
+    "load": "model.loading",
     "plan": "model.planner",
     "write_report": "experiments.report.page",
 }

@@ -10,6 +10,7 @@ from outside import outside_folder
 
 # Before torch is imported: MKL's sums otherwise depend on where a tensor lies in memory, and a near tie flips a reply.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+import declared  # noqa: F401
 
 
 def _fixture(variable: str) -> Path:

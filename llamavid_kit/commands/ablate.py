@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
-from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP, gib, present, refuse
+from llamavid_kit.commands.options import ANY_MODEL_HELP, PACKED, QUANTISE_HELP, gib, present, refuse
 from llamavid_kit.data.clips_csv import GENERIC_TASK
 from llamavid_kit.processes import rank
 
@@ -25,7 +25,7 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", help=text)
     tiers = ["all", "under_1800", "under_120"]
     parser.add_argument("--tier", choices=tiers, help="training tier of --crime (default: all)")
-    parser.add_argument("--model", action="append", help=f"{MODEL_HELP}; several give each its own arms")
+    parser.add_argument("--model", action="append", help=f"{ANY_MODEL_HELP}; several give each its own arms")
     parser.add_argument("--quantise", choices=PACKED, help=f"of every model: {QUANTISE_HELP}")
     parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
     text = 'content tokens a frame: "mean" (1), "grid:2" (4), …, "all"; for example mean grid:2 (default: the model\'s)'

@@ -1,14 +1,16 @@
 """`ask` and `attention`: one question about a clip, a picture, or a film's features."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llamavid_kit.commands.options import question_options, refuse
+from llamavid_kit.commands.options import ANY_MODEL_HELP, present, question_options, refuse
 
 if TYPE_CHECKING:
     from llamavid_kit.model.ask import Reply
     from llamavid_kit.model.llama_vid import LlamaVid
+    from llamavid_kit.model.transformers_video import TransformersVideo
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 DEFAULT_FPS = 1.0
@@ -16,7 +18,7 @@ DEFAULT_FPS = 1.0
 
 def ask_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, help="a video, a picture, or a feature file of the original (.pkl)")
-    question_options(parser)
+    question_options(parser, models=ANY_MODEL_HELP)
     parser.add_argument("--max-new-tokens", type=int, default=64)
     text = "answers to choose from: the likeliest is taken, and the probability of each is printed"
     parser.add_argument("--choices", nargs="+", metavar="ANSWER", help=text)
@@ -38,8 +40,8 @@ def ask(args: argparse.Namespace) -> None:
             refuse(args, ("subtitles", "attention"), "for a written reply, and --choices lets the model choose")
             _choose(args)
             return
-        settings = {"max_new_tokens": args.max_new_tokens, "subtitles": args.subtitles}
-        _ask_clip(args, overlay=args.attention, context=args.context, **settings)
+        settings = {"max_new_tokens": args.max_new_tokens} | present(args, "subtitles")
+        _ask_clip(args, _any_model, overlay=args.attention, **settings)
 
 
 def attention_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,7 @@ def attention_options(parser: argparse.ArgumentParser) -> None:
 def attention(args: argparse.Namespace) -> None:
     if args.video.suffix.lower() in PICTURES:
         raise ValueError(f"{args.video} is a picture: the overlay is drawn on a clip's frames; name a clip")
-    _ask_clip(args, overlay=args.out, scale=args.scale)
+    _ask_clip(args, _model, overlay=args.out, scale=args.scale)
 
 
 def _ask_picture(args: argparse.Namespace) -> None:
@@ -76,11 +78,13 @@ def _choose(args: argparse.Namespace) -> None:
     from scipy.special import softmax
 
     from llamavid_kit.data.video import Video
-    from llamavid_kit.model.answering import LlamaVidAnswerer, View
+    from llamavid_kit.model.answering import LlamaVidAnswerer, VideoModel, View
     from llamavid_kit.model.frame_cache import FrameCache
+    from llamavid_kit.model.llama_vid import LlamaVid
 
-    model = _model(args, context=args.context)
-    answerer, view = LlamaVidAnswerer(model, FrameCache(model)), View(**_sampling(args))
+    model = _any_model(args)
+    answerer: VideoModel = LlamaVidAnswerer(model, FrameCache(model)) if isinstance(model, LlamaVid) else model
+    view = View(**_sampling(args))
     video = Video(args.video)
     answerer.fits(video, args.question, args.choices, view, max_new_tokens=1)
     (reply,) = answerer.choose([video], args.question, args.choices, view)
@@ -92,9 +96,9 @@ def _choose(args: argparse.Namespace) -> None:
 
 def _ask_clip(
     args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], "LlamaVid | TransformersVideo"],
     *,
     overlay: Path | None,
-    context: int | None = None,
     scale: float | None = None,
     **settings: Any,
 ) -> None:
@@ -107,7 +111,7 @@ def _ask_clip(
 
         overlay = picture_path(overlay)
         overlay.parent.mkdir(parents=True, exist_ok=True)
-    reply = _model(args, context=context).ask(video, args.question, **sampling, **settings)
+    reply = load(args).ask(video, args.question, **sampling, **settings)
     _print(reply)
     if overlay:
         fps = sampling["fps"]
@@ -126,7 +130,19 @@ def _model(args: argparse.Namespace, *, context: int | None = None) -> "LlamaVid
     return load(args.model, device=default_device(), **options)
 
 
+def _any_model(args: argparse.Namespace) -> "LlamaVid | TransformersVideo":
+    """The model of a question about a clip; ValueError for what another model than LLaMA-VID does not know."""
+    from llamavid_kit.model.checkpoints import default_device
+    from llamavid_kit.model.loading import folder_of, is_another, load
+
+    if is_another(folder_of(args.model)):
+        why = f"for LLaMA-VID, and {args.model} is another model"
+        refuse(args, ("adapter", "context", "subtitles", "attention"), why)
+    options = {"context": args.context, "adapter": args.adapter, "quantise": args.quantise}
+    return load(args.model, device=default_device(), **options)
+
+
 def _print(reply: "Reply") -> None:
     print(reply)
     times = reply.timestamps_s
-    print(f"seen: {len(reply.tokens or ())} frames" + (f", {times[0]:.2f} to {times[-1]:.2f} s" if times else ""))
+    print(f"seen: {len(reply.tokens or times)} frames" + (f", {times[0]:.2f} to {times[-1]:.2f} s" if times else ""))

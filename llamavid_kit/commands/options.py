@@ -8,15 +8,16 @@ from pathlib import Path
 from llamavid_kit.data.sampling import RULES
 
 MODEL_HELP = 'model: "tiny" (shipped), a converted folder, or a folder of the original (default: tiny)'
+ANY_MODEL_HELP = f"{MODEL_HELP}; or a folder of another video LLM that transformers opens (pip: [models])"
 ADAPTER_HELP = "what `finetune` wrote for this model"
 PACKED = ("4bit",)
 QUANTISE_HELP = "pack the language model's layers: a quarter of their memory (needs a GPU and bitsandbytes)"
 
 
-def question_options(parser: argparse.ArgumentParser) -> None:
+def question_options(parser: argparse.ArgumentParser, *, models: str = MODEL_HELP) -> None:
     """What to ask, of which model, at which rate."""
     parser.add_argument("question")
-    parser.add_argument("--model", default="tiny", help=MODEL_HELP)
+    parser.add_argument("--model", default="tiny", help=models)
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--fps", type=float, help="frames a second of a clip (default: 1)")

@@ -40,9 +40,10 @@ from llamavid_kit.experiments.summary import Summary, write_summary
 from llamavid_kit.experiments.tasks import Question, question_of
 from llamavid_kit.files import BusyError, append
 from llamavid_kit.model.answering import LlamaVidAnswerer, Reply, VideoModel
-from llamavid_kit.model.checkpoints import default_device, load, load_to_train
+from llamavid_kit.model.checkpoints import default_device, load_to_train
 from llamavid_kit.model.frame_cache import FRAME_TOKENS, FrameCache
 from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.loading import folder_of, is_another, load
 from llamavid_kit.processes import from_main, held, shared
 from llamavid_kit.training.finetune import ADAPTER, adapter, finetune
 from llamavid_kit.training.loop import step_share
@@ -246,7 +247,10 @@ def _models(
         one = model if k == 0 else None
         if one is None:
             packs = config.quantise
-            one = load_to_train(name, quantise=packs) if trains else load(name, device=default_device(), quantise=packs)
+            if trains and not is_another(folder_of(name)):
+                one = load_to_train(name, quantise=packs)
+            else:
+                one = load(name, device=default_device(), quantise=packs)
         if isinstance(one, LlamaVid):
             cache = FrameCache(one, frame_tokens, limit_bytes=limit)
             one = LlamaVidAnswerer(one, cache, config.max_new_tokens, name)

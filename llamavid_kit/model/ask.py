@@ -27,6 +27,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What went into a model for one reply, read from what it was given.
+
+    n_given: frames that our sampling chose. n_arrived: frames that reached the vision tower. frame_size: height and
+    width of each there, in pixels. n_tokens: places in the prompt that stand for them, markers and stamps not counted.
+    times_told_s: seconds that the model is told, in order; () for none, None where that cannot be known.
+    n_doubled: arrived frames that repeat another. n_dropped: given frames that did not arrive.
+    """
+
+    n_given: int
+    n_arrived: int
+    frame_size: tuple[int, int]
+    n_tokens: int
+    times_told_s: tuple[float, ...] | None
+    n_doubled: int = 0
+    n_dropped: int = 0
+
+    @property
+    def tokens_a_frame(self) -> float:
+        """Of the frames that arrived."""
+        return self.n_tokens / self.n_arrived
+
+    @property
+    def n_times(self) -> int:
+        """How many different times the model is told."""
+        return len(set(self.times_told_s or ()))
+
+
+@dataclass(frozen=True)
 class Reply:
     """One answer with the receipt of what was seen.
 
@@ -36,6 +65,7 @@ class Reply:
     n_tokens: choice → tokens that its likelihood is a product over, the answer's end included; empty like that.
     notes: what a reader of the answer must know (a model outside its world, a clip slower than the fps asked for).
     n_visual: tokens that the frames took in the language model's context; None where a model does not say.
+    receipt: what went in, in full; None where a model does not say.
     tokens: the frame tokens with the attention map; only from `ask`. Tensors: not in what `repr` shows.
     """
 
@@ -45,6 +75,7 @@ class Reply:
     n_tokens: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     n_visual: int | None = None
+    receipt: Receipt | None = None
     tokens: VisualTokens | None = field(default=None, repr=False)
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import json
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 from llamavid_kit.model.llama_vid import LlamaVid
 
@@ -33,6 +33,16 @@ def settings_key(model: LlamaVid) -> str:
     """Hash of the whole configuration and of both tokenizers, but not of where they came from."""
     tokenizers = [_rules(tokenizer) for tokenizer in (model.tokenizer, model.question_tokenizer) if tokenizer]
     return hashlib.sha256(json.dumps([_kept(model.config.to_dict()), tokenizers], sort_keys=True).encode()).hexdigest()
+
+
+def model_key(model: PreTrainedModel, processor: ProcessorMixin) -> str:
+    """Hash of a model of another family: all weights, its configuration, its processor's settings and tokenizer."""
+    parts = [_kept(model.config.to_dict()), processor.to_json_string(), processor.chat_template]
+    settings = json.dumps([*parts, _rules(processor.tokenizer)], sort_keys=True, default=str)
+    digest = hashlib.sha256(settings.encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}{checksum(tensor)}".encode())
+    return digest.hexdigest()
 
 
 def fingerprint(model: LlamaVid) -> str:

@@ -34,8 +34,8 @@ def test_an_overlay_is_drawn_on_the_scale_of_the_option(tmp_path, capsys, monkey
 
 def test_a_reply_is_shown_without_its_tensors(model):
     reply = Reply("A car.", (0.0, 1.0), tokens=random_tokens(model, 2))
-    text = "Reply(text='A car.', timestamps_s=(0.0, 1.0), log_likelihood={}, n_tokens={}, notes=(), n_visual=None)"
-    assert repr(reply) == text and reply.tokens is not None
+    said = "timestamps_s=(0.0, 1.0), log_likelihood={}, n_tokens={}, notes=(), n_visual=None, receipt=None"
+    assert repr(reply) == f"Reply(text='A car.', {said})" and reply.tokens is not None
 
 
 def test_a_choice_comes_with_the_probability_of_each(tmp_path, capsys):
