@@ -21,7 +21,7 @@ from transformers import Cache
 from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
-from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens
+from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens, receipt_of
 from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.decoding import release
@@ -140,7 +140,7 @@ class LlamaVidAnswerer:
         length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         ask = partial(generate_texts, self.model, question, max_new_tokens=length)
         texts = self._in_parts(tokens, ask, n_tokens=self._n_tokens(question, tokens), max_new_tokens=length)
-        return _replies(texts, times, tokens)
+        return self._replies(texts, times, tokens)
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
         """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
@@ -150,7 +150,7 @@ class LlamaVidAnswerer:
             generate_texts(self.model, question, [look], max_new_tokens=self.max_new_tokens)[0]
             for question, look in zip(distinct, tokens, strict=True)
         ]
-        replies = dict(zip(distinct, _replies(texts, [_rounded(times)] * len(texts), tokens), strict=True))
+        replies = dict(zip(distinct, self._replies(texts, [_rounded(times)] * len(texts), tokens), strict=True))
         return [replies[question] for question in questions]
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
@@ -166,6 +166,7 @@ class LlamaVidAnswerer:
                 dict(zip(choices, map(float, row), strict=True)),
                 lengths,
                 n_visual=n_visual(look),
+                receipt=receipt_of(self.model.config, seconds, look),
             )
             for row, seconds, look in zip(table, times, tokens, strict=True)
         ]
@@ -182,7 +183,14 @@ class LlamaVidAnswerer:
 
         asked = [*zip(ids, tokens, strict=True)]
         texts = self._in_parts(asked, ask, n_tokens=longest, max_new_tokens=self.max_new_tokens)
-        return _replies(texts, [(0.0,)] * len(texts), tokens)
+        return self._replies(texts, [(0.0,)] * len(texts), tokens)
+
+    def _replies(self, texts: Sequence[str], times: Sequence[tuple], tokens: Sequence[VisualTokens]) -> list[Reply]:
+        receipts = [receipt_of(self.model.config, s, look) for s, look in zip(times, tokens, strict=True)]
+        return [
+            Reply(text, s, n_visual=receipt.n_tokens, receipt=receipt)
+            for text, s, receipt in zip(texts, times, receipts, strict=True)
+        ]
 
     def _n_tokens(self, question: str, tokens: Sequence[VisualTokens]) -> int:
         """Of the longest prompt, its clip included."""
@@ -307,10 +315,6 @@ def answer_ids(model: LlamaVid, question: str, choice: str) -> list[int]:
     if whole[: len(prompt)] != prompt:
         raise ValueError(f"choice {choice!r} changes the tokens of the prompt before it and cannot be scored")
     return whole[len(prompt) :]
-
-
-def _replies(texts: Sequence[str], times: Sequence[tuple], tokens: Sequence[VisualTokens]) -> list[Reply]:
-    return [Reply(text, s, n_visual=n_visual(look)) for text, s, look in zip(texts, times, tokens, strict=True)]
 
 
 def _rounded(times: np.ndarray) -> tuple[float, ...]:

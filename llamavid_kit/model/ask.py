@@ -128,7 +128,8 @@ class Asking:
         if fps > video.fps * 1.001:
             notes.append(f"{fps:g} fps asked, the clip has {video.fps:g}: every frame was used once")
         times = tuple(float(t) for t in sample.timestamps_s)
-        return Reply(text, times, notes=tuple(notes), n_visual=n_visual(tokens), tokens=tokens)
+        receipt = receipt_of(config, times, tokens)
+        return Reply(text, times, notes=tuple(notes), n_visual=receipt.n_tokens, receipt=receipt, tokens=tokens)
 
     def ask_image(  # type: ignore[misc]  # likewise
         self: "LlamaVid",
@@ -173,6 +174,12 @@ def greedy_texts(
             eos_token_id=end,
         )
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+def receipt_of(config: LlamaVidConfig, times_s: Sequence[float], tokens: VisualTokens) -> Receipt:
+    """Of LLaMA-VID, for frames chosen at times_s: each is seen once, and the model is told no time."""
+    size = (config.image_size, config.image_size)
+    return Receipt(len(times_s), len(tokens), size, n_visual(tokens), (), n_dropped=len(times_s) - len(tokens))
 
 
 def n_visual(tokens: VisualTokens) -> int:

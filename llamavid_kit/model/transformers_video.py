@@ -225,14 +225,14 @@ def open_video_model(
 ) -> TransformersVideo:
     """The model in a folder with safetensors, in eval mode. **kwargs: as of `from_pretrained`.
 
-    Raises CheckpointError where weights, a processor of videos or a chat template are missing, and ImportError, in one
-    line, where torchvision is.
+    Raises CheckpointError where weights, a processor of videos or a chat template are missing, and ValueError where
+    torchvision is.
     """
     kind = read_object(folder / "config.json").get("model_type")
     if kind not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type {kind!r} is no model of images and text that transformers knows")
     if not is_torchvision_available():
-        raise ImportError(f"{folder}: processors of videos need torchvision: pip install 'llamavid-kit[models]'")
+        raise ValueError(f"{folder}: processors of videos need torchvision: pip install 'llamavid-kit[models]'")
     for file in weight_files(folder)[0]:
         check_whole(folder / file)
         if not file.endswith(".safetensors"):

@@ -15,7 +15,7 @@ from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video, VideoError
 from llamavid_kit.model import answering, ask
 from llamavid_kit.model.answering import LlamaVidAnswerer, View, choice_log_likelihood, generate_texts
-from llamavid_kit.model.ask import Reply
+from llamavid_kit.model.ask import Receipt, Reply
 from llamavid_kit.model.frame_cache import FrameCache
 
 CHOICES = (*LABELS, "A car drives past a house.", "R")
@@ -198,6 +198,7 @@ def test_answerer_gives_receipts(model, videos, tmp_path):
     replied = answerer.generate(videos, QUESTION, View(2))
     for replies in (chosen, replied):
         assert [list(r.timestamps_s) for r in replies] == expected_times
+        assert [r.receipt for r in replies] == [Receipt(n, n, (28, 28), 2 * n, ()) for n in (4, 2, 7)]
     tokens = [FrameCache(model).tokens(v, QUESTION, fps=2)[0] for v in videos]
     for reply, of_clip in zip(chosen, tokens, strict=True):
         assert list(reply.log_likelihood) == list(LABELS)
@@ -218,6 +219,8 @@ def test_ask(model, videos):
     torch.testing.assert_close(reply.tokens.context, tokens.context, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(reply.tokens.content, tokens.content, atol=1e-5, rtol=1e-4)
     assert reply.tokens.attention.shape == (13, 3, 16)
+    assert reply.receipt == Receipt(13, 13, (28, 28), 26, ())
+    assert (reply.receipt.tokens_a_frame, reply.receipt.n_times) == (2, 0)
     assert reply.text == generate_texts(model, QUESTION, [tokens], max_new_tokens=5)[0]
     assert reply.notes == () and str(reply) == reply.text
     assert model.ask(videos[2].path, QUESTION, fps=4, max_new_tokens=5).text == reply.text

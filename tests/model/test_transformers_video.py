@@ -313,7 +313,7 @@ def test_options_of_llama_vid_are_refused_and_the_other_way_round(folders):
 
 def test_without_torchvision_one_line_says_it(folders, monkeypatch):
     monkeypatch.setattr(transformers_video, "is_torchvision_available", lambda: False)
-    with pytest.raises(ImportError, match=r"llamavid-kit\[models\]"):
+    with pytest.raises(ValueError, match=r"llamavid-kit\[models\]"):
         lvk.load(folders["smolvlm"])
 
 
