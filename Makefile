@@ -8,8 +8,12 @@ RUN ?= runs/demo
 demo: .venv/installed
 	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
 
-test: lint
+# Other families of video LLMs come last, with the extra [models] in a folder that only these tests look into: an index
+# may pair a CPU build of torch with a torchvision for GPUs, beside which transformers does not import.
+OTHERS := tests/model/test_transformers_video.py tests/experiments/test_other_families.py
+test: lint .venv/models
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	LLAMAVID_MODELS=.venv/models OMP_NUM_THREADS=1 $(BIN)/pytest $(OTHERS)
 
 # All but the tests marked slow: lessons, browser, commands of the guides, kills, training worlds.
 test-quick: .venv/installed
@@ -42,6 +46,10 @@ bench: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade pip
 	$(BIN)/pip install -c constraints.txt -e '.[notebooks,test]'
+	touch $@
+
+.venv/models: .venv/installed
+	$(BIN)/pip install -c constraints.txt --no-deps --target $@ torchvision num2words docopt
 	touch $@
 
 clean:

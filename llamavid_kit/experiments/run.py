@@ -30,8 +30,8 @@ class Run:
     clips: DataFrame clip, video, label, split, events ((start_s, end_s) in seconds), rate (the file's frames a second),
       duration_s, of train and test
     replies: DataFrame, a row per arm and test clip: arm (in words), key (file name), fps, fine_tuned, seed, answering,
-      clip, truth, reply, correct, timestamps_s (of the frames seen, seconds), n_visual; label where there are labels,
-      else score and more (see `tasks`)
+      clip, truth, reply, correct, timestamps_s (of the frames seen, seconds), n_visual, receipt (as
+      `model.ask.Receipt`, where the model gives one); label where there are labels, else score and more (see `tasks`)
     training: name → DataFrame of step, epoch, loss, lr
     Raises FileNotFoundError where a file is missing, ValueError where the summary and the replies disagree.
     """

@@ -80,6 +80,11 @@ CLIPS = {
     "excluded": EXCLUDED,
 }
 CONFIG = {"quantise?": (str, None), "prompts": [str], "groups": {str: [str]}, "train": {}, "lora": {}}
+INPUT = {  # the receipt of one reply (`model.ask.Receipt`)
+    **dict.fromkeys(("n_given", "n_arrived", "n_tokens", "n_doubled", "n_dropped"), int),
+    "frame_size": [int, int],
+    "times_told_s": ([float], None),
+}
 LINE: dict[str, Any] = {
     "clip": str,
     "truth": str,
@@ -87,6 +92,7 @@ LINE: dict[str, Any] = {
     "correct": bool,
     "timestamps_s": [float],
     "n_visual": (int, None),
+    "receipt?": INPUT,
     "log_likelihood?": {str: float},
     "n_tokens?": {str: int},
     "options?": [str],

@@ -259,8 +259,10 @@ def question_of(
 
 def _line(pair: InstructionPair, reply: Reply, **more: Any) -> Line:
     """What every arm file says of a clip, with what the question adds."""
-    receipt = {"timestamps_s": list(reply.timestamps_s), "n_visual": reply.n_visual}
-    return {"clip": pair.id, "truth": pair.answer, "reply": reply.text, **more, **receipt}
+    seen: Line = {"timestamps_s": list(reply.timestamps_s), "n_visual": reply.n_visual}
+    if reply.receipt is not None:
+        seen["receipt"] = asdict(reply.receipt)
+    return {"clip": pair.id, "truth": pair.answer, "reply": reply.text, **more, **seen}
 
 
 def _compare_right(a: Lines, b: Lines, names: tuple[str, str]) -> dict[str, Any]:

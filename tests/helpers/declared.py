@@ -1,10 +1,16 @@
-"""Lets a `torchvision` that was built for a GPU be imported beside a CPU build of torch; import it before transformers.
+"""What the extra [models] installs, for tests: import this before transformers.
 
-It fails there for want of two operators, which no processor of videos calls: they are declared here.
+`LLAMAVID_MODELS` may name a folder that holds it (`make test` fills one), so that no other process of the tests sees
+it: a `torchvision` that was built for a GPU does not import beside a CPU build of torch, nor then does transformers.
+Two operators are missing, which no processor of videos calls; they are declared here.
 """
 
 import importlib.util
+import os
+import sys
 
+if folder := os.environ.get("LLAMAVID_MODELS"):
+    sys.path.append(folder)
 if importlib.util.find_spec("torchvision"):
     try:
         import torchvision
