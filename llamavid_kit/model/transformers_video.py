@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -70,6 +71,9 @@ class TransformersVideo:
         """By the tokens that the processor makes of the clip; a choice may be longer than the longest reply."""
         inputs, receipt, _ = self._look(clip, question, view)
         longest = max([max_new_tokens, *(len(self._answer(question, choice)) for choice in choices)])
+        self._check_room(inputs, receipt, view, longest)
+
+    def _check_room(self, inputs: dict[str, Any], receipt: Receipt, view: View, longest: int) -> None:
         needed = inputs["input_ids"].shape[1] + longest
         if needed > self.context:
             raise ValueError(
@@ -108,8 +112,9 @@ class TransformersVideo:
     ) -> Reply:
         """One question about one clip, as `LlamaVid.ask`. Raises ValueError for a clip too long for the model."""
         clip, view = video if isinstance(video, Video) else Video(video), View(fps, frames=frames)
-        self.fits(clip, question, (), view, max_new_tokens=max_new_tokens)
-        return self.generate([clip], question, view, max_new_tokens=max_new_tokens)[0]
+        inputs, receipt, seen_s = self._look(clip, question, view)
+        self._check_room(inputs, receipt, view, max_new_tokens)
+        return _reply(self._written(inputs, max_new_tokens), receipt, seen_s)
 
     def _look(self, clip: Video, question: str, view: View) -> tuple[dict[str, Any], Receipt, tuple[float, ...]]:
         """The inputs of one prompt where the model is, their receipt, and the seconds of the frames that arrived."""
@@ -117,9 +122,10 @@ class TransformersVideo:
             raise ValueError(
                 f"content={view.content!r}: content tokens are LLaMA-VID's, {self.name} has none; leave content out"
             )
-        tokenizer = self.processor.tokenizer
-        if special := [token for token in tokenizer.all_special_tokens if token in question]:
-            raise ValueError(f"the question holds {special[0]!r}, a mark of the model's own: say it in other words")
+        marks = [getattr(self.processor, name, None) for name in ("image_token", "video_token")]
+        marks += self.processor.tokenizer.all_special_tokens
+        if held := [mark for mark in marks if mark and mark in question]:
+            raise ValueError(f"the question holds {held[0]!r}, a mark of the model's own: say it in other words")
         sample = clip.sample(view.fps, rule=view.frames)
         times_s = [float(t) for t in sample.timestamps_s]
         inputs, metadata = video_inputs(
@@ -221,7 +227,7 @@ def _continued(inputs: dict[str, Any], ids: Tensor) -> dict[str, Any]:
 
 
 def open_video_model(
-    folder: Path, *, name: str, device: str | torch.device | None = None, settings: Mapping[str, Any] = {}, **kwargs
+    folder: Path, *, name: str, settings: Mapping[str, Any], device: str | torch.device | None = None, **kwargs
 ) -> TransformersVideo:
     """The model in a folder with safetensors, in eval mode. **kwargs: as of `from_pretrained`.
 
@@ -243,12 +249,14 @@ def open_video_model(
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
     try:
         model, told = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True, **options, **kwargs)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{folder} cannot be opened by transformers: {error}") from error
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, StrictDataclassError) as error:
+        raise CheckpointError(f"{folder} cannot be opened by transformers: {' '.join(str(error).split())}") from error
     if unfilled := sorted([*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])]):
         raise CheckpointError(f"{folder}: missing or misshapen {some(unfilled)}: copy the folder again")
     if unused := sorted(told["unexpected_keys"]):
         log.warning("%s: not used: %s", folder, some(unused))
+    if getattr(model.config.get_text_config(), "max_position_embeddings", None) is None:
+        raise CheckpointError(f"{folder}: its text_config has no max_position_embeddings: how much fits is not known")
     if device is not None and kwargs.get("device_map") is None:
         model = model.to(device)
     check_finite(model.state_dict(), folder)
@@ -259,8 +267,8 @@ def _processor(folder: Path) -> ProcessorMixin:
     """CheckpointError where it cannot show videos."""
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise CheckpointError(f"{folder}: its processor cannot be opened: {error}") from error
+    except (OSError, ValueError, ImportError, RuntimeError, StrictDataclassError) as error:
+        raise CheckpointError(f"{folder}: its processor cannot be opened: {' '.join(str(error).split())}") from error
     missing = {
         "a processor of videos": getattr(processor, "video_processor", None),
         "a tokenizer": getattr(processor, "tokenizer", None),

@@ -241,8 +241,9 @@ def test_sampling_that_was_asked_for_is_in_the_receipt(folders, opened, clip):
 def test_what_such_a_model_does_not_do(llm, family, clip):
     with pytest.raises(ValueError, match="content tokens are LLaMA-VID's"):
         llm.generate([clip], ASK, View(2, content="grid:2"))
-    with pytest.raises(ValueError, match="mark of the model's own"):
-        llm.generate([clip], f"Is <pad>{llm.processor.tokenizer.eos_token} there?", View(2))
+    for mark in (llm.processor.tokenizer.eos_token, llm.processor.image_token, llm.processor.video_token):
+        with pytest.raises(ValueError, match="mark of the model's own"):
+            llm.generate([clip], f"Is {mark} there?", View(2))
     with pytest.raises(ValueError, match="no choices"):
         llm.choose([clip], ASK, [], View(2))
 
@@ -281,9 +282,10 @@ def test_identity_follows_weights_and_settings(folders, opened, family, tmp_path
         (lambda f: _edit(f / "config.json", auto_map={"AutoModel": "theirs.Model"}), "code from elsewhere"),
         (lambda f: _weights(f, lambda w: w.popitem()), "missing or misshapen"),
         (lambda f: _weights(f, lambda w: next(iter(w.values())).fill_(torch.nan)), "NaN or infinity"),
-        (lambda f: (f / "processor_config.json").unlink(), "processor"),
+        (lambda f: (f / "processor_config.json").unlink(), "its processor cannot be opened"),
+        (lambda f: _edit(f / "config.json", image_token_index="none"), "cannot be opened"),
     ],
-    ids=["template", "pickle", "code", "weight", "nan", "processor"],
+    ids=["template", "pickle", "code", "weight", "nan", "processor", "setting"],
 )
 def test_a_folder_that_lacks_something_is_refused(folders, tmp_path, damage, message):
     folder = shutil.copytree(folders["llava_onevision"], tmp_path / "damaged")
