@@ -38,10 +38,9 @@ def video_inputs(
 ) -> tuple[dict[str, Any], VideoMetadata | None]:
     """frames (T, H, W, 3) uint8 at times_s → the inputs of one prompt, and the metadata that the processor gives back.
 
-    None where it gives none.
-
-    A model that looks at frames in groups gets the last one again until the first group is full: Qwen3-VL refuses a
-    single one. settings: of the processor, such as `size`; `do_sample_frames=True` leaves the choice of frames to it.
+    The metadata is None where it gives none. A model that looks at frames in groups gets the last one again until the
+    first group is full: Qwen3-VL refuses a single one. settings: of the processor, such as `size`;
+    `do_sample_frames=True` leaves the choice of frames to it.
     """
     if missing := max(0, group_of(processor) - len(frames)):
         frames = np.concatenate([frames, frames[-1:].repeat(missing, 0)])
@@ -118,7 +117,7 @@ def read_receipt(
         n_dropped=len(times_s) - n_kept,
     )
     if sampled:
-        return receipt, tuple(times_s[i] for i in dict.fromkeys(indices))
+        return receipt, tuple(times_s[i] for i in dict.fromkeys(indices) if i < len(times_s))
     kept, filled = indices[: len(places)], indices[len(places) :]  # the last frame fills its group
     n_filled = -len(places) % group_of(processor)
     if kept != places or {*filled} - {places[-1]} or n_arrived != len(places) + n_filled:

@@ -231,6 +231,9 @@ def test_sampling_that_was_asked_for_is_in_the_receipt(folders, opened, clip):
     assert len(reply.timestamps_s) == 8 and reply.timestamps_s[-1] == pytest.approx(
         clip.sample(7.5).timestamps_s[-1], abs=1e-4
     )
+    (reply,) = llm.generate([clip], ASK, View(0.1), max_new_tokens=2)  # one frame
+    assert (reply.receipt.n_arrived, reply.receipt.n_doubled, reply.receipt.n_dropped) == (2, 1, 0)
+    assert reply.timestamps_s == (0.0,)
     assert llm.identity != opened["qwen3_vl"].identity
     with pytest.raises(ValueError, match="does not say which frames it kept"):
         TransformersVideo(
