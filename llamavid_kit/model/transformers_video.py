@@ -31,6 +31,7 @@ from llamavid_kit.model.video_inputs import conversation, read_receipt, video_in
 
 log = logging.getLogger(__name__)
 TESTED = ("qwen3_vl", "qwen2_5_vl", "llava_onevision", "internvl", "smolvlm")  # prompts run once for all choices
+MOST_BYTES = 4 * 2**30  # of a clip's frames as pixels: a processor takes all of them at once, and makes floats of them
 FAMILIES = frozenset(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
 
 
@@ -127,6 +128,11 @@ class TransformersVideo:
         if held := [mark for mark in marks if mark and mark in question]:
             raise ValueError(f"the question holds {held[0]!r}, a mark of the model's own: say it in other words")
         sample = clip.sample(view.fps, rule=view.frames)
+        if (n_bytes := len(sample) * clip.height * clip.width * 3) > MOST_BYTES:
+            raise ValueError(
+                f"{len(sample)} frames of {clip.width}x{clip.height} at fps={view.fps:g} are {n_bytes / 2**30:.1f} GiB "
+                f"of pixels, {MOST_BYTES / 2**30:g} are taken: ask for a lower fps, or make the clip smaller"
+            )
         times_s = [float(t) for t in sample.timestamps_s]
         inputs, metadata = video_inputs(
             self.processor,

@@ -263,6 +263,13 @@ def test_room_is_counted_in_tokens(llm, clip, monkeypatch):
         llm.fits(clip, ASK, ["x" * 40], view, max_new_tokens=1)
 
 
+def test_frames_that_would_fill_memory_are_not_decoded(llm, clip, monkeypatch):
+    monkeypatch.setattr(transformers_video, "MOST_BYTES", 3 * clip.height * clip.width * 3)
+    monkeypatch.setattr(type(clip), "frames", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match=r"at fps=4 are .* GiB of pixels, .* are taken: ask for a lower fps"):
+        llm.fits(clip, "What?", (), View(4), max_new_tokens=1)
+
+
 def test_identity_follows_weights_and_settings(folders, opened, family, tmp_path):
     """The same folder elsewhere is the same model; one weight, or the size of frames, makes another."""
     folder = shutil.copytree(folders[family], tmp_path / "copy")
