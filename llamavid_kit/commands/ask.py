@@ -1,6 +1,7 @@
 """`ask` and `attention`: one question about a clip, a picture, or a film's features."""
 
 import argparse
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from llamavid_kit.model.llama_vid import LlamaVid
     from llamavid_kit.model.transformers_video import TransformersVideo
 
+log = logging.getLogger(__name__)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 DEFAULT_FPS = 1.0
 
@@ -111,12 +113,32 @@ def _ask_clip(
 
         overlay = picture_path(overlay)
         overlay.parent.mkdir(parents=True, exist_ok=True)
-    reply = load(args).ask(video, args.question, **sampling, **settings)
+    model = load(args)
+    _say_if_full(model, len(video.sample(sampling["fps"], rule=sampling["frames"])))
+    reply = model.ask(video, args.question, **sampling, **settings)
     _print(reply)
     if overlay:
         fps = sampling["fps"]
         path = save_overlay(video, args.question, reply, fps=fps, model=args.model, out=overlay, scale=scale)
         print(f"context attention: {path}")
+
+
+def _say_if_full(model: "LlamaVid | TransformersVideo", n_frames: int) -> None:
+    """A warning with the way out where the model's GPU may not have the memory; the prediction may be a tenth off."""
+    from llamavid_kit.model.llama_vid import LlamaVid
+    from llamavid_kit.model.planner import NEW_TOKENS, PROMPT_TOKENS, ask_need, size
+
+    if not isinstance(model, LlamaVid) or model.device.type != "cuda":
+        return
+    n_tokens = PROMPT_TOKENS + n_frames * model.config.tokens_per_frame()
+    need = ask_need(model.config, n_frames=n_frames, n_tokens=n_tokens, max_new_tokens=NEW_TOKENS)
+    if not need.fits(model.device):
+        log.warning(
+            "memory may not do: %d frames need about %s beside the weights; if they fail, ask for a lower --fps, or add "
+            "--quantise 4bit",
+            n_frames,
+            size(need.n_bytes),
+        )
 
 
 def _sampling(args: argparse.Namespace) -> dict[str, Any]:

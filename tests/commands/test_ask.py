@@ -1,13 +1,16 @@
 """`ask` and `attention`: a picture has no overlay of frames, an overlay is on the scale of `--scale`."""
 
 import pytest
+import torch
 from matplotlib.text import Text
 from PIL import Image
 from small import random_tokens, write_clip
 
 from llamavid_kit.__main__ import main
+from llamavid_kit.commands.ask import _say_if_full
 from llamavid_kit.data.video import Video
 from llamavid_kit.model.ask import Reply
+from llamavid_kit.model.planner import Need
 from llamavid_kit.viz import overlay
 
 
@@ -64,3 +67,16 @@ def test_frames_by_the_stride_of_the_original(tmp_path, capsys, monkeypatch):
         assert drawn[-1] == tuple(sample.timestamps_s) and read[-1] == list(sample.indices)
         picked.append(list(sample.indices))
     assert picked[0] != picked[1]
+
+
+def test_memory_that_may_not_do_is_said(model, monkeypatch, caplog):
+    """Before the model is asked; on a GPU alone."""
+    fits = []
+    monkeypatch.setattr(Need, "fits", lambda need, device: fits.append(need.n_bytes) or len(fits) == 1)
+    _say_if_full(model, 100)
+    assert not fits
+    monkeypatch.setattr(type(model), "device", torch.device("cuda"))
+    _say_if_full(model, 100)
+    assert not caplog.text
+    _say_if_full(model, 200)
+    assert "200 frames need about" in caplog.text and "--quantise 4bit" in caplog.text and fits[1] > fits[0]
