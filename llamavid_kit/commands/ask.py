@@ -134,7 +134,7 @@ def _say_if_full(model: "LlamaVid | TransformersVideo", n_frames: int) -> None:
     need = ask_need(model.config, n_frames=n_frames, n_tokens=n_tokens, max_new_tokens=NEW_TOKENS)
     if not need.fits(model.device):
         log.warning(
-            "memory may not do: %d frames need about %s beside the weights; if they fail, ask for a lower --fps, or add "
+            "memory may not do: %d frames need about %s beside the weights; if it fails, ask for a lower --fps, or add "
             "--quantise 4bit",
             n_frames,
             size(need.n_bytes),
