@@ -77,6 +77,16 @@ def exit_status(command: Callable[[], int | None]) -> int:
     return 2
 
 
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started inside never hears a Ctrl-C: it is its owner's, who hears it after the block and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _of_memory(error: BaseException) -> bool:
     """Whether an error says that memory is full; a panic of Rust is no `Exception`."""
     if isinstance(error, RuntimeError | ImportError) or type(error).__name__ == "PanicException":

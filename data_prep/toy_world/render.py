@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.plan import Plan
 from data_prep.toy_world.timing import FPS
-from llamavid_kit.files import whole
+from llamavid_kit.files import deaf_to_ctrl_c, whole
 
 
 class Entry(Protocol):
@@ -116,7 +116,10 @@ def _in_processes(tasks: Sequence[tuple[Entry, Path]], workers: int) -> Iterator
         yield from map(_render, tasks)
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    resource_tracker.ensure_running()  # or it starts with the first worker, and lets Ctrl-C through from there on
     try:
-        yield from pool.map(_render, tasks, chunksize=2)
+        with deaf_to_ctrl_c():
+            results = pool.map(_render, tasks, chunksize=2)
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)  # whoever is stopped leaves no worker behind

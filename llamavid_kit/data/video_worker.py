@@ -25,6 +25,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from llamavid_kit.files import deaf_to_ctrl_c
+
 STALL_S, TICK_S = 60.0, 0.2  # a file that gives no packet and no frame for so long hangs; opening it may take longer:
 READ_SPEED = 10e6  # bytes a second at which a slow disk reads all of it
 MOST_BYTES = 4 * 2**30  # of a worker, besides the frames asked for; 16 threads with 4K pictures take less than half
@@ -70,13 +72,14 @@ class _Worker:
             self.pieces, self.progress = _map(file.fileno())
             code = f"from {__name__} import serve; serve({theirs.fileno()}, {file.fileno()})"
             folders = os.pathsep.join([*filter(None, sys.path), str(KIT)])
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", code],
-                pass_fds=[theirs.fileno(), file.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": folders, "OPENBLAS_NUM_THREADS": "1"},
-            )
+            with deaf_to_ctrl_c():
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", code],
+                    pass_fds=[theirs.fileno(), file.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env=os.environ | {"PYTHONPATH": folders, "OPENBLAS_NUM_THREADS": "1"},
+                )
         theirs.close()
 
     def __del__(self) -> None:
@@ -200,7 +203,6 @@ def serve(fd: int, memory: int) -> None:
     """A worker's life: answers one call after the other until the owner closes the connection, or has gone."""
     global _count
     threading.Thread(target=_end_with_owner, args=(fd,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's
     for limit, most in ((resource.RLIMIT_DATA, MOST_BYTES), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(limit)[1]
         resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

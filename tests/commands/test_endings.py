@@ -1,5 +1,6 @@
 """Guards how a command ends: a place that cannot be written is one sentence with its path, Ctrl-C one line."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -158,3 +159,17 @@ def test_sigterm_leaves_no_worker(tmp_path):
     while [pid for pid in workers if Path(f"/proc/{pid}").exists()]:  # one is multiprocessing's own, a moment later
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_ctrl_c_while_workers_start(tmp_path):
+    """A terminal sends it to all processes: those that draw are starting, and print nothing of their own."""
+    argv = [sys.executable, "-m", "data_prep", "toy", "--out", str(tmp_path / "set"), "--train-per-class", "30"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    command = subprocess.Popen([*argv, "--workers", "2"], **pipes)
+    children, end = Path(f"/proc/{command.pid}/task/{command.pid}/children"), time.monotonic() + 60
+    while len(children.read_text().split()) < 3:  # one is multiprocessing's own
+        assert time.monotonic() < end and command.poll() is None
+        time.sleep(0.01)
+    os.killpg(command.pid, signal.SIGINT)
+    _, errors = command.communicate(timeout=60)
+    assert command.returncode == 130 and "Traceback" not in errors and errors.splitlines()[-1] == "interrupted"
