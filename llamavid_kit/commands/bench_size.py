@@ -119,9 +119,13 @@ class Bench:
 
     def prompts(self, n_frames: int, batch: int = 1) -> tuple[Tensor, Tensor]:
         """Embedded prompts (B, L, D) about clips of so many frames, and their mask."""
+        return self.about([self.tokens(n_frames)] * batch)
+
+    def about(self, clips: Sequence[VisualTokens]) -> tuple[Tensor, Tensor]:
+        """Embedded prompts (B, L, D) about these clips, and their mask."""
         ids = open_prompt(self.model.tokenizer, self.model.config.template, QUESTION)
-        visual = [[self.tokens(n_frames).to(self.device, self.model.dtype)]] * batch
-        embeds, mask, _ = self.model.splice(torch.tensor([ids] * batch, device=self.device), visual, side="left")
+        visual = [[clip.to(self.device, self.model.dtype)] for clip in clips]
+        embeds, mask, _ = self.model.splice(torch.tensor([ids] * len(clips), device=self.device), visual, side="left")
         return embeds, mask
 
     def clip(self, n: int) -> Video:
@@ -223,10 +227,7 @@ def _first_answer(b: Bench, n: int, new: int) -> Callable[[], Any]:
 
 
 def _reply(b: Bench, tokens: VisualTokens, new: int, decode: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
-    ids = open_prompt(b.model.tokenizer, b.model.config.template, QUESTION)
-    visual = [[tokens.to(b.device, b.model.dtype)]]
-    embeds, mask, _ = b.model.splice(torch.tensor([ids], device=b.device), visual, side="left")
-    return decode(embeds, mask, new)
+    return decode(*b.about([tokens]), new)
 
 
 def _ask(b: Bench, n: int, name: str) -> Row:
@@ -308,10 +309,7 @@ def _short_clips(b: Bench) -> Row:
 
     def work() -> Tensor:
         looks = [b.model.frame_tokens(b.model.encode_frames(pixels), QUESTION) for _ in range(batch)]
-        ids = open_prompt(b.model.tokenizer, b.model.config.template, QUESTION)
-        visual = [[look.to(b.device, b.model.dtype)] for look in looks]
-        embeds, mask, _ = b.model.splice(torch.tensor([ids] * batch, device=b.device), visual, side="left")
-        return b.fast_ids(embeds, mask, new)
+        return b.fast_ids(*b.about(looks), new)
 
     ours, gib, _ = b.measure(work)
     slow, slow_gib, _ = b.original(_first_answer(b, n, new))
