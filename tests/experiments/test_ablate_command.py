@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from colour_clips import good_clips
+from colour_clips import good_clips, listed_clips
 from made_up_open_runs import ARMS, by_hand, open_pairs, train_pairs
 
 from llamavid_kit.__main__ import main, parser
@@ -36,9 +36,7 @@ N = 3
 def folder(tmp_path_factory):
     """Three clips of 1.5 seconds, a CSV of them, and the run that the command made of it."""
     folder = tmp_path_factory.mktemp("own")
-    pairs = good_clips(folder, n_test=N, n_train=0)
-    with (folder / "clips.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("video", "label"), *((pair.video, pair.answer) for pair in pairs)])
+    listed_clips(folder, N)
     return folder
 
 

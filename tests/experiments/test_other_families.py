@@ -1,10 +1,9 @@
 """Another video LLM takes arms beside ours, and is asked from the command line: end to end, with receipts."""
 
-import csv
 import json
 
 import pytest
-from colour_clips import good_clips
+from colour_clips import listed_clips
 
 pytest.importorskip("torchvision", reason="the extra [models] is not installed: no torchvision")
 
@@ -22,9 +21,7 @@ N = 3
 def folder(tmp_path_factory):
     """Clips of 1.5 seconds with their CSV, and a Qwen3-VL."""
     folder = tmp_path_factory.mktemp("rivals")
-    pairs = good_clips(folder, n_test=N, n_train=0)
-    with (folder / "clips.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("video", "label"), *((pair.video, pair.answer) for pair in pairs)])
+    listed_clips(folder, N)
     save_family("qwen3_vl", folder / "qwen3")
     return folder
 

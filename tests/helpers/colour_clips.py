@@ -1,5 +1,6 @@
 """Clips of the closed colour question, good ones and such that cannot be used."""
 
+import csv
 from pathlib import Path
 
 from small import LABELS, pair, write_clip
@@ -34,3 +35,11 @@ def good_clips(root: Path, *, n_test: int = 5, n_train: int = 3) -> list[Instruc
         write_clip(root / f"{name}.mp4", seconds=1.5, label=LABELS[k % 3], seed=k)
         pairs.append(pair(name, LABELS[k % 3], split=split))
     return pairs
+
+
+def listed_clips(root: Path, n: int) -> Path:
+    """n clips of 1.5 seconds → their CSV, beside them."""
+    pairs = good_clips(root, n_test=n, n_train=0)
+    with (root / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("video", "label"), *((pair.video, pair.answer) for pair in pairs)])
+    return root / "clips.csv"
