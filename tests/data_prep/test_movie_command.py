@@ -160,7 +160,8 @@ def test_a_dry_run_asks_nothing(films, tmp_path, capsys):
         (["--dry-run", "--prompts", "nowhere"], "start from a copy of"),
     ],
 )
-def test_faulty_options_name_the_way_out(films, capsys, more, message):
+def test_faulty_options_name_the_way_out(films, tmp_path, capsys, monkeypatch, more, message):
+    monkeypatch.chdir(tmp_path)  # where --out is by default
     assert main(["movies", str(films), *more]) == 2
     assert message in capsys.readouterr().err
 
