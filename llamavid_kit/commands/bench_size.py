@@ -42,7 +42,7 @@ from llamavid_kit.training.memory import SHARES, VISION, aside, recomputed
 
 log = logging.getLogger(__name__)
 QUESTION = CRIME.question
-ORIGINAL_TOKENS_S = {"7b_224": 42.0}  # decoding, by the original's own code and published weights, on an H200
+ORIGINAL_TOKENS_S = {"7b_224": 42.0}  # decoding, by the original's own code on such a GPU
 NEVER = -1  # as end mark: random weights would end a reply anywhere
 
 
