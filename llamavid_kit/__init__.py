@@ -22,6 +22,7 @@ _HOME = {
     "Video": "data.video",
     "VisualTokens": "model.context_attention",
     "ablate": "experiments.ablation",
+    "audit": "model.audit",
     "clips_from_csv": "data.clips_csv",
     "convert": "model.original.convert",
     "export": "model.original.convert",

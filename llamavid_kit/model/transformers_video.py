@@ -40,7 +40,7 @@ class TransformersVideo:
     """`VideoModel` for a video LLM of transformers.
 
     Each clip is asked alone: several of unequal length cannot be one batch in every family, and nobody's neighbours
-    then move a reply. settings: of the processor, such as `size`, and a part of `identity`; with
+    then move a reply. settings: as of `video_inputs`, such as `size`, and a part of `identity`; with
     `do_sample_frames=True` it may leave frames out, which the receipt says and which otherwise is an error.
     """
 
@@ -142,8 +142,10 @@ class TransformersVideo:
             duration_s=clip.duration_s,
             settings=self.settings,
         )
-        sampled = bool(self.settings.get("do_sample_frames"))
-        receipt, seen_s = read_receipt(self.model, self.processor, inputs, metadata, times_s, sampled=sampled)
+        sampled, said = (bool(self.settings.get(name)) for name in ("do_sample_frames", "times_in_prompt"))
+        receipt, seen_s = read_receipt(
+            self.model, self.processor, inputs, metadata, times_s, sampled=sampled, said=said
+        )
         return {name: self._placed(name, value) for name, value in inputs.items()}, receipt, seen_s
 
     def _placed(self, name: str, value: Any) -> Any:
@@ -240,16 +242,12 @@ def open_video_model(
     Raises CheckpointError where weights, a processor of videos or a chat template are missing, and ValueError where
     torchvision is.
     """
-    kind = read_object(folder / "config.json").get("model_type")
-    if kind not in FAMILIES:
-        raise CheckpointError(f"{folder}: model_type {kind!r} is no model of images and text that transformers knows")
-    if not is_torchvision_available():
-        raise ValueError(f"{folder}: processors of videos need torchvision: pip install 'llamavid-kit[models]'")
+    check_family(folder)
     for file in weight_files(folder)[0]:
         check_whole(folder / file)
         if not file.endswith(".safetensors"):
             raise CheckpointError(f"{folder / file}: expected safetensors; save the model again with transformers")
-    processor = _processor(folder)
+    processor = open_processor(folder)
     if kwargs.get("quantization_config") is not None and device is not None:
         kwargs["device_map"] = device
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
@@ -261,16 +259,30 @@ def open_video_model(
         raise CheckpointError(f"{folder}: missing or misshapen {some(unfilled)}: copy the folder again")
     if unused := sorted(told["unexpected_keys"]):
         log.warning("%s: not used: %s", folder, some(unused))
-    if getattr(model.config.get_text_config(), "max_position_embeddings", None) is None:
-        raise CheckpointError(f"{folder}: its text_config has no max_position_embeddings: how much fits is not known")
+    check_context(model, folder)
     if device is not None and kwargs.get("device_map") is None:
         model = model.to(device)
     check_finite(model.state_dict(), folder)
     return TransformersVideo(model.eval(), processor, name, settings=settings)
 
 
-def _processor(folder: Path) -> ProcessorMixin:
-    """CheckpointError where it cannot show videos."""
+def check_family(folder: Path) -> None:
+    """CheckpointError for a model that transformers does not know; ValueError where torchvision is missing."""
+    kind = read_object(folder / "config.json").get("model_type")
+    if kind not in FAMILIES:
+        raise CheckpointError(f"{folder}: model_type {kind!r} is no model of images and text that transformers knows")
+    if not is_torchvision_available():
+        raise ValueError(f"{folder}: processors of videos need torchvision: pip install 'llamavid-kit[models]'")
+
+
+def check_context(model: PreTrainedModel, folder: Path) -> None:
+    """CheckpointError for a model that does not say how many tokens fit."""
+    if getattr(model.config.get_text_config(), "max_position_embeddings", None) is None:
+        raise CheckpointError(f"{folder}: its text_config has no max_position_embeddings: how much fits is not known")
+
+
+def open_processor(folder: Path) -> ProcessorMixin:
+    """The folder's processor. Raises CheckpointError where it cannot show videos."""
     try:
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, RuntimeError, StrictDataclassError) as error:

@@ -25,11 +25,14 @@ SILENT = ("llava_onevision", "internvl")  # families that are told no time
 PLACEHOLDERS = ("video_token_id", "video_token_index", "image_token_id", "image_token_index")
 Slack = tuple[float, float]  # seconds
 SLACK_S = 1e-4  # of arithmetic
+SPREADS = ("Qwen3VLVideoProcessor",)  # `longest_edge` is a budget of pixels for all frames together
+TIMES = "The frames of the video were taken at {} seconds. "
+SAID = re.compile(re.escape(TIMES).replace(re.escape("{}"), r"([\d., ]+)"))
 
 
 def video_inputs(
     processor: ProcessorMixin,
-    frames: np.ndarray,
+    frames: np.ndarray | torch.Tensor,
     times_s: Sequence[float],
     question: str,
     *,
@@ -40,11 +43,22 @@ def video_inputs(
 
     The metadata is None where it gives none. A model that looks at frames in groups gets the last one again until the
     first group is full: Qwen3-VL refuses a single one. settings: of the processor, such as `size`;
-    `do_sample_frames=True` leaves the choice of frames to it.
+    `do_sample_frames=True` leaves the choice of frames to it. Two are the kit's own: `pixels_a_frame`, of a processor
+    that spreads one budget over a clip, makes every frame as large at every rate; `times_in_prompt=True` says the
+    second of each frame in words before the question.
+
+    Raises ValueError where one of these two does not apply.
     """
+    settings = dict(settings)
+    if settings.pop("times_in_prompt", False):
+        if settings.get("do_sample_frames"):
+            raise ValueError("times_in_prompt with do_sample_frames: which frames are kept is not known; give one only")
+        question = TIMES.format(", ".join(f"{t:.2f}" for t in times_s)) + question
     if missing := max(0, group_of(processor) - len(frames)):
-        frames = np.concatenate([frames, frames[-1:].repeat(missing, 0)])
+        frames = frames[[*range(len(frames)), *[len(frames) - 1] * missing]]
         times_s = [*times_s, *[times_s[-1]] * missing]
+    if (pixels := settings.pop("pixels_a_frame", None)) is not None:
+        settings["size"] = _equal_size(processor, pixels, len(frames), settings)
     step_s = _step(times_s) or duration_s
     if settings.get("do_sample_frames"):
         metadata = VideoMetadata(len(frames), fps=1 / step_s, duration=duration_s)
@@ -69,7 +83,25 @@ def video_inputs(
     return dict(inputs), returned and returned[0]
 
 
-def conversation(question: str, frames: np.ndarray | None = None, answer: str | None = None) -> list[dict[str, Any]]:
+def _equal_size(processor: ProcessorMixin, pixels: Any, n_frames: int, settings: Mapping[str, Any]) -> dict[str, int]:
+    """The processor's `size` with which each of n_frames has at most so many pixels."""
+    video = processor.video_processor
+    if not spreads(processor) or settings.get("do_sample_frames") or "size" in settings:
+        raise ValueError(
+            f"pixels_a_frame={pixels!r} is for a processor that spreads one budget over the frames it is given, and "
+            f"stands in the place of size; {type(video).__name__} with {sorted(settings)} is none: leave it out"
+        )
+    if not isinstance(pixels, int) or pixels < 1:
+        raise ValueError(f"pixels_a_frame={pixels!r}: expected a whole number above 0, such as 65536")
+    return {"longest_edge": pixels * n_frames, "shortest_edge": video.size["shortest_edge"]}
+
+
+def spreads(processor: ProcessorMixin) -> bool:
+    """Whether the processor spreads one budget of pixels over all frames of a clip."""
+    return type(processor.video_processor).__name__ in SPREADS
+
+
+def conversation(question: str, frames: Any = None, answer: str | None = None) -> list[dict[str, Any]]:
     """Messages as chat templates take them; without frames for their text alone."""
     video = {"type": "video"} if frames is None else {"type": "video", "video": frames}
     turns = [{"role": "user", "content": [video, {"type": "text", "text": question}]}]
@@ -91,10 +123,12 @@ def read_receipt(
     times_s: Sequence[float],
     *,
     sampled: bool = False,
+    said: bool = False,
 ) -> tuple[Receipt, tuple[float, ...]]:
     """What the inputs hold of the frames at times_s, and the times of those that arrived.
 
-    sampled: the processor was asked to choose among them.
+    sampled: the processor was asked to choose among them. said: the times stand in words in the prompt; these are the
+    receipt's then, whatever else the family is told.
 
     Raises ValueError for inputs of an unknown form, a frame that did not arrive although none was to be left out, and
     a time stamp that is not its frame's.
@@ -106,7 +140,7 @@ def read_receipt(
         raise ValueError(f"{name} does not say which frames it kept: leave do_sample_frames out of the settings")
     indices = places if metadata is None else [int(i) for i in metadata.frames_indices]
     n_kept = min(len({*indices} & {*places}), n_arrived)
-    told, slack = _times_told(model, processor, inputs)
+    told, slack = _times_said(processor, inputs) if said else _times_told(model, processor, inputs)
     receipt = Receipt(
         n_given=len(times_s),
         n_arrived=n_arrived,
@@ -126,8 +160,7 @@ def read_receipt(
             "chose or moved frames; leave its sampling off, or ask for it with settings={'do_sample_frames': True}"
         )
     if told:
-        even = "second_per_grid_ts" in inputs
-        _check_times(told, _true_times(times_s, group_of(processor), even=even), slack)
+        _check_times(told, true_times(processor, inputs, times_s, said=said), slack)
     return receipt, tuple(times_s)
 
 
@@ -169,6 +202,24 @@ def _times_told(
         if found := [m.groups() for m in mark.finditer(text)]:
             return tuple(sum(float(p) * 60**k for k, p in enumerate(reversed(parts))) for parts in found), slack
     return () if model.config.model_type in SILENT else None, (0.0, 0.0)
+
+
+def _times_said(processor: ProcessorMixin, inputs: Mapping[str, Any]) -> tuple[tuple[float, ...], Slack]:
+    """Seconds that stand in words in the prompt, to a hundredth."""
+    found = SAID.search(processor.tokenizer.decode(inputs["input_ids"][0]))
+    return tuple(map(float, found[1].split(", "))) if found else (), (0.005, 0.005)
+
+
+def true_times(
+    processor: ProcessorMixin, inputs: Mapping[str, Any], times_s: Sequence[float], *, said: bool = False
+) -> np.ndarray:
+    """What the model should be told of frames at times_s: each one's second where it is said in words, else a group's.
+
+    Qwen2.5-VL can be told steps of equal length alone.
+    """
+    if said:
+        return np.asarray(times_s)
+    return _true_times(times_s, group_of(processor), even="second_per_grid_ts" in inputs)
 
 
 def _check_times(told: Sequence[float], true: np.ndarray, slack: Slack) -> None:

@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, Style, house_axes, house_figure, whiskers
 from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
 from llamavid_kit.viz.overlay import attention_top as attention_top
+from llamavid_kit.viz.rates import rate_audit as rate_audit
 
 Matrix = Sequence[Sequence[int]]
 

@@ -5,8 +5,8 @@ from small import small_model, write_clip
 
 import llamavid_kit as lvk
 from llamavid_kit.__main__ import main
-from llamavid_kit.commands.plan import SHAPES
 from llamavid_kit.model.checkpoints import save
+from llamavid_kit.model.loading import SHAPES
 
 
 def planned(capsys, *options: str) -> list[str]:

@@ -7,8 +7,7 @@ from colour_clips import listed_clips
 
 pytest.importorskip("torchvision", reason="the extra [models] is not installed: no torchvision")
 
-from tiny_video_llms import save_family
-
+from data_prep.tiny.families import save_family
 from llamavid_kit.__main__ import main
 from llamavid_kit.files import read_replies
 

@@ -11,9 +11,8 @@ from marked_clips import write_brightening
 pytest.importorskip("torchvision", reason="the extra [models] is not installed: no torchvision")
 pytest.importorskip("num2words", reason="the extra [models] is not installed: no num2words")
 
-from tiny_video_llms import FAMILIES, save_family
-
 import llamavid_kit as lvk
+from data_prep.tiny.families import FAMILIES, save_family
 from llamavid_kit.files import CheckpointError
 from llamavid_kit.model import transformers_video, video_inputs
 from llamavid_kit.model.answering import View
@@ -239,6 +238,30 @@ def test_sampling_that_was_asked_for_is_in_the_receipt(folders, opened, clip):
         TransformersVideo(
             opened["internvl"].model, opened["internvl"].processor, "x", settings=settings | {"num_frames": 4}
         ).generate([clip], ASK, View(2))
+
+
+def test_times_that_are_said_in_the_prompt(folders, family, clip, tmp_path):
+    """Each frame's own, by a file of settings; they are read from the prompt and checked there."""
+    fix = tmp_path / "times.json"
+    fix.write_text(json.dumps({"model": str(folders[family]), "settings": {"times_in_prompt": True}}))
+    llm, times = lvk.load(fix), clip.sample(3.75).timestamps_s
+    inputs, receipt, _ = llm._look(clip, ASK, View(3.75))
+    assert receipt.times_told_s == pytest.approx(times, abs=0.005) and receipt.n_times == 15
+    said = "taken at 0.00, 0.27, 0.53, "
+    assert said in llm.processor.tokenizer.decode(inputs["input_ids"][0])
+    assert llm.name == str(fix) and llm.identity != lvk.load(folders[family]).identity
+    (reply,) = llm.choose([clip], ASK, CHOICES, View(3.75))
+    assert reply.receipt == receipt and {*reply.log_likelihood} == {*CHOICES}
+
+
+@pytest.mark.parametrize("fps", [1, 2, 7.5])
+def test_pixels_a_frame_are_equal_at_every_rate(folders, clip, fps):
+    """4, 8 and 30 frames of Qwen3-VL at 32 x 32; as shipped its budget does for 64 x 64."""
+    llm = lvk.load(folders["qwen3_vl"], settings={"pixels_a_frame": 32 * 32})
+    (reply,) = llm.generate([clip], ASK, View(fps), max_new_tokens=2)
+    assert reply.receipt.frame_size == (32, 32) and reply.receipt.tokens_a_frame == 0.5
+    with pytest.raises(ValueError, match="whole number above 0"):
+        lvk.load(folders["qwen3_vl"], settings={"pixels_a_frame": 0}).ask(clip, ASK)
 
 
 def test_what_such_a_model_does_not_do(llm, family, clip):

@@ -1,4 +1,8 @@
-"""Five families of video LLMs as tiny random models with a byte tokenizer, built offline and saved as folders."""
+"""Five families of video LLMs as tiny random models with a byte tokenizer, built offline and saved as folders.
+
+What they answer is noise. What their processors make of a clip is real, and with `published` at the sizes of the
+published checkpoints: enough to audit a family without a download.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +16,20 @@ LANGUAGE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, 
 QWEN_MARKS = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
 
 
-def save_family(family: str, folder: Path) -> Path:
-    """A folder that `AutoModelForImageTextToText` and `AutoProcessor` open; random weights, always the same."""
+def save_family(family: str, folder: Path, *, published: bool = False) -> Path:
+    """A folder that `AutoModelForImageTextToText` and `AutoProcessor` open; random weights, always the same.
+
+    published: frames of the published checkpoints' size, and no weights: a folder for `lvk.audit` alone.
+    """
     torch.manual_seed(0)
-    processor, model = FAMILIES[family]()
+    with torch.device("meta" if published else "cpu"):
+        processor, model = FAMILIES[family](published)
     processor.save_pretrained(folder)
-    model.save_pretrained(folder)
+    if published:
+        model.config.architectures = [type(model).__name__]
+        model.config.save_pretrained(folder)
+    else:
+        model.save_pretrained(folder)
     return folder
 
 
@@ -50,7 +62,7 @@ def _qwen_parts(k: PreTrainedTokenizerFast, **rope) -> dict:
     return {"text_config": text, "vision_config": vision, **ids}
 
 
-def qwen3_vl() -> Built:
+def qwen3_vl(published: bool) -> Built:
     from transformers import (
         Qwen2VLImageProcessor,
         Qwen3VLConfig,
@@ -60,7 +72,8 @@ def qwen3_vl() -> Built:
     )
 
     k = _tokenizer({}, QWEN_MARKS)
-    video = Qwen3VLVideoProcessor(size={"longest_edge": 48 * 64 * 64, "shortest_edge": 4096})
+    budget = 25_165_824 if published else 48 * 64 * 64  # pixels of all frames
+    video = Qwen3VLVideoProcessor(size={"longest_edge": budget, "shortest_edge": 4096})
     turn = _template("<|vision_start|><|video_pad|><|vision_end|>")
     processor = Qwen3VLProcessor(Qwen2VLImageProcessor(patch_size=16), k, video, chat_template=turn)
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1], "mrope_interleaved": True}
@@ -70,7 +83,7 @@ def qwen3_vl() -> Built:
     return processor, Qwen3VLForConditionalGeneration(Qwen3VLConfig(**parts))
 
 
-def qwen2_5_vl() -> Built:
+def qwen2_5_vl(published: bool) -> Built:
     from transformers import (
         Qwen2_5_VLConfig,
         Qwen2_5_VLForConditionalGeneration,
@@ -80,7 +93,8 @@ def qwen2_5_vl() -> Built:
     )
 
     k = _tokenizer({}, QWEN_MARKS)
-    video = Qwen2VLVideoProcessor(size={"longest_edge": 56 * 84, "shortest_edge": 56 * 56})
+    edges = {"shortest_edge": 128 * 28**2, "longest_edge": 768 * 28**2}  # pixels of one frame
+    video = Qwen2VLVideoProcessor(size=edges if published else {"shortest_edge": 56 * 56, "longest_edge": 56 * 84})
     turn = _template("<|vision_start|><|video_pad|><|vision_end|>")
     processor = Qwen2_5_VLProcessor(Qwen2VLImageProcessor(), k, video, chat_template=turn)
     parts = _qwen_parts(k, rope_type="default", rope_theta=1e4, mrope_section=[2, 1, 1])
@@ -94,7 +108,7 @@ def _text(k: PreTrainedTokenizerFast, kind: str) -> dict:
     return LANGUAGE | ends | {"model_type": kind, "vocab_size": len(k), "num_key_value_heads": 2}
 
 
-def llava_onevision() -> Built:
+def llava_onevision(published: bool) -> Built:
     from transformers import (
         LlavaOnevisionConfig,
         LlavaOnevisionForConditionalGeneration,
@@ -103,27 +117,33 @@ def llava_onevision() -> Built:
         LlavaOnevisionVideoProcessor,
     )
 
-    k, size = _tokenizer({}, ["<image>", "<video>"]), {"height": 56, "width": 56}
+    k, side = _tokenizer({}, ["<image>", "<video>"]), 378 if published else 56
+    size = {"height": 384, "width": 384} if published else {"height": side, "width": side}
     processor = LlavaOnevisionProcessor(
         LlavaOnevisionImageProcessor(size=size),
         k,
         LlavaOnevisionVideoProcessor(size=size),
-        num_image_tokens=16,
+        num_image_tokens=(side // 14) ** 2,
         vision_feature_select_strategy="full",
         chat_template=_template("<video>"),
     )
-    sight = {"model_type": "siglip_vision_model", "image_size": 56, "patch_size": 14, "vision_use_head": False}
+    sight = {
+        "model_type": "siglip_vision_model",
+        "image_size": size["height"],
+        "patch_size": 14,
+        "vision_use_head": False,
+    }
     config = LlavaOnevisionConfig(
         text_config=_text(k, "qwen2"),
         vision_config=LANGUAGE | sight,
         image_token_index=k.convert_tokens_to_ids("<image>"),
         video_token_index=k.convert_tokens_to_ids("<video>"),
-        image_grid_pinpoints=[[56, 56]],
+        image_grid_pinpoints=[[size["height"], size["width"]]],
     )
     return processor, LlavaOnevisionForConditionalGeneration(config)
 
 
-def internvl() -> Built:
+def internvl(published: bool) -> Built:
     from transformers import (
         GotOcr2ImageProcessor,
         InternVLConfig,
@@ -133,24 +153,25 @@ def internvl() -> Built:
     )
 
     marks = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
-    k, size = _tokenizer(marks | {"video_token": "<video>"}, []), {"height": 56, "width": 56}
+    k, side = _tokenizer(marks | {"video_token": "<video>"}, []), 448 if published else 56
+    size, n = {"height": side, "width": side}, (side // 28) ** 2
     processor = InternVLProcessor(
         GotOcr2ImageProcessor(size=size),
         k,
         InternVLVideoProcessor(size=size),
-        image_seq_length=4,
+        image_seq_length=n,
         chat_template=_template("<video>"),
     )
     config = InternVLConfig(
         text_config=_text(k, "qwen2"),
-        vision_config=LANGUAGE | {"image_size": [56, 56], "patch_size": [14, 14]},
+        vision_config=LANGUAGE | {"image_size": [side, side], "patch_size": [14, 14]},
         image_token_id=k.convert_tokens_to_ids("<IMG_CONTEXT>"),
-        image_seq_length=4,
+        image_seq_length=n,
     )
     return processor, InternVLForConditionalGeneration(config)
 
 
-def smolvlm() -> Built:
+def smolvlm(published: bool) -> Built:
     from transformers import (
         SmolVLMConfig,
         SmolVLMForConditionalGeneration,
@@ -160,23 +181,24 @@ def smolvlm() -> Built:
     )
 
     marks = ["<fake_token_around_image>", "<image>", "<global-img>", "<video>"]
-    k, edge = _tokenizer({}, marks, end="<end_of_utterance>"), {"longest_edge": 56}
+    side, patch, scale = (512, 16, 4) if published else (56, 14, 2)
+    k, edge = _tokenizer({}, marks, end="<end_of_utterance>"), {"longest_edge": side}
     processor = SmolVLMProcessor(
         SmolVLMImageProcessor(),
         k,
         SmolVLMVideoProcessor(size=edge, max_image_size=edge),
-        image_seq_len=4,
+        image_seq_len=(side // patch // scale) ** 2,
         chat_template=_template("<video>"),
     )
     config = SmolVLMConfig(
         text_config=_text(k, "llama"),
-        vision_config=LANGUAGE | {"image_size": 56, "patch_size": 14},
+        vision_config=LANGUAGE | {"image_size": side, "patch_size": patch},
         image_token_id=k.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
+        scale_factor=scale,
     )
     return processor, SmolVLMForConditionalGeneration(config)
 
 
-FAMILIES: dict[str, Callable[[], Built]] = {
+FAMILIES: dict[str, Callable[[bool], Built]] = {
     one.__name__: one for one in (qwen3_vl, qwen2_5_vl, llava_onevision, internvl, smolvlm)
 }
