@@ -1,1 +1,1 @@
-"""How the shipped model `tiny` is trained and checked, on clips of the toy world."""
+"""How the shipped model `tiny` is trained and checked, on clips of the toy world; five other families, as tiny models."""
