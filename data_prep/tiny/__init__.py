@@ -1,1 +1,1 @@
-"""How the shipped model `tiny` is trained and checked, on clips of the toy world; five other families, as tiny models."""
+"""How the shipped model `tiny` is trained and checked, on clips of the toy world; and five other families, tiny too."""

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llamavid_kit.commands.judge_options import add_judge_options, judges_of, spent
-from llamavid_kit.commands.options import ADAPTER_HELP, MODEL_HELP, PACKED, QUANTISE_HELP, present
+from llamavid_kit.commands.options import ADAPTER_HELP, ANY_MODEL_HELP, PACKED, QUANTISE_HELP, present
 from llamavid_kit.evaluation.benchmarks import FILES, benchmark
 from llamavid_kit.processes import n_processes
 
 if TYPE_CHECKING:
     from llamavid_kit.evaluation.benchmarks.run import Result
     from llamavid_kit.evaluation.judges.judge import Judge
+    from llamavid_kit.model.transformers_video import TransformersVideo
 
 
 def evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", choices=FILES, metavar="benchmark", help=", ".join(FILES))
-    parser.add_argument("--model", help=MODEL_HELP)
+    parser.add_argument("--model", help=f"{ANY_MODEL_HELP}, for videos")
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
@@ -52,22 +53,34 @@ def evaluate(args: argparse.Namespace) -> None:
 def _answered(args: argparse.Namespace, judges: "Sequence[Judge]") -> "Result":
     from llamavid_kit.evaluation.benchmarks.run import evaluate
     from llamavid_kit.model.answering import LlamaVidAnswerer
-    from llamavid_kit.model.checkpoints import default_device, load
+    from llamavid_kit.model.checkpoints import default_device
     from llamavid_kit.model.frame_cache import FrameCache
+    from llamavid_kit.model.llama_vid import LlamaVid
+    from llamavid_kit.model.loading import folder_of, is_another, load
 
     bench, name = benchmark(args.benchmark), args.model or "tiny"
     length = bench.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens
     if length < 1:
         raise ValueError(f"max_new_tokens={length}: expected at least 1")
-    model = load(name, device=default_device(), adapter=args.adapter, quantise=args.quantise)
-    answerer = LlamaVidAnswerer(model, FrameCache(model), length)  # a run looks once: nothing of it is kept
+    if bench.media == "image" and is_another(folder_of(name)):
+        raise ValueError(
+            f"{bench.title} asks about pictures, and {name} answers about videos alone: take a video benchmark, or "
+            "LLaMA-VID"
+        )
+    model, settings = load(name, device=default_device(), adapter=args.adapter, quantise=args.quantise), {}
+    answerer: LlamaVidAnswerer | TransformersVideo
+    if isinstance(model, LlamaVid):
+        answerer = LlamaVidAnswerer(model, FrameCache(model), length)  # a run looks once: nothing of it is kept
+        settings["image_size"] = model.config.image_size
+    else:
+        answerer = model
     return evaluate(
         bench,
         answerer,
         data=args.data,
         out=args.out,
         name=_named(name, args),
-        settings={"weights": answerer.identity, "max_new_tokens": length, "image_size": model.config.image_size},
+        settings={"weights": answerer.identity, "max_new_tokens": length, **settings},
         batch=args.batch,
         fps=args.fps,
         judges=judges,

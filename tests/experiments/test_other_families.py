@@ -4,11 +4,16 @@ import json
 
 import pytest
 from colour_clips import listed_clips
+from made_up_video_benchmarks import msvd
 
 pytest.importorskip("torchvision", reason="the extra [models] is not installed: no torchvision")
 
+import llamavid_kit as lvk
 from data_prep.tiny.families import save_family
 from llamavid_kit.__main__ import main
+from llamavid_kit.evaluation.benchmarks import benchmark
+from llamavid_kit.experiments.report.tables import arm_table
+from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import read_replies
 
 pytestmark = pytest.mark.slow
@@ -44,6 +49,29 @@ def test_both_take_arms(folder):
             told = line["receipt"]["times_told_s"]
             assert len(told) == (0 if ours else seen // 2)
     assert (folder / "run" / "report.html").is_file()
+    table = arm_table(Run(folder / "run"), "likelihood", every=True).set_index("arm")
+    shown = ["frames given, arrived", "different times told a clip"]
+    rows = [["2.0, 2.0", "0.0"], ["9.0, 9.0", "0.0"], ["2.0, 2.0", "1.0"], ["9.0, 10.0", "5.0"]]
+    assert table[shown].to_numpy().tolist() == rows
+    assert table["pixels of a frame"].iloc[0] == "112x112"
+    page = (folder / "run" / "report.html").read_text()
+    assert "<th>frames given, arrived</th>" in page and "<td>9.0, 10.0</td>" in page
+
+
+def test_a_benchmark_of_videos(folder, tmp_path, capsys):
+    """Each question once; a clip at 6 fps is 6 frames. Benchmarks of pictures are for LLaMA-VID."""
+    data, run = msvd(tmp_path / "msvd"), tmp_path / "run"
+    options = ["--data", str(data), "--model", str(folder / "qwen3"), "--max-new-tokens", "3", "--fps", "6"]
+    assert main(["evaluate", "msvd", *options, "--judge-rule", "mention", "--out", str(run)]) == 0
+    assert "resolution unknown" in capsys.readouterr().out
+    head, lines = read_replies(run / "replies.jsonl", what="run")
+    llm = lvk.load(folder / "qwen3")
+    assert head["weights"] == llm.identity and len(lines) == 3
+    for item, line in zip(benchmark("msvd").load(data), lines, strict=True):
+        assert line["reply"] == llm.ask(item.media, item.prompt, fps=6, max_new_tokens=3).text
+    options = ["--data", str(tmp_path), "--model", str(folder / "qwen3"), "--out", str(tmp_path / "no")]
+    assert main(["evaluate", "gqa", *options]) == 2
+    assert "asks about pictures, and" in capsys.readouterr().err and not (tmp_path / "no").exists()
 
 
 def test_asked_from_the_command_line(folder, capsys):

@@ -182,7 +182,36 @@ def _receipt(run: Run, arm: Arm) -> dict[str, str]:
     if receipt["visual_tokens"] is not None:
         cells["tokens a frame"] = f"{receipt['tokens_a_frame']:.3g}"
         cells["tokens in all"] = f"{receipt['visual_tokens']:,}"
+    if not _told_apart(run):
+        return cells
+    inputs = _inputs(run.of(arm.name))
+    if not inputs or len(inputs) < n:  # a model that does not say
+        return cells
+    cells["frames given, arrived"] = f"{_mean(inputs, 'n_given')}, {_mean(inputs, 'n_arrived')}"
+    sizes = sorted({(width, height) for height, width in (receipt["frame_size"] for receipt in inputs)})
+    cells["pixels of a frame"] = " to ".join(f"{width}x{height}" for width, height in sizes[:: max(1, len(sizes) - 1)])
+    told = [receipt["times_told_s"] for receipt in inputs]
+    cells["different times told a clip"] = (
+        "not known" if None in told else f"{sum(len(set(times)) for times in told) / n:.1f}"
+    )
     return cells
+
+
+def _inputs(replies: pd.DataFrame) -> list[dict[str, Any]]:
+    """The receipts of those replies that have one."""
+    return [receipt for receipt in replies.get("receipt", ()) if isinstance(receipt, dict)]
+
+
+@lru_cache(maxsize=4)
+def _told_apart(run: Run) -> bool:
+    """Whether receipts say more than frames and tokens: frames of several sizes, doubled or dropped, or times."""
+    inputs = _inputs(run.replies)
+    moved = any(receipt["n_given"] != receipt["n_arrived"] or receipt["times_told_s"] != [] for receipt in inputs)
+    return moved or len({tuple(receipt["frame_size"]) for receipt in inputs}) > 1
+
+
+def _mean(inputs: Sequence[dict[str, Any]], name: str) -> str:
+    return f"{sum(receipt[name] for receipt in inputs) / len(inputs):.1f}"
 
 
 def by_part(run: Run, answering: str, measure: str) -> pd.DataFrame:
