@@ -49,7 +49,7 @@ def load(
     if not is_another(folder):
         if settings:
             raise ValueError(f"settings={settings!r} are of another model's processor, {name!r} is LLaMA-VID")
-        return checkpoints.load(name, device=device, context=context, adapter=adapter, quantise=quantise, **kwargs)
+        return checkpoints.load(base, device=device, context=context, adapter=adapter, quantise=quantise, **kwargs)
     for option, value in (("context", context), ("adapter", adapter)):
         if value is not None:
             raise ValueError(f"{option}={value!r} is for LLaMA-VID, {name!r} is another model; leave it out")

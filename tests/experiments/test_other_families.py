@@ -7,6 +7,7 @@ from colour_clips import listed_clips
 from made_up_video_benchmarks import msvd
 
 pytest.importorskip("torchvision", reason="the extra [models] is not installed: no torchvision")
+pytest.importorskip("num2words", reason="the extra [models] is not installed: no num2words")
 
 import llamavid_kit as lvk
 from data_prep.tiny.families import save_family
@@ -56,6 +57,18 @@ def test_both_take_arms(folder):
     assert table["pixels of a frame"].iloc[0] == "112x112"
     page = (folder / "run" / "report.html").read_text()
     assert "<th>frames given, arrived</th>" in page and "<td>9.0, 10.0</td>" in page
+
+
+def test_fixed_settings_are_an_arm(folder, tmp_path):
+    """As shipped beside the times in the prompt: the audit's file is a model to `ablate`."""
+    save_family("smolvlm", tmp_path / "smol")
+    assert main(["audit", str(tmp_path / "smol"), "--clip", str(folder / "t0.mp4"), "--fix", str(tmp_path)]) == 0
+    arms = ["--model", str(tmp_path / "smol"), "--model", str(tmp_path / "times-in-prompt.json"), "--no-finetune"]
+    options = ["--fps", "6", "--max-new-tokens", "2", "--out", str(tmp_path / "run")]
+    assert main(["ablate", "--clips", str(folder / "clips.csv"), *arms, *options]) == 0
+    for name, n_times in (("smol", 2), ("times_in_prompt.json", 9)):
+        _, lines = read_replies(tmp_path / "run" / "arms" / f"{name}-zero-shot-6fps-generation.jsonl")
+        assert [len({*line["receipt"]["times_told_s"]}) for line in lines] == [n_times] * N
 
 
 def test_a_benchmark_of_videos(folder, tmp_path, capsys):
