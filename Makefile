@@ -10,7 +10,7 @@ demo: .venv/installed
 
 # Other families of video LLMs come last, with the extra [models] in a folder that only these tests look into: an index
 # may pair a CPU build of torch with a torchvision for GPUs, beside which transformers does not import.
-OTHERS := tests/model/test_transformers_video.py tests/experiments/test_other_families.py
+OTHERS := tests/model/test_transformers_video.py tests/model/test_audit.py tests/experiments/test_other_families.py
 test: lint .venv/models
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	LLAMAVID_MODELS=.venv/models OMP_NUM_THREADS=1 $(BIN)/pytest $(OTHERS)

@@ -4,12 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
-from llamavid_kit.commands.options import ANY_MODEL_HELP, present, refuse
+from llamavid_kit.commands.options import present, refuse
 from llamavid_kit.files import write_whole
 
 
 def audit_options(parser: argparse.ArgumentParser) -> None:
-    text = f"{ANY_MODEL_HELP}; configuration and processor are enough, weights are not read"
+    text = (
+        '"tiny" (shipped), a converted folder, a published shape as of `plan`, or a folder of another video LLM that '
+        "transformers opens (pip: [models]); configuration and processor are enough, weights are not read"
+    )
     parser.add_argument("model", nargs="?", default="tiny", help=text)
     parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
     length = parser.add_mutually_exclusive_group()

@@ -150,8 +150,8 @@ def audit(
     """What rates differ in for a model of any family, as its own processor has it.
 
     Args:
-        model: as of `load`; a folder with the configuration and the processor's files is enough. Of LLaMA-VID also the
-            name of a published shape, as `plan` takes it.
+        model: as of `load`; a folder with the configuration and the processor's files is enough. Of LLaMA-VID "tiny",
+            a converted folder, or the name of a published shape, as `plan` takes it.
         duration_s, size: of the clip, its size as width and height.
         clip: a video file in their place: its length, size and the times of its frames.
         settings: as of `load`.
@@ -265,8 +265,8 @@ def _confounds(
         sentence = f"frames left out by the processor's own sampling: {at(lambda r: f'{r.n_dropped} of {r.n_given}')}."
         found.append(Confound("dropped", sentence, "Leave do_sample_frames out of the settings."))
     if any(rate.n_kept is not None and rate.n_kept < rate.receipt.n_given for rate in rates):
-        kept = "; ".join(f"at {rate.fps:g} fps {rate.n_kept} of {rate.receipt.n_given}" for rate in rates)
-        sentence = f"elsewhere, frames: called as shipped, its processor samples again and keeps, {kept}."
+        kept = ", ".join(f"{rate.n_kept} of {rate.receipt.n_given} at {rate.fps:g} fps" for rate in rates)
+        sentence = f"frames, in other tools: as shipped, its processor samples again and keeps {kept}."
         found.append(Confound("sampling", sentence, "This kit turns that off; so must any other tool."))
     if over := [f"{rate.n_prompt} tokens at {rate.fps:g} fps" for rate in rates if rate.n_prompt > context]:
         sentence = f"clips that fit: {', '.join(over)}, and {context} fit."

@@ -61,6 +61,11 @@ def test_nothing_is_guessed(asked, message):
         lvk.audit("no-model")
 
 
+def test_a_size_beside_a_clip_is_refused(capsys):
+    assert main(["audit", "tiny", "--clip", "clip.mp4", "--size", "10x10"]) == 2
+    assert "--size: of a made-up clip" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A folder of each family, at the sizes of the published checkpoints and without weights."""
@@ -139,6 +144,15 @@ def test_the_published_sizes(folders, family, tokens, total, frames, told, disti
     assert {*slugs(result)} == confounds
     if family == "qwen3_vl":
         assert [rate.n_kept for rate in result.rates] == [60, 120, 120]
+
+
+@pytest.mark.parametrize(("family", "twice"), [("qwen3_vl", [1, 1, 0]), ("qwen2_5_vl", [1, 1, 0]), ("internvl", None)])
+def test_frames_that_fill_a_group(folders, family, twice):
+    """1, 7 and 42 frames: pairs of one, of seven, of all."""
+    result = lvk.audit(folders[family], fps=(1 / 7, 1, 6), duration_s=7, size=(224, 224))
+    assert by_rate(result, "frames given") == [1, 7, 42]
+    assert [rate.receipt.n_doubled for rate in result.rates] == (twice or [0, 0, 0])
+    assert ("doubled" in slugs(result)) == (twice is not None)
 
 
 def test_what_the_fixes_do(folders, tmp_path):
