@@ -31,7 +31,10 @@ CAPTIONS = ("caption", "wild_caption")
 NEEDS_TIME = ("event_when", "moves", "car_moves")  # no single frame tells
 SOUGHT = {  # what is learned late is asked about more often
     **dict.fromkeys((*NEEDS_TIME, "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
-    **dict.fromkeys(("bag_colour", "left_shirt", "right_shirt", "there_is", "wild_there", "wild_is"), 3.0),
+    **dict.fromkeys(
+        ("bag_colour", "hat_colour", "door_colour", "left_shirt", "right_shirt", "there_is", "wild_there", "wild_is"),
+        3.0,
+    ),
 }
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
@@ -129,11 +132,16 @@ def choose_questions(watched: Watched, rng: np.random.Generator, *, long: bool) 
     Half of the multiple-choice ones open as the study's question does. Its labels are in none.
     """
     questions = [q for q in watched.questions(rng) if (q.choices is not None or q.kind == "wild_sentences") == long]
-    weights = np.array([SOUGHT.get(q.kind, 1.0) for q in questions])
-    order = [questions[k] for k in rng.choice(len(questions), len(questions), replace=False, p=weights / weights.sum())]
+    order = weighted(questions, rng)
     first = next((q for q in order if q.kind in EVENT_QUESTIONS), order[0])
     batch = [first, *[q for q in order if q is not first][: QUESTIONS_A_CLIP - 1]]
     return [((PREAMBLE if q.choices and rng.random() < 0.5 else "") + q.question, q.answer) for q in batch]
+
+
+def weighted(questions: list[Question], rng: np.random.Generator) -> list[Question]:
+    """In a random order, `SOUGHT` ones rather early."""
+    weights = np.array([SOUGHT.get(q.kind, 1.0) for q in questions])
+    return [questions[k] for k in rng.choice(len(questions), len(questions), replace=False, p=weights / weights.sum())]
 
 
 def captions(watched: Watched, rng: np.random.Generator) -> list[tuple[str, str]]:

@@ -1,22 +1,24 @@
 """The shipped model's vision tower learns to name a scene's facts from single frames.
 
 It stands in for the image-text pre-training that the original's EVA-ViT brings along: afterwards the tower is frozen,
-as in all of the original's stages. Linear heads on the mean patch name colours, counts, weather, the event on show
-(benign ones and the six seen crimes only) and what each animal does (eight of the twelve species), and box the cars,
-the pet and the people who meet; a linear head on every patch says how much of each figure lies on it, so that the mean
-over patches counts people. The heads are thrown away.
+as in all of the original's stages. Facts of a thing (its colour, what it does) are read by linear heads from a single
+patch that lies on it, drawn anew each time, so that they stay where the thing is; those of the whole scene (light,
+weather, how many people) from the mean patch. The event on show (benign ones and the six seen crimes only) is read from
+whichever patches show it: log-sum-exp over patches. A linear head on every patch says how much of each figure lies on
+it, so that the mean over patches counts people. The heads are thrown away.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, plan_clip
-from data_prep.toy_world.brush import SIZE
+from data_prep.toy_world.brush import SIZE, Box
 from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
 from data_prep.toy_world.street.clip import ClipPlan
 from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, plan_wild
@@ -29,30 +31,59 @@ KINDS = (None, *SEEN_KINDS, *BENIGN_KINDS)
 KIND_WEIGHTS = np.array(
     [0.18] + [0.42 / len(SEEN_KINDS)] * len(SEEN_KINDS) + [0.40 / len(BENIGN_KINDS)] * len(BENIGN_KINDS)
 )
-COLOURED = ("car", "parked_car", "hat_shirt", "bag_shirt", "left_shirt", "right_shirt", "bag", "hat")
-FACTS: dict[str, tuple] = {
-    **dict.fromkeys(COLOURED, tuple(COLOURS)),
-    "animal_colour": ("black", "brown", "grey", "orange", "white"),
-    "building": tuple(WALLS),
+PAINT, COATS = tuple(COLOURS), ("black", "brown", "grey", "orange", "white")
+DOES = (*STATES, *(brief for brief in BRIEFS if brief not in UNSEEN_BRIEFS))
+EVENT = "event"
+OF_SCENE: dict[str, tuple] = {  # read from the mean patch
     "light": tuple(LIGHT),
     "weather": ("clear", "cloudy", "rain", "snow"),
-    "animal": ("dog", "cat"),
-    "animal_action": ("walk", "sit", "lie"),
     "people": (3, 4, 5, 6),
     "tree": (False, True),
     "bench": (False, True),
-    "event": KINDS,
     "habitat": (*LANDS, *WATERS),
     "animals": (1, 2),
-    "left_animal": SEEN_SPECIES,
-    "right_animal": (None, *SEEN_SPECIES),
-    **dict.fromkeys(
-        ("left_does", "right_does", *(f"{name}_does" for name in SEEN_SPECIES)),
-        (None, *STATES, *(brief for brief in BRIEFS if brief not in UNSEEN_BRIEFS)),
-    ),
 }
-PLACED = ("car", "parked_car", "animal", "hat", "bag", "guard")
-SPREAD = (*PLACED, "passer", *SEEN_SPECIES)  # every figure of a scene; all passers-by on one map
+OF_THING: dict[tuple[str, str], tuple] = {  # (thing, fact): read from a patch on the thing
+    ("car", "car"): PAINT,
+    ("parked_car", "parked_car"): PAINT,
+    ("hat", "hat_shirt"): PAINT,
+    ("head", "hat"): PAINT,
+    ("bag", "bag_shirt"): PAINT,
+    ("bag", "bag"): PAINT,
+    ("door", "door"): ("red", "green", "blue", "white"),
+    ("house", "building"): tuple(WALLS),
+    ("animal", "animal"): ("dog", "cat"),
+    ("animal", "animal_colour"): COATS,
+    ("animal", "animal_action"): ("walk", "sit", "lie"),
+    **{(name, "does"): DOES for name in SEEN_SPECIES},
+}
+FACTS: dict[str, tuple] = {
+    **OF_SCENE,
+    **{f"{thing}: {fact}": classes for (thing, fact), classes in OF_THING.items()},
+    EVENT: KINDS,
+}
+HEADS = {name: "does" if name.endswith(": does") else name for name in FACTS}  # animals share what they do
+THINGS = tuple(dict.fromkeys(thing for thing, _ in OF_THING))
+SPREAD = (
+    "car",
+    "parked_car",
+    "animal",
+    "hat",
+    "bag",
+    "guard",
+    "passer",
+    "door",
+    *SEEN_SPECIES,
+)  # all passers-by on one
+FIGURES = (*SPREAD, "house", "head")
+HEAD = 0.3  # of a person's box, from above
+HOLDS = 0.3  # of what the patch with most of a figure has of it
+IN_VIEW = 0.5  # of a thing's box: less is not asked about
+ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
+    name: [FIGURES.index(thing) for thing in (SEEN_SPECIES if HEADS[name] == "does" else (name.split(":")[0],))]
+    for name in FACTS
+    if ":" in name
+}
 FRAMES_A_SCENE = 3
 WILD_SHARE = 0.4
 UNKNOWN = -100  # label of a fact that a scene of the other half does not have
@@ -89,10 +120,9 @@ class Scenes(Dataset):
         at = [*rng.integers(plan.start, plan.end, FRAMES_A_SCENE - 1), rng.integers(plan.n_frames)]
         frames = np.stack([resize_and_crop(plan.draw(int(j)), self.size) for j in at])
         labels = [_labels(_facts(plan, int(j))) for j in at]
-        boxes = [plan.boxes(int(j)) for j in at]
-        places = torch.tensor([_places(of_frame) for of_frame in boxes])
+        boxes = [_boxes(plan, int(j)) for j in at]
         maps = np.stack([density(of_frame, self.patches) for of_frame in boxes])
-        return torch.from_numpy(frames), torch.tensor(labels), places, torch.from_numpy(maps)
+        return torch.from_numpy(frames), torch.tensor(labels), torch.from_numpy(maps)
 
 
 def wild_scene(seed: int, event_s: tuple[float, ...]) -> WildPlan:
@@ -102,51 +132,47 @@ def wild_scene(seed: int, event_s: tuple[float, ...]) -> WildPlan:
     return plan.twin() if plan.brief in UNSEEN_BRIEFS else plan
 
 
+def _boxes(plan: WildPlan | ClipPlan, j: int) -> dict[str, Box]:
+    """The figures of frame j, and of a street the house, its door, and the head with the hat."""
+    boxes = plan.boxes(j)
+    if isinstance(plan, ClipPlan):
+        boxes |= plan.lasting
+        if "hat" in boxes:
+            x0, y0, x1, y1 = boxes["hat"]
+            boxes["head"] = (x0, y0, x1, y0 + HEAD * (y1 - y0))
+    return boxes
+
+
 def _facts(plan: WildPlan | ClipPlan, j: int) -> dict[str, Any]:
     """What frame j shows, by the names of FACTS."""
     if isinstance(plan, ClipPlan):
-        return plan.facts | {"event": plan.kind if plan.start <= j < plan.end else None}
-    does: dict[str | None, str]
-    does = {actor.species.name: actor.action for actor in plan.actors(j)}
-    habitat, animals = plan.scene.habitat, list(plan.scene.animals)  # from left to right
-    left, right = animals[0], animals[1] if len(animals) == 2 else None
-    return {
-        "habitat": habitat.kind,
-        "light": habitat.light,
-        "animals": len(animals),
-        "left_animal": left,
-        "right_animal": right,
-        "left_does": does[left],
-        "right_does": does.get(right),
-        **{f"{name}_does": does.get(name) for name in SEEN_SPECIES},
-    }
+        of_thing = {f"{thing}: {fact}": plan.facts[fact] for thing, fact in OF_THING if fact in plan.facts}
+        return plan.facts | of_thing | {EVENT: plan.kind if plan.start <= j < plan.end else None}
+    habitat, animals = plan.scene.habitat, plan.scene.animals
+    does = {f"{actor.species.name}: does": actor.action for actor in plan.actors(j)}
+    return {"habitat": habitat.kind, "light": habitat.light, "animals": len(animals), **does}
 
 
 def _labels(facts: dict) -> list[int]:
     return [classes.index(facts[name]) if name in facts else UNKNOWN for name, classes in FACTS.items()]
 
 
-def _places(boxes: dict) -> list[float]:
-    """x0, y0, x1, y1 of each placed thing, from 0 to 1; NaN where it is out of view."""
-    return [float(value) / SIZE for name in PLACED for value in boxes.get(name, (np.nan,) * 4)]
-
-
 def density(boxes: dict, patches: int) -> np.ndarray:
-    """Boxes of one frame → (patches², figures) float32: each figure weighs 1, spread evenly over its box."""
+    """Boxes of one frame → (patches², FIGURES) float32: each figure weighs 1, spread evenly over its box."""
     edges = np.arange(patches + 1) * SIZE / patches
-    maps = np.zeros((patches, patches, len(SPREAD)), np.float32)
+    maps = np.zeros((patches, patches, len(FIGURES)), np.float32)
     for name, (x0, y0, x1, y1) in boxes.items():
         figure = "passer" if name.startswith("passer_") else name
-        if figure in SPREAD:
+        if figure in FIGURES:
             on_x, on_y = np.diff(edges.clip(x0, x1)) / (x1 - x0), np.diff(edges.clip(y0, y1)) / (y1 - y0)
-            maps[:, :, SPREAD.index(figure)] += np.outer(on_y, on_x)
-    return maps.reshape(patches**2, len(SPREAD))
+            maps[:, :, FIGURES.index(figure)] += np.outer(on_y, on_x)
+    return maps.reshape(patches**2, len(FIGURES))
 
 
 def collate(items) -> dict:
-    """Items of `Scenes` → frames (F, s, s, 3) uint8, labels (F, facts), places (F, 24), maps (F, patches², figures)."""
-    frames, labels, places, maps = (torch.cat(field) for field in zip(*items, strict=True))
-    return {"frames": frames, "labels": labels, "places": places.float(), "maps": maps}
+    """Items of `Scenes` → frames (F, s, s, 3) uint8, labels (F, facts), maps (F, patches², figures)."""
+    frames, labels, maps = (torch.cat(field) for field in zip(*items, strict=True))
+    return {"frames": frames, "labels": labels, "maps": maps}
 
 
 class FactReader(nn.Module):
@@ -156,24 +182,48 @@ class FactReader(nn.Module):
         super().__init__()
         self.tower, width = model.vision_tower, model.config.vision_config.hidden_size
         self.norm = nn.LayerNorm(width)
-        self.sizes = [len(classes) for classes in FACTS.values()]
-        self.heads = nn.Linear(width, sum(self.sizes))
-        self.place = nn.Linear(width, 4 * len(PLACED))
+        self.heads = nn.ModuleDict(
+            {HEADS[name]: nn.Linear(width, len(classes) + (name in ELSEWHERE)) for name, classes in FACTS.items()}
+        )
         self.spread = nn.Linear(width, len(SPREAD))
         self._normalise = model.config.normalise
 
-    def forward(self, frames, labels, places, maps):
+    def forward(self, frames, labels, maps):
         """frames (F, s, s, 3) uint8 → {"loss", "right"}; right (facts,): the share of the frames that have it."""
         patches = self.tower(pixel_values=self._normalise(frames)).last_hidden_state[:, 1:]
-        pooled = self.norm(patches.mean(1))  # (F, C), what the content token will hold
-        named = self.heads(pooled).split(self.sizes, dim=1)
-        known = (labels != UNKNOWN).sum(0).clamp(min=1)  # (facts,)
-        wrong = [F.cross_entropy(x.float(), labels[:, k], reduction="sum") for k, x in enumerate(named)]
-        loss = (torch.stack(wrong) / known).sum()
-        seen = ~places.isnan()
-        if seen.any():
-            loss = loss + 20 * F.smooth_l1_loss(self.place(pooled).float()[seen], places[seen], beta=0.1)
-        on_patch = F.smooth_l1_loss(self.spread(patches).float(), maps, beta=0.1, reduction="none")
-        loss = loss + 2 * on_patch.sum(1).mean()
-        right = torch.stack([(x.argmax(1) == labels[:, k]).sum() for k, x in enumerate(named)]) / known
-        return {"loss": loss, "right": right}
+        seen, mean = self.norm(patches), self.norm(patches.mean(1))  # (F, N, C); (F, C), the content token
+        losses, right = [], []
+        for k, name in enumerate(FACTS):
+            head, label = self.heads[HEADS[name]], labels[:, k]
+            if name in OF_SCENE:
+                named = head(mean)
+            elif name == EVENT:
+                named = event_logits(head(seen))
+            else:
+                named, off = self._on_and_off(head, seen, maps, name)
+                label = label.where(maps[:, :, FIGURES.index(name.split(":")[0])].sum(1) > IN_VIEW, UNKNOWN)
+                losses.append(F.cross_entropy(off.float(), torch.full_like(label, len(FACTS[name]))))
+            known = (label != UNKNOWN).sum().clamp(min=1)
+            losses.append(F.cross_entropy(named.float(), label, ignore_index=UNKNOWN, reduction="sum") / known)
+            right.append((named.argmax(1) == label).sum() / known)
+        on_patch = F.smooth_l1_loss(self.spread(seen).float(), maps[:, :, : len(SPREAD)], beta=0.1, reduction="none")
+        return {"loss": torch.stack(losses).sum() + 2 * on_patch.sum(1).mean(), "right": torch.stack(right)}
+
+    def _on_and_off(self, head: nn.Linear, seen: Tensor, maps: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        """What `head` reads from a patch on the thing, and from one that is on no such thing: (F, classes) each."""
+        on = _mostly(maps[:, :, FIGURES.index(name.split(":")[0])])
+        elsewhere = 1 - torch.stack([_mostly(maps[:, :, k]) for k in ELSEWHERE[name]]).amax(0)
+        row = torch.arange(len(seen), device=seen.device)
+        at_on, at_off = ((weights + 1e-9).multinomial(1)[:, 0] for weights in (on, elsewhere))
+        return head(seen[row, at_on]), head(seen[row, at_off])
+
+
+def _mostly(weights: Tensor) -> Tensor:
+    """A figure's map (F, N) → 1 on the patches that hold it, 0 on others and on those that it hardly touches."""
+    return ((weights > 0) & (weights >= HOLDS * weights.amax(1, keepdim=True))).float()
+
+
+def event_logits(of_patches: Tensor) -> Tensor:
+    """(F, N, kinds) → (F, kinds): an event is on show where one patch shows it, none where no patch does."""
+    on_show = of_patches[:, :, 1:].float().logsumexp(1) - math.log(of_patches.shape[1])
+    return torch.cat([of_patches[:, :, :1].float().mean(1), on_show], dim=1)

@@ -2,13 +2,14 @@
 
     python -m data_prep.tiny.train --out runs/tiny
 
-What the original takes from others comes first: the tower learns to see (`tower`, for EVA-ViT) and the language model
-to read and write (for Vicuna). Then the kit's own three stages (`training.stages.STAGES`): `align` on single frames and
-their descriptions, `instruct` on questions about single frames, `long_video` on clips at mixed rates. Frames are drawn
-directly; some batches see four content tokens a frame instead of one. The model meets benign events and six of the ten
-crimes, described in plain words, and eight of the twelve animals; `UNSEEN_KINDS`, `UNSEEN_SPECIES`, `UNSEEN_BRIEFS` and
-the study's questions appear nowhere. A question about what no sampled frame shows is answered as for a clip without it:
-the model learns to say what it sees. Each stage resumes from its last checkpoint.
+What the original takes from others comes first: the tower learns to see (`tower`, for EVA-ViT), the language model to
+read and write (for Vicuna), and the text decoder to look (`looking`, for InstructBLIP's). Then the kit's own three
+stages (`training.stages.STAGES`): `align` on single frames and their descriptions, `instruct` on questions about single
+frames, `long_video` on clips at mixed rates. Frames are drawn directly; some batches see four content tokens a frame
+instead of one. The model meets benign events and six of the ten crimes, described in plain words, and eight of the
+twelve animals; `UNSEEN_KINDS`, `UNSEEN_SPECIES`, `UNSEEN_BRIEFS` and the study's questions appear nowhere. A question
+about what no sampled frame shows is answered as for a clip without it: the model learns to say what it sees.
+Each stage resumes from its last checkpoint.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from data_prep.tiny import tower
 from data_prep.tiny.bank import Bank, BankQuestions, Collate, Texts
 from data_prep.tiny.clips import CORPUS_SEEDS, TOWER_SEEDS, Watched, choose_questions
+from data_prep.tiny.looking import LOOKS, AnswerReader, LookCollate, Looks, frequent_answers
 from llamavid_kit.data.prompt import template
 from llamavid_kit.model.checkpoints import load_question_tokenizer, save
 from llamavid_kit.model.config import LlamaVidConfig
@@ -35,7 +37,7 @@ from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.dataset import collate_text
 from llamavid_kit.training.finetune import TrainSettings
 from llamavid_kit.training.loop import LOSS_CURVE, fit
-from llamavid_kit.training.stages import STAGES, set_trainable
+from llamavid_kit.training.stages import STAGES, part_of, set_trainable
 from llamavid_kit.viz.plots import training_curves
 
 WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
@@ -133,6 +135,17 @@ def train_language(model: LlamaVid, out: Path, *, steps: int, workers: int) -> N
     model.language_model.load_state_dict(load_file(done))
 
 
+def train_looking(model: LlamaVid, bank: Bank, out: Path, *, steps: int, frames: int, workers: int) -> None:
+    """The text decoder and what it attends with, on single frames."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name) in LOOKS)
+    answers = frequent_answers(bank)
+    data, reader = Looks(bank, steps * frames, answers=answers), AnswerReader(bank, len(answers))
+    settings = replace(SETTINGS, batch_size=frames, max_steps=steps, workers=workers)
+    fit(reader.to(model.device), data, LookCollate(model), out=out / "looking", settings=settings, in_order=True)
+    save_file(model.state_dict(), out / "looking.safetensors")
+
+
 def train_stage(model: LlamaVid, bank: Bank, out: Path, stage: str, *, steps: int, clips: int, workers: int) -> None:
     """One of the kit's stages on a bank's clips."""
     set_trainable(model, STAGES[stage])
@@ -147,7 +160,12 @@ def train(args, model: LlamaVid) -> None:
     train_tower(model, args.out, steps=args.tower_steps, scenes=args.scenes, workers=args.workers)
     train_language(model, args.out, steps=args.language_steps, workers=args.workers)
     for still, n, clips, stages in (
-        (True, args.stills, 96, {"align": args.align_steps, "instruct": args.still_steps}),
+        (
+            True,
+            args.stills,
+            96,
+            {"looking": args.looking_steps, "align": args.align_steps, "instruct": args.still_steps},
+        ),
         (False, args.clips, 24, {"long_video": args.clip_steps}),
     ):
         bank = None
@@ -155,21 +173,30 @@ def train(args, model: LlamaVid) -> None:
             done = args.out / f"{stage}.safetensors"
             if not done.is_file():
                 bank = bank or Bank(model.eval(), n, still=still, workers=args.workers)
-                train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
+                if stage == "looking":
+                    train_looking(model, bank, args.out, steps=steps, frames=clips, workers=args.workers)
+                else:
+                    train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
             model.load_state_dict(load_file(done))
 
 
 def draw_losses(out: Path) -> None:
     """The card's figure, OUT/model/loss.png."""
-    tower, language, *answers = (
+    tower, language, looking, *answers = (
         [json.loads(line) for line in (out / stage / LOSS_CURVE).read_text(encoding="utf-8").splitlines()]
-        for stage in ("tower", "language", "align", "instruct", "long_video")
+        for stage in ("tower", "language", "looking", "align", "instruct", "long_video")
     )
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
-    training_curves({"facts, boxes and density": tower}, title="The tower reads facts", ax=left)
+    training_curves({"facts and density": tower}, title="The tower reads facts", ax=left)
     left.set(ylabel="sum of losses", ylim=(1, None), yscale="log")
-    names = ("language alone, every word", "align: descriptions", "instruct: single frames", "long_video: clips")
-    training_curves(dict(zip(names, (language, *answers), strict=True)), title="Words and answers", ax=right)
+    names = (
+        "language alone, every word",
+        "looking: one of the answers",
+        "align: descriptions",
+        "instruct: single frames",
+        "long_video: clips",
+    )
+    training_curves(dict(zip(names, (language, looking, *answers), strict=True)), title="Words and answers", ax=right)
     right.set(ylim=(0, 2.5))
     fig.savefig(out / "model" / "loss.png", dpi=80)
 
@@ -181,6 +208,7 @@ def main(argv=None) -> None:
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
     parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
     parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
+    parser.add_argument("--looking-steps", type=int, default=1500, help="steps of looking, 96 frames each")
     parser.add_argument("--align-steps", type=int, default=150, help="steps of align, 96 frames each")
     parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
     parser.add_argument("--clips", type=int, default=7000, help="clips of long_video")

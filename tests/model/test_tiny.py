@@ -1,11 +1,15 @@
 """The shipped model is what its card says: small, trained on the toy world alone, and worth asking about it."""
 
+import copy
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from small import small_model, tokenizers
+from torch import nn
 
 from data_prep.tiny.check import true_answers
 from data_prep.tiny.clips import (
@@ -19,7 +23,9 @@ from data_prep.tiny.clips import (
     visible,
     watch,
 )
-from data_prep.tiny.tower import FACTS, KINDS, SPREAD, UNKNOWN, Scenes, density, wild_scene
+from data_prep.tiny.looking import Looks, frequent_answers
+from data_prep.tiny.pointing import asked, changed, cover, main, on
+from data_prep.tiny.tower import FACTS, FIGURES, KINDS, UNKNOWN, FactReader, Scenes, density, event_logits, wild_scene
 from data_prep.tiny.train import corpus
 from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
 from data_prep.toy_world.render import render_clip
@@ -134,21 +140,100 @@ def test_facts_of_a_frame():
     """The tower's labels: each half knows its own facts, and what an animal does at that very frame."""
     names = list(FACTS)
     for i in range(40):
-        frames, labels, places, maps = Scenes(40, first_seed=CHECK_SEEDS + 8000, size=28, patches=4)[i]
-        assert len(frames) == len(labels) == len(places) == len(maps) == 3
-        street = labels[0, names.index("car")] != UNKNOWN
-        own, other = (
-            (("event", "people"), ("habitat", "left_does")) if street else (("habitat", "left_does"), ("event",))
-        )
+        frames, labels, maps = Scenes(40, first_seed=CHECK_SEEDS + 8000, size=28, patches=4)[i]
+        assert len(frames) == len(labels) == len(maps) == 3
+        street = labels[0, names.index("car: car")] != UNKNOWN
+        own, other = (("event", "people", "bag: bag"), ("habitat",))[:: 1 if street else -1]
         assert all((labels[:, names.index(name)] >= 0).all() for name in own)
         assert all((labels[:, names.index(name)] == UNKNOWN).all() for name in other)
-        assert places.isnan().all() != street or street
         if not street:
             n = labels[:, names.index("animals")] + 1
-            does = torch.stack([labels[:, names.index(f"{name}_does")] for name in SEEN_SPECIES])
-            assert torch.equal((does > 0).sum(0), n) and torch.allclose(
-                maps.sum(1)[:, -8:].sum(1), n.float(), atol=0.01
-            )
+            does = torch.stack([labels[:, names.index(f"{name}: does")] for name in SEEN_SPECIES])
+            on_maps = maps.sum(1)[:, [FIGURES.index(name) for name in SEEN_SPECIES]] > 0.99
+            assert torch.equal((does >= 0).sum(0), n) and torch.equal(on_maps, (does >= 0).T)
+
+
+def test_facts_are_read_from_their_own_patches():
+    """A head learns a fact on the patches that hold the thing, and "not here" on all others."""
+    model = small_model(*tokenizers())
+    reader = FactReader(model)
+    on = FIGURES.index("car")
+    maps = torch.zeros(6, 16, len(FIGURES))
+    maps[:, 5, on], maps[:, 6, on], maps[:, 7, on] = 0.6, 0.3, 0.1
+    seen = torch.arange(16.0).expand(6, 16)[:, :, None].repeat(1, 1, 24)
+    identity, drawn_on, drawn_off = nn.Identity(), set(), set()
+    for _ in range(40):
+        at, off = reader._on_and_off(identity, seen, maps, "car: car")
+        drawn_on, drawn_off = (drawn | set(k[:, 0].tolist()) for drawn, k in ((drawn_on, at), (drawn_off, off)))
+    assert drawn_on == {5, 6} and drawn_off == set(range(16)) - {5, 6}
+    labels = torch.full((6, len(FACTS)), UNKNOWN)
+    frames = torch.randint(256, (6, 28, 28, 3), dtype=torch.uint8)
+    unseen = reader(frames, labels, torch.zeros_like(maps))
+    assert unseen["loss"].isfinite() and unseen["right"].sum() == 0
+    labels[:, list(FACTS).index("car: car")] = 2
+    reader(frames, labels, maps)["loss"].backward()
+    assert reader.heads["car: car"].weight.grad.abs().sum() > 0
+    assert reader.heads["light"].weight.grad is None or not reader.heads["light"].weight.grad.any()
+
+
+def test_an_event_is_on_show_where_one_patch_shows_it():
+    of_patches = torch.full((2, 16, 4), -4.0)
+    of_patches[:, :, 0] = 0  # nothing happens
+    of_patches[1, 7, 2] = 12
+    assert event_logits(of_patches).argmax(1).tolist() == [0, 2]
+
+
+def test_house_and_door_are_where_they_are_painted():
+    """Of other colours, they change the picture inside their boxes alone, mirrored scenes too."""
+    ways = set()
+    for i in range(12):
+        plan = plan_clip(CHECK_SEEDS + 9500 + i, None)
+        other = copy.deepcopy(plan)  # scenes of one seed are one object
+        other.scene.props["door"] = "red" if plan.scene.props["door"] != "red" else "blue"
+        painted = np.argwhere((plan.draw(0).astype(int) - other.draw(0)).any(-1))
+        left, top, right, base = plan.lasting["door"]
+        inside = (painted >= (top - 1, left - 1)) & (painted <= (base + 1, right + 1))
+        assert inside.all() and len(painted) > 0.1 * (right - left) * (base - top)  # people may stand before it
+        x0, _, x1, _ = plan.lasting["house"]
+        assert x0 - 1 <= left and right <= x1 + 1
+        ways.add(plan.scene.mirrored)
+    assert ways == {True, False}
+
+
+def test_pointing_game():
+    """What counts as on a thing, where an event changes the picture, and a table of every thing asked about."""
+    share = cover([(28, 0, 56, 28), (56, 0, 63, 28)], 8)
+    assert share[:4].tolist() == [0, 1, 0.25, 0] and on(share)[:4].tolist() == [False, True, True, False]
+    small = cover([(0, 0, 7, 7)], 8)  # smaller than a patch: it is where it is
+    assert on(small).nonzero()[0].tolist() == [0]
+    plan = plan_clip(CHECK_SEEDS + 9700, "kite", event_s=(1.0, 2.0))
+    middle = (plan.start + plan.end) // 2
+    assert changed(plan, middle, 8).any() and not changed(plan, plan.start - 1, 8).any()
+    things = {thing for thing, _ in asked(plan, np.random.default_rng(0), ())}
+    assert things == {"car", "parked_car", "animal", "hat", "hat's shirt", "bag", "door", "event"}
+
+
+def test_pointing_tells_looking_from_not_looking(capsys):
+    """A map that lies on the thing hits it and gains; the controls and a mean patch are asked beside it."""
+    main(["--scenes", "2"])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
+    by_thing = {row[0].strip(): [float(x) for x in re.findall(r"[\d.]+", " ".join(row[1:]))] for row in rows}
+    assert {"car", "parked_car", "bag", "event"} <= set(by_thing)
+    n, points, *_ = by_thing["parked_car"]
+    assert n == 2 and points == 100  # the shipped model finds parked cars
+
+
+def test_looks_ask_what_has_a_number():
+    """Short questions with frequent answers, each with its answer's place in the list."""
+    watched = [Watched(CHECK_SEEDS + 9800 + k, "wave", (1.0, 2.0), still=True) for k in range(3)]
+    bank = SimpleNamespace(watched=watched)
+    answers = frequent_answers(bank, least=1)
+    assert "yes" in answers and not any(len(answer) > 60 for answer in answers)
+    k, questions_, numbers = Looks(bank, 9, answers=answers)[4]
+    truth = {q.question: q.answer for seed in range(400) for q in watched[k].questions(np.random.default_rng(seed))}
+    assert k == 1 and len(questions_) == len(numbers) == 6
+    for question, number in zip(questions_, numbers, strict=True):
+        assert question not in truth or truth[question] == answers[number] or question.startswith(("What h", "Tell"))
 
 
 def test_training_says_what_the_frames_show():
@@ -190,8 +275,8 @@ def test_a_second_pass_shows_the_same_scenes_again():
 def test_density_maps_count_figures():
     """Each figure weighs one, on the patches that its box covers; all passers-by are on one map."""
     maps = density({"hat": (0, 0, 56, 28), "passer_1": (14, 196, 42, 224), "passer_2": (0, 0, 224, 224)}, 8)
-    at = {name: k for k, name in enumerate(SPREAD)}
-    assert maps.shape == (64, len(SPREAD)) and maps.sum(0)[[at["hat"], at["passer"], at["car"]]].tolist() == [1, 2, 0]
+    at = {name: k for k, name in enumerate(FIGURES)}
+    assert maps.shape == (64, len(FIGURES)) and maps.sum(0)[[at["hat"], at["passer"], at["car"]]].tolist() == [1, 2, 0]
     assert maps[:3, at["hat"]].tolist() == [0.5, 0.5, 0]  # along the top row, left to right
     assert maps[56:59, at["passer"]].tolist() == [0.5 + 1 / 64, 0.5 + 1 / 64, 1 / 64]
     plan = plan_clip(CHECK_SEEDS + 4000, None)

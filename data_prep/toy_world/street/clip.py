@@ -82,6 +82,17 @@ class ClipPlan(Plan):
             while name in boxes:
                 name, k = f"{effect.name}_{k}", k + 1
             boxes[name] = effect.box
+        return self._in_view(boxes)
+
+    @property
+    def lasting(self) -> dict[str, Box]:
+        """The house without its roof, and its door: as `boxes`, in every frame."""
+        house = self.scene.house
+        x, top, base = house["door"], house["top"], house["base"]
+        return self._in_view({"house": (house["left"], top, house["right"], base), "door": (x, 78, x + 26, base)})
+
+    def _in_view(self, boxes: dict[str, Box]) -> dict[str, Box]:
+        """Boxes before mirroring, as they lie in the frame; without those that do not."""
         if self.scene.mirrored:
             boxes = {name: (SIZE - x1, y0, SIZE - x0, y1) for name, (x0, y0, x1, y1) in boxes.items()}
         return {name: part for name, box in boxes.items() if (part := in_view(*box))}

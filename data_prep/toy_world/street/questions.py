@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.toy_world.asking import Question, draw_choices, phrase
+from data_prep.toy_world.asking import Question, closed_question, draw_choices, phrase
 from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
 from data_prep.toy_world.street import wording
 from data_prep.toy_world.street.clip import BENIGN_KINDS, SEEN_KINDS, ClipPlan
 from data_prep.toy_world.street.wording import ACTION_WORDS, ASK, EVENT_WORDS, NUMBER_WORDS, UNDENIED
-from llamavid_kit.data.pairs import multiple_choice_question
 
 Facts = dict[str, Any]
 ALLOWED = (*SEEN_KINDS, *BENIGN_KINDS)
@@ -64,6 +63,7 @@ def scene_answers(facts: Facts) -> dict[str, str]:
         "light": facts["light"],
         "weather": facts["weather"],
         "building": facts["building"],
+        "door_colour": facts["door"],
         "animal": f"a {facts['animal']}",
         "animal_colour": facts["animal_colour"],
         "animal_action": ACTION_WORDS[facts["animal_action"]],
@@ -148,17 +148,26 @@ def _closed(
         "animal_action": tuple(ACTION_WORDS.values()),
         "people": tuple(NUMBER_WORDS.values()),
     }
-    if "event_happens" in answers:
-        kinds = _others(plan.kind, (None, *allowed))
-        some = [kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(2, 8)]]
-        pools["event_happens"] = (answers["event_happens"], *(event_sentence(kind, facts, rng) for kind in some))
     closed = []
     for kind in [kind for kind in pools if kind in answers]:
         choices = tuple(map(_label, draw_choices(answers[kind], pools[kind], rng)))
-        question = multiple_choice_question(wording.CLOSED_TASKS[kind], choices)
-        name = "event_closed" if kind == "event_happens" else f"closed_{kind}"
-        closed.append(Question(name, question, _label(answers[kind]), choices))
+        question = closed_question(wording.CLOSED_TASKS[kind], choices, rng)
+        closed.append(Question(f"closed_{kind}", question, _label(answers[kind]), choices))
+    if "event_happens" in answers:
+        closed.append(_closed_event(plan, facts, rng, allowed))
     return closed
+
+
+def _closed_event(plan: ClipPlan, facts: Facts, rng: np.random.Generator, allowed: Collection[str]) -> Question:
+    """The event among some others, as sentences or as short labels."""
+    kinds = _others(plan.kind, (None, *allowed))
+    some = [plan.kind, *(kinds[i] for i in rng.permutation(len(kinds))[: rng.integers(2, 11)])]
+    if rng.random() < 0.4:
+        labels = [_label(event_sentence(kind, facts, rng)) for kind in some]
+    else:
+        labels = [phrase(wording.NO_EVENT if kind is None else wording.EVENT_LABELS[kind], rng) for kind in some]
+    choices = tuple(labels[i] for i in rng.permutation(len(labels)))
+    return Question("event_closed", closed_question(phrase(wording.EVENT_TASKS, rng), choices, rng), labels[0], choices)
 
 
 def _label(answer: str) -> str:

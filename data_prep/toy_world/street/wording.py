@@ -49,6 +49,39 @@ EVENT_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     "sweep": (("a person sweeps the ground", "somebody sweeps with a broom"), "a person sweep the ground"),
     "chimney": (("white smoke rises from the roof", "the chimney smokes"), "white smoke rise from the roof"),
 }
+EVENT_LABELS = {  # as categories of multiple choice, several for each so that a choice is read from the list
+    "Arson": ("Fire", "Flames at the wall", "Burning house"),
+    "Assault": ("Kick", "Kicking a person"),
+    "Burglary": ("Break-in", "Climbing in", "Intruder"),
+    "Explosion": ("Blast", "Ball of fire", "Detonation"),
+    "Fighting": ("Blows", "Brawl", "Hitting"),
+    "RoadAccidents": ("Crash", "Collision", "Car crash"),
+    "wave": ("Waving", "Greeting"),
+    "jump": ("Jump", "Leaping"),
+    "hug": ("Hug", "Embrace"),
+    "sit": ("Sitting down", "Rest"),
+    "umbrella": ("Umbrella", "Opening an umbrella"),
+    "ball": ("Ball game", "Playing ball"),
+    "photo": ("Photo", "Taking a picture"),
+    "fall": ("Fall", "Stumble"),
+    "box": ("Parcel", "Handing over"),
+    "dance": ("Dance", "Dancing"),
+    "kite": ("Kite", "Flying a kite"),
+    "animal_jump": ("Jumping pet", "Leap of an animal"),
+    "animal_crouch": ("Petting", "Kneeling before a pet"),
+    "bird": ("Bird", "Flying bird"),
+    "lightning": ("Lightning", "Thunderstorm"),
+    "fireworks": ("Fireworks", "Rockets"),
+    "car_lights": ("Car lights", "Flashing car"),
+    "door": ("Opening door", "Door"),
+    "balloon": ("Balloon", "Holding a balloon"),
+    "tie_shoe": ("Tying a shoe", "Shoe"),
+    "point": ("Pointing", "Outstretched arm"),
+    "run_flag": ("Flag", "Running with a flag"),
+    "sweep": ("Sweeping", "Broom"),
+    "chimney": ("Smoke", "Chimney"),
+}
+NO_EVENT = ("Nothing", "Nothing special", "Everyday life", "Quiet scene", "No event", "Usual day")
 NOTHING = ("nothing unusual happens", "nothing special happens", "nothing happens")
 
 ASK = {
@@ -92,6 +125,11 @@ ASK = {
     "light": ("Is it day, dusk or night?", "What time of day is it?", "Does it happen by day, at dusk or at night?"),
     "weather": ("What is the weather like?", "How is the weather in the video?", "Is it clear, cloudy, rain or snow?"),
     "building": ("What colour is the house?", "Which colour is the building?", "What colour is the building?"),
+    "door_colour": (
+        "What colour is the door?",
+        "Which colour is the door of the house?",
+        "What colour is the door of the building?",
+    ),
     "animal": ("Which animal is there?", "What animal do you see?", "Is the animal a dog or a cat?"),
     "animal_colour": ("What colour is the {animal}?", "Which colour is the {animal}?"),
     "animal_action": ("What is the {animal} doing?", "What does the {animal} do?"),
@@ -119,6 +157,14 @@ CLOSED_TASKS = {
     "people": "Classify the number of people in the video",
     "event_happens": "Classify the event in the video",
 }
+EVENT_TASKS = (
+    "Classify the event in the video",
+    "Say what kind of event the clip shows",
+    "Find out what goes on here",
+    "Name the event that the camera sees",
+    "Decide what happens in these frames",
+)
+
 
 # What an event makes doubtful: these scene questions are not asked, and these other events are not denied.
 UNASKED = {

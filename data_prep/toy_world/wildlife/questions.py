@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.toy_world.asking import Question, draw_choices, phrase
+from data_prep.toy_world.asking import Question, closed_question, draw_choices, phrase
 from data_prep.toy_world.palette import LIGHT
 from data_prep.toy_world.wildlife.clip import Segment, WildPlan, sentence
 from data_prep.toy_world.wildlife.species import BRIEFS, SEEN_SPECIES, SPECIES, STATES, UNSEEN_BRIEFS
-from llamavid_kit.data.pairs import multiple_choice_question
 
 ABOUT_ACTION = ("wild_caption", "wild_sentences", "wild_doing", "wild_is", "wild_first", "wild_last")
 PLACES = {
@@ -181,6 +180,6 @@ def _closed(answers: dict[str, str], rng: np.random.Generator) -> list[Question]
     closed = []
     for kind, pool in pools.items():
         answer, *choices = (c[:1].upper() + c[1:] for c in (answers[kind], *draw_choices(answers[kind], pool, rng)))
-        question = multiple_choice_question(CLOSED_TASKS[kind], choices)
+        question = closed_question(CLOSED_TASKS[kind], choices, rng)
         closed.append(Question(f"closed_{kind}", question, answer, tuple(choices)))
     return closed

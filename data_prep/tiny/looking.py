@@ -1,0 +1,81 @@
+"""The text decoder learns to look: it answers a question about one frame from the context token alone.
+
+It stands in for the image-text pre-training of InstructBLIP's Q-Former, which the original begins with. A linear head
+on the context token names the answer among the frequent ones; no box says where to look, and the head is thrown away.
+"""
+
+from collections import Counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from data_prep.tiny.bank import Bank
+from data_prep.tiny.clips import CAPTIONS, TRAIN_SEEDS, weighted
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.model.text_decoder import tokenize_questions
+
+QUESTIONS_A_FRAME = 6
+LOOKS = ("query_tokens", "text_decoder", "vision_norm", "text_projector", "key_projector")  # parts that train
+
+
+class Looks(Dataset):
+    """Item i: a frame of the bank, and short questions about it with the numbers of their answers in `answers`."""
+
+    def __init__(self, bank: Bank, n: int, *, answers: tuple[str, ...]):
+        self.watched, self.n = bank.watched, n
+        self.number = {answer: k for k, answer in enumerate(answers)}
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> tuple[int, list[str], list[int]]:
+        rng, k = np.random.default_rng([TRAIN_SEEDS, 3, i]), i % len(self.watched)
+        short = [q for q in self.watched[k].questions(rng) if q.answer in self.number and q.choices is None]
+        asked = weighted(short, rng)[:QUESTIONS_A_FRAME]
+        return k, [q.question for q in asked], [self.number[q.answer] for q in asked]
+
+
+def frequent_answers(bank: Bank, *, n: int = 2000, least: int = 5) -> tuple[str, ...]:
+    """The answers to short questions about the bank's first `n` frames that occur at least `least` times."""
+    counts: Counter[str] = Counter()
+    for k, watched in enumerate(bank.watched[:n]):
+        for question in watched.questions(np.random.default_rng([TRAIN_SEEDS, 4, k])):
+            if question.choices is None and question.kind not in CAPTIONS:
+                counts[question.answer] += 1
+    return tuple(sorted(answer for answer, count in counts.items() if count >= least))
+
+
+class LookCollate:
+    """Items of `Looks` → the arguments of `AnswerReader.forward`."""
+
+    def __init__(self, model: LlamaVid):
+        self.question_tokenizer = model.question_tokenizer
+
+    def __call__(self, items) -> dict[str, Tensor]:
+        ids, mask = tokenize_questions(self.question_tokenizer, [q for _, questions, _ in items for q in questions])
+        return {
+            "frames": torch.tensor([k for k, questions, _ in items for _ in questions]),
+            "question_ids": ids,
+            "question_mask": mask,
+            "labels": torch.tensor([number for _, _, numbers in items for number in numbers]),
+        }
+
+
+class AnswerReader(nn.Module):
+    """Text decoder and context attention with one linear head on the context token."""
+
+    def __init__(self, bank: Bank, n_answers: int):
+        super().__init__()
+        self.bank, width = bank, bank.model.config.vision_config.hidden_size
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_answers)
+
+    def forward(self, frames, question_ids, question_mask, labels):
+        """frames (Q,) indices into the bank, a question and an answer's number for each → {"loss", "right"}."""
+        model, bank = self.bank.model, self.bank
+        features = bank.features[torch.from_numpy(bank.starts)[frames.cpu()].to(bank.features.device)]
+        tokens = model.compress(features.to(model.dtype), question_ids, question_mask)
+        logits = self.head(self.norm(tokens.context)).float()
+        return {"loss": F.cross_entropy(logits, labels), "right": (logits.argmax(1) == labels).float().mean()}
