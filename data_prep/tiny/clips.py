@@ -17,6 +17,7 @@ from data_prep.tiny.tower import KIND_WEIGHTS, KINDS, WILD_SHARE, wild_scene
 from data_prep.toy_world import FPS, plan_clip
 from data_prep.toy_world.asking import Question
 from data_prep.toy_world.plan import Plan
+from data_prep.toy_world.street.clip import ClipPlan
 from data_prep.toy_world.street.questions import questions
 from data_prep.toy_world.wildlife.questions import ABOUT_ACTION, wild_questions
 from llamavid_kit.data.pixels import resize_and_crop
@@ -36,6 +37,12 @@ SOUGHT = {  # what is learned late is asked about more often
         3.0,
     ),
 }
+ABOUT = {  # kind of question → the thing that has to be in view for it
+    **dict.fromkeys(("car_colour", "closed_car_colour"), "car"),
+    **dict.fromkeys(("parked_colour", "closed_parked_colour"), "parked_car"),
+    **dict.fromkeys(("hat_colour", "hat_shirt", "closed_hat_shirt"), "hat"),
+    **dict.fromkeys(("bag_colour", "bag_shirt", "closed_bag_shirt"), "bag"),
+}
 PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "  # of the study's question, label-free
 
 
@@ -43,19 +50,21 @@ PREAMBLE = "You will perform anomaly detection on a surveillance camera video. "
 class Watched:
     """A clip as it was sampled: enough to ask about it again. `happens`: the kind of event, or brief action, that a
     sampled frame shows, or None; `times_s`: the seconds at which a wildlife clip was seen, () for a street scene;
-    `still`: one frame alone was seen."""
+    `still`: one frame alone was seen; `absent`: things of ABOUT that no frame shows."""
 
     seed: int
     happens: str | None
     event_s: tuple[float, ...]
     times_s: tuple[float, ...] = ()
     still: bool = False
+    absent: tuple[str, ...] = ()
 
     def questions(self, rng: np.random.Generator) -> list[Question]:
         """All that can be asked."""
         if self.times_s:
             return wild_questions(wild_scene(self.seed, self.event_s), rng, self.times_s)
         of_street = questions(plan_clip(self.seed, self.happens, event_s=self.event_s), rng)
+        of_street = [question for question in of_street if ABOUT.get(question.kind) not in self.absent]
         return [question for question in of_street if not (self.still and question.kind in NEEDS_TIME)]
 
 
@@ -82,7 +91,9 @@ class DrawnClips(Dataset):
         indices = pick(plan, fps=fps, rng=rng)
         frames = draw(plan, indices, size=self.size, rng=rng)
         event, times_s = plan.event if visible(plan, indices) else None, seconds(indices) if wild else ()
-        return torch.from_numpy(frames), Watched(seed, event, event_s, times_s, self.still)
+        seen = {name for j in indices for name in plan.boxes(int(j))} if isinstance(plan, ClipPlan) else set()
+        absent = () if wild else tuple(sorted({*ABOUT.values()} - seen))
+        return torch.from_numpy(frames), Watched(seed, event, event_s, times_s, self.still, absent)
 
 
 def pick(plan: Plan, *, fps: float, rng: np.random.Generator | None = None) -> np.ndarray:

@@ -52,7 +52,8 @@ AN_ANIMAL = "wild_doing"
 
 @dataclass
 class Look:
-    """One thing asked about in one scene, mean over the frames that show it. Each field is one number a scene."""
+    """What is found about a thing. Each list has one number a scene, the mean over the frames that show the thing; of
+    two animals, which share a scene, one number each."""
 
     hits: list[float] = field(default_factory=list)
     chance: list[float] = field(default_factory=list)
@@ -109,7 +110,7 @@ def shares(plan: ClipPlan | WildPlan, thing: str, frames: np.ndarray, side: int)
 
 
 def untrained(model: LlamaVid) -> LlamaVid:
-    """A model that shares all but text decoder and context attention, which have random weights."""
+    """A model of random weights, to be asked about the other's features."""
     torch.manual_seed(0)
     other = LlamaVid(model.config).eval().to(model.device)
     nn.init.normal_(other.text_decoder.query_tokens, std=0.02)

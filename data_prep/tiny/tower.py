@@ -78,7 +78,6 @@ SPREAD = (
 FIGURES = (*SPREAD, "house", "head")
 HEAD = 0.3  # of a person's box, from above
 HOLDS = 0.3  # of what the patch with most of a figure has of it
-IN_VIEW = 0.5  # of a thing's box: less is not asked about
 ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
     name: [FIGURES.index(thing) for thing in (SEEN_SPECIES if HEADS[name] == "does" else (name.split(":")[0],))]
     for name in FACTS
@@ -201,7 +200,7 @@ class FactReader(nn.Module):
                 named = event_logits(head(seen))
             else:
                 named, off = self._on_and_off(head, seen, maps, name)
-                label = label.where(maps[:, :, FIGURES.index(name.split(":")[0])].sum(1) > IN_VIEW, UNKNOWN)
+                label = label.where(maps[:, :, FIGURES.index(name.split(":")[0])].sum(1) > 0, UNKNOWN)
                 losses.append(F.cross_entropy(off.float(), torch.full_like(label, len(FACTS[name]))))
             known = (label != UNKNOWN).sum().clamp(min=1)
             losses.append(F.cross_entropy(named.float(), label, ignore_index=UNKNOWN, reduction="sum") / known)

@@ -14,6 +14,7 @@ Each stage resumes from its last checkpoint.
 
 import argparse
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +110,9 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
         reader = tower.FactReader(model)
         vision = model.config.vision_config
         size, patches = vision.image_size, vision.image_size // vision.patch_size
-        data = tower.Scenes(steps * scenes // 2, passes=2, first_seed=TOWER_SEEDS, size=size, patches=patches)
+        rounds = math.ceil(steps / 2 / max(workers, 1))  # whole ones, so that no process draws what another one has
+        n = rounds * max(workers, 1) * scenes
+        data = tower.Scenes(n, passes=2, first_seed=TOWER_SEEDS, size=size, patches=patches)
         settings = replace(SETTINGS, batch_size=scenes, max_steps=steps, workers=workers, save_every=400)
         settings = replace(settings, learning_rate=1.5e-3, warmup_ratio=0.08)
         fit(reader, data, tower.collate, out=out / "tower", settings=settings, in_order=True)

@@ -169,7 +169,7 @@ def test_facts_are_read_from_their_own_patches():
     labels = torch.full((6, len(FACTS)), UNKNOWN)
     frames = torch.randint(256, (6, 28, 28, 3), dtype=torch.uint8)
     unseen = reader(frames, labels, torch.zeros_like(maps))
-    assert unseen["loss"].isfinite() and unseen["right"].sum() == 0
+    assert unseen["loss"].isfinite()
     labels[:, list(FACTS).index("car: car")] = 2
     reader(frames, labels, maps)["loss"].backward()
     assert reader.heads["car: car"].weight.grad.abs().sum() > 0
@@ -219,8 +219,10 @@ def test_pointing_tells_looking_from_not_looking(capsys):
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
     by_thing = {row[0].strip(): [float(x) for x in re.findall(r"[\d.]+", " ".join(row[1:]))] for row in rows}
     assert {"car", "parked_car", "bag", "event"} <= set(by_thing)
-    n, points, *_ = by_thing["parked_car"]
+    n, points = by_thing["parked_car"][:2]
     assert n == 2 and points == 100  # the shipped model finds parked cars
+    chance, another, untrained = by_thing["parked_car"][4:7]
+    assert chance < 15 and another < 50 and untrained < 100
 
 
 def test_looks_ask_what_has_a_number():
@@ -232,8 +234,9 @@ def test_looks_ask_what_has_a_number():
     k, questions_, numbers = Looks(bank, 9, answers=answers)[4]
     truth = {q.question: q.answer for seed in range(400) for q in watched[k].questions(np.random.default_rng(seed))}
     assert k == 1 and len(questions_) == len(numbers) == 6
-    for question, number in zip(questions_, numbers, strict=True):
-        assert question not in truth or truth[question] == answers[number] or question.startswith(("What h", "Tell"))
+    told = {question: answers[number] for question, number in zip(questions_, numbers, strict=True)}
+    once = {q: a for q, a in told.items() if q in truth and not q.startswith(("What h", "Tell", "What event"))}
+    assert len(once) >= 3 and once == {q: truth[q] for q in once}
 
 
 def test_training_says_what_the_frames_show():
@@ -262,6 +265,18 @@ def test_a_single_frame_is_not_asked_what_only_time_tells():
     kinds, of_frame = ({q[0] for q in w.questions(np.random.default_rng(0))} for w in (clip, frame))
     assert kinds - of_frame == set(NEEDS_TIME) and of_frame < kinds
     assert all(watched.still for _, watched in map(DrawnClips(12, size=28, still=True).__getitem__, range(12)))
+
+
+def test_nothing_is_asked_about_what_is_out_of_view():
+    """Often the rear car has not come yet when a single frame is taken."""
+    drawn = [watched for _, watched in map(DrawnClips(150, size=28, still=True).__getitem__, range(150))]
+    street = [watched for watched in drawn if not watched.times_s]
+    gone = [watched for watched in street if "car" in watched.absent]
+    assert 0 < len(gone) < len(street)
+    for watched in street:
+        kinds = {question.kind for question in watched.questions(np.random.default_rng(0))}
+        assert ("car_colour" in kinds) == ("closed_car_colour" in kinds) == (watched not in gone)
+        assert "animal_colour" in kinds
 
 
 def test_a_second_pass_shows_the_same_scenes_again():
