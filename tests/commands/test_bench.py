@@ -7,7 +7,7 @@ import torch
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.commands import bench_size
-from llamavid_kit.commands.bench_size import SMALL, Bench, Row, as_original
+from llamavid_kit.commands.bench_rows import SMALL, Bench, Row, as_original
 from llamavid_kit.model.checkpoints import load
 
 

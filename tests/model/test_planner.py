@@ -155,7 +155,7 @@ def test_refusals(wrong):
         plan(LlamaVidConfig.tiny(**TINY), **{"duration_s": 1, "fps": 1, **wrong})
 
 
-# --- what a GPU needs: constants of the planner against measurements (`commands.bench_size.points`)
+# --- what a GPU needs: constants of the planner against measurements (`commands.bench_rows.points`)
 
 RECORDS = [json.loads(line) for line in Path(__file__).with_name("gpu_records.jsonl").read_text().splitlines()]
 
