@@ -29,6 +29,7 @@ from llamavid_kit.model.transformers_video import check_context, check_family, o
 from llamavid_kit.model.video_inputs import group_of, read_receipt, spreads, true_times, video_inputs
 
 QUESTION = "What happens in the video?"
+OFF_S = 0.1  # seconds that a time told may be off: stamps in tenths round by less
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Audit:
     def write_fixes(self, folder: str | Path) -> list[Path]:
         """A file of settings for each confound that one removes; `load` and `ablate --model` open it as a model.
 
-        Raises ValueError where there is none.
+        Raises ValueError where there is none, or where such a file holds something else.
         """
         fixes = {confound.slug: confound.fix for confound in self.confounds if confound.fix}
         if not fixes:
@@ -133,7 +134,10 @@ class Audit:
         for slug, fix in fixes.items():
             path = Path(folder) / f"{slug}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps({"model": base, "settings": self.settings | fix}, indent=1) + "\n")
+            text = json.dumps({"model": base, "settings": self.settings | fix}, indent=1) + "\n"
+            if path.is_file() and path.read_text(encoding="utf-8") != text:
+                raise ValueError(f"{path} holds other settings, or another model's: give another folder")
+            write_whole(path, text)
             paths.append(path)
         return paths
 
@@ -229,7 +233,8 @@ def _look(
     n_kept = None
     if getattr(processor.video_processor, "do_sample_frames", False) and not sampled:
         shipped, metadata = give(settings={"do_sample_frames": True})
-        n_kept = read_receipt(model, processor, shipped, metadata, times_s, sampled=True)[0].n_arrived
+        kept = read_receipt(model, processor, shipped, metadata, times_s, sampled=True)[0]
+        n_kept = kept.n_given - kept.n_dropped
     return RateReceipt(fps, receipt, inputs["input_ids"].shape[1], off_s, n_kept)
 
 
@@ -243,7 +248,7 @@ def _confounds(
 ) -> list[Confound]:
     """In the order: pixels, tokens, times, repeated frames, sampling, context."""
     receipts, found = [rate.receipt for rate in rates], []
-    at = partial(_listed, rates)
+    at, sampled = partial(_listed, rates), bool((settings or {}).get("do_sample_frames"))
     if len({receipt.frame_size for receipt in receipts}) > 1:
         fix: dict[str, Any] = {}
         if processor is not None and spreads(processor) and not {*(settings or ())} & {"size", "do_sample_frames"}:
@@ -256,7 +261,7 @@ def _confounds(
     elif _spread([r.tokens_a_frame for r in receipts]) > 0.01:
         sentence = f"tokens a frame: {at(lambda r: f'{r.tokens_a_frame:.4g}')}, of equal pixels."
         found.append(Confound("tokens", sentence, "Report them beside each rate."))
-    if times := _of_times(rates, ours=ours, a_group=1 if processor is None else group_of(processor)):
+    if times := _of_times(rates, ours=ours, sampled=sampled, a_group=1 if processor is None else group_of(processor)):
         found.append(times)
     if any(r.n_doubled for r in receipts):
         sentence = f"frames that come twice, to fill a group: {at(lambda r: str(r.n_doubled))}."
@@ -266,7 +271,7 @@ def _confounds(
         found.append(Confound("dropped", sentence, "Leave do_sample_frames out of the settings."))
     if any(rate.n_kept is not None and rate.n_kept < rate.receipt.n_given for rate in rates):
         kept = ", ".join(f"{rate.n_kept} of {rate.receipt.n_given} at {rate.fps:g} fps" for rate in rates)
-        sentence = f"frames, in other tools: as shipped, its processor samples again and keeps {kept}."
+        sentence = f"frames, in other tools: as shipped, and told the true rate, its processor keeps {kept}."
         found.append(Confound("sampling", sentence, "This kit turns that off; so must any other tool."))
     if over := [f"{rate.n_prompt} tokens at {rate.fps:g} fps" for rate in rates if rate.n_prompt > context]:
         sentence = f"clips that fit: {', '.join(over)}, and {context} fit."
@@ -275,12 +280,12 @@ def _confounds(
     return found
 
 
-def _of_times(rates: Sequence[RateReceipt], *, ours: bool, a_group: int) -> Confound | None:
+def _of_times(rates: Sequence[RateReceipt], *, ours: bool, sampled: bool, a_group: int) -> Confound | None:
     """Times that the model is not told, cannot tell apart, or that are cut to whole steps."""
     told = [rate.receipt.times_told_s for rate in rates]
     at = partial(_listed, rates)
-    fix = {} if ours else {"times_in_prompt": True}
-    remedy = "" if ours else "Say them in the prompt: settings={'times_in_prompt': True}."
+    fix = {} if ours or sampled else {"times_in_prompt": True}
+    remedy = "Say them in the prompt: settings={'times_in_prompt': True}." if fix else ""
     if None in told:
         return Confound("times", "perhaps times: its way of telling them is unknown.", remedy, fix, "times-in-prompt")
     if not any(told):
@@ -288,10 +293,11 @@ def _of_times(rates: Sequence[RateReceipt], *, ours: bool, a_group: int) -> Conf
             "the time between frames, of which the model is told nothing: it sees more frames, not a finer clock."
         )
         return Confound("times", sentence, remedy, fix, "times-in-prompt")
-    if any(rate.receipt.n_times < len(seconds or ()) for rate, seconds in zip(rates, told, strict=True)):
+    folded = any(rate.receipt.n_times < len(seconds or ()) for rate, seconds in zip(rates, told, strict=True))
+    if folded or any((rate.off_s or 0) > OFF_S for rate in rates):
         what = "frame" if a_group == 1 else f"group of {a_group} frames"
         shares = at(lambda r: f"{r.n_times} different for {len(r.times_told_s or ())}")
-        off = ", ".join(f"{rate.off_s:g} s" for rate in rates)
+        off = ", ".join("not known" if rate.off_s is None else f"{rate.off_s:g} s" for rate in rates)
         sentence = f"times told, one a {what}: {shares}; off by at most {off}."
         return Confound("times", sentence, remedy, fix, "times-in-prompt")
     return None

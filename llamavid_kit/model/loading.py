@@ -66,6 +66,8 @@ def settings_of(name: str | Path) -> tuple[str | Path, dict[str, Any]]:
     way_out = 'expected {"model": …, "settings": {…}}, as `audit --fix` writes it'
     held = read_json(path, way_out=way_out)
     check_shape(held, {"model": str, "settings": {str: object}}, str(path), way_out=way_out)
+    if Path(held["model"]).suffix == ".json":
+        raise ValueError(f"{path} names another file of settings, {held['model']}: name the model itself")
     return held["model"], held["settings"]
 
 

@@ -92,6 +92,7 @@ class TransformersVideo:
         replies = []
         for clip in clips:
             inputs, receipt, seen_s = self._look(clip, question, view)
+            self._check_room(inputs, receipt, view, length)
             replies.append(_reply(self._written(inputs, length), receipt, seen_s))
         return replies
 
@@ -103,6 +104,7 @@ class TransformersVideo:
         replies = []
         for clip in clips:
             inputs, receipt, seen_s = self._look(clip, question, view)
+            self._check_room(inputs, receipt, view, max(lengths.values()))
             likelihoods = dict(zip(choices, choice_log_likelihood(self.model, inputs, answers), strict=True))
             best = max(likelihoods, key=lambda choice: likelihoods[choice])
             replies.append(_reply(best, receipt, seen_s, log_likelihood=likelihoods, n_tokens=lengths))

@@ -47,17 +47,22 @@ def video_inputs(
     that spreads one budget over a clip, makes every frame as large at every rate; `times_in_prompt=True` says the
     second of each frame in words before the question.
 
-    Raises ValueError where one of these two does not apply.
+    Raises ValueError where one of these two does not apply, or is no such value.
     """
     settings = dict(settings)
-    if settings.pop("times_in_prompt", False):
+    said = settings.pop("times_in_prompt", False)
+    if not isinstance(said, bool):
+        raise ValueError(f"times_in_prompt={said!r}: expected true or false")
+    if said:
         if settings.get("do_sample_frames"):
             raise ValueError("times_in_prompt with do_sample_frames: which frames are kept is not known; give one only")
         question = TIMES.format(", ".join(f"{t:.2f}" for t in times_s)) + question
-    if missing := max(0, group_of(processor) - len(frames)):
+    pixels, group = settings.pop("pixels_a_frame", None), group_of(processor)
+    missing = max(0, group - len(frames)) if pixels is None else -len(frames) % group  # of whole groups, all alike
+    if missing:
         frames = frames[[*range(len(frames)), *[len(frames) - 1] * missing]]
         times_s = [*times_s, *[times_s[-1]] * missing]
-    if (pixels := settings.pop("pixels_a_frame", None)) is not None:
+    if pixels is not None:
         settings["size"] = _equal_size(processor, pixels, len(frames), settings)
     step_s = _step(times_s) or duration_s
     if settings.get("do_sample_frames"):
@@ -91,7 +96,7 @@ def _equal_size(processor: ProcessorMixin, pixels: Any, n_frames: int, settings:
             f"pixels_a_frame={pixels!r} is for a processor that spreads one budget over the frames it is given, and "
             f"stands in the place of size; {type(video).__name__} with {sorted(settings)} is none: leave it out"
         )
-    if not isinstance(pixels, int) or pixels < 1:
+    if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
         raise ValueError(f"pixels_a_frame={pixels!r}: expected a whole number above 0, such as 65536")
     return {"longest_edge": pixels * n_frames, "shortest_edge": video.size["shortest_edge"]}
 
@@ -140,7 +145,12 @@ def read_receipt(
         raise ValueError(f"{name} does not say which frames it kept: leave do_sample_frames out of the settings")
     indices = places if metadata is None else [int(i) for i in metadata.frames_indices]
     n_kept = min(len({*indices} & {*places}), n_arrived)
-    told, slack = _times_said(processor, inputs) if said else _times_told(model, processor, inputs)
+    told, slack = _times_told(model, processor, inputs)
+    if told and not sampled:
+        _check_times(told, true_times(processor, inputs, times_s), slack)
+    if said:
+        told, slack = _times_said(processor, inputs)
+        _check_times(told, np.asarray(times_s), slack)
     receipt = Receipt(
         n_given=len(times_s),
         n_arrived=n_arrived,
@@ -159,8 +169,6 @@ def read_receipt(
             f"{len(places)} frames were given and {n_arrived} arrived, {receipt.n_dropped} dropped: the processor "
             "chose or moved frames; leave its sampling off, or ask for it with settings={'do_sample_frames': True}"
         )
-    if told:
-        _check_times(told, true_times(processor, inputs, times_s, said=said), slack)
     return receipt, tuple(times_s)
 
 
@@ -205,9 +213,11 @@ def _times_told(
 
 
 def _times_said(processor: ProcessorMixin, inputs: Mapping[str, Any]) -> tuple[tuple[float, ...], Slack]:
-    """Seconds that stand in words in the prompt, to a hundredth."""
+    """Seconds that stand in words in the prompt, to a hundredth. ValueError where they do not."""
     found = SAID.search(processor.tokenizer.decode(inputs["input_ids"][0]))
-    return tuple(map(float, found[1].split(", "))) if found else (), (0.005, 0.005)
+    if found is None:
+        raise ValueError("the times are not in the prompt as they were said: leave times_in_prompt out of the settings")
+    return tuple(map(float, found[1].split(", "))), (0.005, 0.005)
 
 
 def true_times(

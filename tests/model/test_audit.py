@@ -144,6 +144,7 @@ def test_the_published_sizes(folders, family, tokens, total, frames, told, disti
     assert {*slugs(result)} == confounds
     if family == "qwen3_vl":
         assert [rate.n_kept for rate in result.rates] == [60, 120, 120]
+        assert "told the true rate, its processor keeps 60 of 60" in str(result)
 
 
 @pytest.mark.parametrize(("family", "twice"), [("qwen3_vl", [1, 1, 0]), ("qwen2_5_vl", [1, 1, 0]), ("internvl", None)])
@@ -170,6 +171,33 @@ def test_what_the_fixes_do(folders, tmp_path):
             assert max(by_rate(fixed, "off by at most (s)")) <= 0.005
 
 
+def test_equal_pixels_are_equal_at_odd_numbers_of_frames(folders, tmp_path):
+    """5 and 30 frames: the last of an odd number comes twice, so that all is whole groups."""
+    (path,) = lvk.audit(folders["qwen3_vl"], duration_s=5).write_fixes(tmp_path)
+    fixed = lvk.audit(path, duration_s=5)
+    assert by_rate(fixed, "frames given") == [5, 30] and len({*by_rate(fixed, "frame")}) == 1
+    assert "pixels" not in slugs(fixed) and "doubled" in slugs(fixed)
+
+
+def test_times_that_are_off_are_a_confound_though_no_two_are_alike(folders):
+    for family, fps, off in (("smolvlm", (0.5, 0.7), [0, 0.857]), ("qwen2_5_vl", (1, 3), [0, 0.333])):
+        result = lvk.audit(folders[family], fps=fps, duration_s=20, size=(320, 240))
+        assert by_rate(result, "distinct times") == by_rate(result, "times told")
+        assert by_rate(result, "off by at most (s)") == pytest.approx(off, abs=1e-3)
+        assert "times" in slugs(result) and f"off by at most 0 s, {off[1]} s" in str(result)
+
+
+def test_files_of_settings_are_not_mixed_up(folders, tmp_path):
+    """Neither overwritten by another model's, nor one inside another."""
+    (path,) = lvk.audit(folders["smolvlm"]).write_fixes(tmp_path)
+    assert lvk.audit(folders["smolvlm"]).write_fixes(tmp_path) == [path]
+    with pytest.raises(ValueError, match="another model's"):
+        lvk.audit(folders["internvl"]).write_fixes(tmp_path)
+    (tmp_path / "outer.json").write_text(json.dumps({"model": str(path), "settings": {}}))
+    with pytest.raises(ValueError, match="name the model itself"):
+        lvk.audit(tmp_path / "outer.json")
+
+
 def test_from_the_command_line(folders, tmp_path, capsys):
     options = ["--duration", "8", "--size", "224x224", "--out", str(tmp_path / "a.json")]
     options += ["--fix", str(tmp_path), "--figure", str(tmp_path / "a.png")]
@@ -187,6 +215,7 @@ def test_from_the_command_line(folders, tmp_path, capsys):
     [
         ({"pixels_a_frame": 1000}, "is for a processor that spreads one budget"),
         ({"times_in_prompt": True, "do_sample_frames": True}, "give one only"),
+        ({"times_in_prompt": "no"}, "expected true or false"),
     ],
 )
 def test_settings_that_do_not_apply(folders, settings, message):

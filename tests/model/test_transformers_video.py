@@ -216,7 +216,19 @@ def test_time_stamps_of_another_rate_are_an_error(opened, clip, monkeypatch):
         "_calculate_timestamps",
         lambda self, indices, rate, group: honest(self, [*range(len(indices))], 24, group),
     )
-    with pytest.raises(ValueError, match=r"told 0 s for a frame at 0\.267 s|was told"):
+    for settings in ({}, {"times_in_prompt": True}):  # said rightly in words besides
+        monkeypatch.setattr(llm, "settings", settings)
+        with pytest.raises(ValueError, match=r"told 0 s for a frame at 0\.267 s|was told"):
+            llm.generate([clip], ASK, View(2), max_new_tokens=2)
+
+
+def test_times_that_a_template_changes_are_an_error(opened, clip, monkeypatch):
+    llm = opened["internvl"]
+    lowered = llm.processor.chat_template.replace("{{ c['text'] }}", "{{ c['text'] | lower }}")
+    assert lowered != llm.processor.chat_template
+    monkeypatch.setattr(llm.processor, "chat_template", lowered)
+    monkeypatch.setattr(llm, "settings", {"times_in_prompt": True})
+    with pytest.raises(ValueError, match="leave times_in_prompt out"):
         llm.generate([clip], ASK, View(2), max_new_tokens=2)
 
 
@@ -284,6 +296,10 @@ def test_room_is_counted_in_tokens(llm, clip, monkeypatch):
         llm.fits(clip, ASK, ["x"], view, max_new_tokens=31)
     with pytest.raises(ValueError, match=f"the model has {length + 30}"):
         llm.fits(clip, ASK, ["x" * 40], view, max_new_tokens=1)
+    with pytest.raises(ValueError, match="ask for a lower fps"):
+        llm.generate([clip], ASK, view, max_new_tokens=31)
+    with pytest.raises(ValueError, match="ask for a lower fps"):
+        llm.choose([clip], ASK, ["x" * 40, "y"], view)
 
 
 def test_frames_that_would_fill_memory_are_not_decoded(llm, clip, monkeypatch):
