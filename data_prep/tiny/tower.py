@@ -63,7 +63,6 @@ FACTS: dict[str, tuple] = {
     EVENT: KINDS,
 }
 HEADS = {name: "does" if name.endswith(": does") else name for name in FACTS}  # animals share what they do
-THINGS = tuple(dict.fromkeys(thing for thing, _ in OF_THING))
 SPREAD = (
     "car",
     "parked_car",

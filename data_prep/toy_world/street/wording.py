@@ -155,7 +155,6 @@ CLOSED_TASKS = {
     "animal": "Classify the animal in the video",
     "animal_action": "Classify what the animal does in the video",
     "people": "Classify the number of people in the video",
-    "event_happens": "Classify the event in the video",
 }
 EVENT_TASKS = (
     "Classify the event in the video",
