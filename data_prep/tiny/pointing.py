@@ -29,6 +29,7 @@ from data_prep.toy_world.street.clip import ClipPlan
 from data_prep.toy_world.street.questions import questions
 from data_prep.toy_world.wildlife.clip import WildPlan
 from data_prep.toy_world.wildlife.questions import wild_questions
+from llamavid_kit.evaluation.resampling import clustered_mean
 from llamavid_kit.evaluation.statistics import wilson
 from llamavid_kit.model.answering import generate_texts
 from llamavid_kit.model.checkpoints import load
@@ -55,6 +56,7 @@ class Look:
     """What is found about a thing. Each list has one number a scene, the mean over the frames that show the thing; of
     two animals, which share a scene, one number each."""
 
+    scenes: list[int] = field(default_factory=list)
     hits: list[float] = field(default_factory=list)
     chance: list[float] = field(default_factory=list)
     gain: list[float] = field(default_factory=list)
@@ -146,6 +148,7 @@ def look_at(model: LlamaVid, control: LlamaVid, i: int, *, wild: bool, looks: di
             continue
         look = looks["animal of two" if wild else thing]
         hits = np.mean([hit for hit, _, _ in of_frames], axis=0)
+        look.scenes.append(i)
         look.hits.append(hits[0])
         look.other_hits.append(hits[1])
         look.untrained_hits.append(hits[2])
@@ -164,10 +167,9 @@ def _map(tokens: VisualTokens) -> np.ndarray:
     return tokens.attention.mean(1).cpu().numpy()
 
 
-def interval(values: list[float], *, n: int = 2000) -> tuple[float, float]:
-    """95% bootstrap interval of a mean over scenes."""
-    draws = np.random.default_rng(0).choice(np.asarray(values, float), (n, len(values))).mean(1)
-    return float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
+def interval(values: list[float], scenes: list[int]) -> tuple[float, float]:
+    """95% interval of a mean; two animals of one scene count as one observation. NaN where there is but one scene."""
+    return clustered_mean(values, scenes).interval95 if len({*scenes}) > 1 else (np.nan, np.nan)
 
 
 def main(argv=None) -> None:
@@ -188,14 +190,15 @@ def main(argv=None) -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for thing, look in looks.items():
-        hit, gain = interval(look.hits), interval(look.gain)
+        hit, gain = np.clip(interval(look.hits, look.scenes), 0, 1), interval(look.gain, look.scenes)
         shares_right = [
             f"{np.mean(r):.0%} [{low:.0%}, {high:.0%}]"
             for r in (look.right, look.right_by_mean)
             for low, high in [wilson(sum(r), len(r))]
         ]
+        n_scenes = len({*look.scenes})
         print(
-            f"| {thing} | {len(look.hits)} | {np.mean(look.hits):.0%} [{hit[0]:.0%}, {hit[1]:.0%}] "
+            f"| {thing} | {n_scenes} | {np.mean(look.hits):.0%} [{hit[0]:.0%}, {hit[1]:.0%}] "
             f"| {np.mean(look.chance):.0%} | {np.mean(look.other_hits):.0%} | {np.mean(look.untrained_hits):.0%} "
             f"| {np.mean(look.gain):.1f} [{gain[0]:.1f}, {gain[1]:.1f}] | {' | '.join(shares_right)} |"
         )
