@@ -151,11 +151,13 @@ def test_who_is_started_together(of_three, monkeypatch):
 
 
 def test_each_has_a_gpu(of_three, monkeypatch):
+    current = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     for n_gpus in (2, 1):
         monkeypatch.setattr(torch.cuda, "device_count", lambda n=n_gpus: n)
         if n_gpus == 2:
-            assert default_device() == "cuda:1"
+            assert default_device() == "cuda:1" and current == [1]
         else:
             with pytest.raises(ValueError, match="no GPU for process 1 of this machine, which has 1: start 1"):
                 default_device()

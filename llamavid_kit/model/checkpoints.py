@@ -160,7 +160,8 @@ def _adapter_shapes(model: LlamaVid, config: dict, rank: int, path: Path) -> dic
 def default_device() -> str:
     """Where commands put a model: the GPU if there is one; of several processes each has a GPU for itself.
 
-    Raises ValueError where there are fewer GPUs than processes.
+    That GPU becomes the process's current one, which all that names none means. Raises ValueError where there are
+    fewer GPUs than processes.
     """
     if not torch.cuda.is_available():
         return "cpu"
@@ -171,6 +172,7 @@ def default_device() -> str:
         raise ValueError(
             f"no GPU for process {place} of this machine, which has {n_gpus}: start {n_gpus} on it at most"
         )
+    torch.cuda.set_device(place)
     return f"cuda:{place}"
 
 

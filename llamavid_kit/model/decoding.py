@@ -55,7 +55,8 @@ def greedy_ids(
         release(model)
         del decoder
         decoder = _KEPT[model] = GreedyDecoder(model.language_model, batch, length, state=state)
-    return decoder.generate(embeds, mask, max_new_tokens=max_new_tokens, end=end, pad=pad)
+    with torch.cuda.device_of(embeds):  # a graph records what runs on the current GPU, and is empty for any other
+        return decoder.generate(embeds, mask, max_new_tokens=max_new_tokens, end=end, pad=pad)
 
 
 def release(model: "LlamaVid") -> None:

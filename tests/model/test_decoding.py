@@ -22,7 +22,7 @@ def ending_model(tokenizers):
 
 @torch.no_grad()
 def prompts(model, lengths, seed=0):
-    ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)] * len(lengths))
+    ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)] * len(lengths)).to(model.device)
     clips = [[random_tokens(model, n, seed=seed + k)] for k, n in enumerate(lengths)]
     embeds, mask, _ = model.splice(ids, clips, side="left")
     return embeds, mask
@@ -44,6 +44,17 @@ def test_the_ids_of_generate(ending_model, n):
     if n == 40:
         ends = {(row == END).nonzero().flatten()[:1].tolist().__str__() for row in expected}
         assert len(ends) >= 2, "all replies end alike: this test would not see padding after the end"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_whichever_gpu_the_model_lies(tokenizers):
+    """Also where it is not the process's current one: the graph would be empty there, and the reply a leftover."""
+    for k in range(torch.cuda.device_count()):
+        model = small_model(*tokenizers, seed=3).to(f"cuda:{k}")
+        for seed in (0, 50):
+            embeds, mask = prompts(model, (1, 5, 2, 9), seed)
+            ids = greedy_ids(model, embeds, mask, max_new_tokens=12, end=END, pad=PAD)
+            assert torch.equal(ids, generated(model, embeds, mask, 12)), (k, seed)
 
 
 def test_it_stops_when_all_replies_have_ended(ending_model, monkeypatch):
