@@ -1,7 +1,9 @@
 """The text decoder learns to look: it answers a question about one frame from the context token alone.
 
-It stands in for the image-text pre-training of InstructBLIP's Q-Former, which the original begins with. A linear head
-on the context token names the answer among the frequent ones; no box says where to look, and the head is thrown away.
+It stands in for the image-text pre-training of InstructBLIP's Q-Former, which the original begins with. A head on the
+context token, that is told the question's words, names the answer among the frequent ones. The words let it read the
+right thing off an even map already, so that looking there pays from the first step; without them one thing after the
+other has to be found by chance. No box says where to look, and the head is thrown away.
 """
 
 from collections import Counter
@@ -65,17 +67,23 @@ class LookCollate:
 
 
 class AnswerReader(nn.Module):
-    """Text decoder and context attention with one linear head on the context token."""
+    """Text decoder and context attention, and a head that reads the context token as the question's words say."""
 
     def __init__(self, bank: Bank, n_answers: int):
         super().__init__()
-        self.bank, width = bank, bank.model.config.vision_config.hidden_size
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_answers)
+        config = bank.model.config
+        width, n_words = config.vision_config.hidden_size, config.qformer_config.vocab_size
+        self.bank = bank
+        self.words, self.asked = nn.Embedding(n_words, width), nn.Linear(width, width)
+        self.norm, self.read = nn.LayerNorm(width), nn.Linear(width, width)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_answers))
 
     def forward(self, frames, question_ids, question_mask, labels):
         """frames (Q,) indices into the bank, a question and an answer's number for each → {"loss", "right"}."""
         model, bank = self.bank.model, self.bank
         features = bank.features[torch.from_numpy(bank.starts)[frames.cpu()].to(bank.features.device)]
         tokens = model.compress(features.to(model.dtype), question_ids, question_mask)
-        logits = self.head(self.norm(tokens.context)).float()
+        mask = question_mask[..., None]
+        words = (self.words(question_ids) * mask).sum(1) / mask.sum(1)
+        logits = self.head(self.read(self.norm(tokens.context)) * self.asked(words)).float()
         return {"loss": F.cross_entropy(logits, labels), "right": (logits.argmax(1) == labels).float().mean()}

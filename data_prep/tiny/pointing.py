@@ -42,12 +42,13 @@ ASKED = {  # question kind → the thing that it is about
     "parked_colour": "parked_car",
     "car_colour": "car",
     "animal_colour": "animal",
-    "hat_colour": "hat",
+    "hat_colour": "worn_hat",
     "hat_shirt": "hat",
     "bag_colour": "bag",
     "door_colour": "door",
     "event_happens": "event",
 }
+CALLED = {"parked_car": "parked car", "car": "rear car", "animal": "pet", "worn_hat": "hat", "hat": "who wears the hat"}
 AN_ANIMAL = "wild_doing"
 
 
@@ -92,7 +93,7 @@ def asked(
     if isinstance(plan, ClipPlan):
         for question in questions(plan, rng):
             if question.kind in ASKED:
-                yield ASKED[question.kind] if question.kind != "hat_shirt" else "hat's shirt", question
+                yield ASKED[question.kind], question
     elif len(names := list(plan.facts["species"])) == 2:
         for question in wild_questions(plan, rng, times_s):
             if question.kind == AN_ANIMAL:
@@ -104,10 +105,9 @@ def shares(plan: ClipPlan | WildPlan, thing: str, frames: np.ndarray, side: int)
     if thing == "event":
         found = [changed(plan, int(j), side) for j in frames]
     else:
-        name = "hat" if thing == "hat's shirt" else thing
-        lasting = plan.lasting if isinstance(plan, ClipPlan) else {}
-        boxes = [lasting | plan.boxes(int(j)) for j in frames]
-        found = [cover([of[name]] if name in of else [], side) for of in boxes]
+        details = plan.details if isinstance(plan, ClipPlan) else lambda j: {}
+        boxes = [details(int(j)) | plan.boxes(int(j)) for j in frames]
+        found = [cover([of[thing]] if thing in of else [], side) for of in boxes]
     return [share if share.any() else None for share in found]
 
 
@@ -198,7 +198,7 @@ def main(argv=None) -> None:
         ]
         n_scenes = len({*look.scenes})
         print(
-            f"| {thing} | {n_scenes} | {np.mean(look.hits):.0%} [{hit[0]:.0%}, {hit[1]:.0%}] "
+            f"| {CALLED.get(thing, thing)} | {n_scenes} | {np.mean(look.hits):.0%} [{hit[0]:.0%}, {hit[1]:.0%}] "
             f"| {np.mean(look.chance):.0%} | {np.mean(look.other_hits):.0%} | {np.mean(look.untrained_hits):.0%} "
             f"| {np.mean(look.gain):.1f} [{gain[0]:.1f}, {gain[1]:.1f}] | {' | '.join(shares_right)} |"
         )

@@ -5,7 +5,9 @@ as in all of the original's stages. Facts of a thing (its colour, what it does) 
 patch that lies on it, drawn anew each time, so that they stay where the thing is; those of the whole scene (light,
 weather, how many people) from the mean patch. The event on show (benign ones and the six seen crimes only) is read from
 whichever patches show it: log-sum-exp over patches. A linear head on every patch says how much of each figure lies on
-it, so that the mean over patches counts people. The heads are thrown away.
+it, so that the mean over patches counts people. Heads alone do not keep a fact from being written down elsewhere, on
+some even patch of road as in a register, where they do not look but the text decoder would: so what a patch knows must
+not change when the frame goes on otherwise a patch away. The heads are thrown away.
 """
 
 import math
@@ -47,7 +49,7 @@ OF_THING: dict[tuple[str, str], tuple] = {  # (thing, fact): read from a patch o
     ("car", "car"): PAINT,
     ("parked_car", "parked_car"): PAINT,
     ("hat", "hat_shirt"): PAINT,
-    ("head", "hat"): PAINT,
+    ("worn_hat", "hat"): PAINT,
     ("bag", "bag_shirt"): PAINT,
     ("bag", "bag"): PAINT,
     ("door", "door"): ("red", "green", "blue", "white"),
@@ -74,15 +76,16 @@ SPREAD = (
     "door",
     *SEEN_SPECIES,
 )  # all passers-by on one
-FIGURES = (*SPREAD, "house", "head")
-HEAD = 0.3  # of a person's box, from above
-HOLDS = 0.3  # of what the patch with most of a figure has of it
+FIGURES = (*SPREAD, "house", "worn_hat")
+HOLDS, TOUCHES = 0.5, 0.1  # of what the patch with most of a figure has of it: more is on it, less is off it
+NEIGHBOUR = 8.0  # how much rather than another one a patch is read that is off a thing and two patches away at most
 ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
     name: [FIGURES.index(thing) for thing in (SEEN_SPECIES if HEADS[name] == "does" else (name.split(":")[0],))]
     for name in FACTS
     if ":" in name
 }
 FRAMES_A_SCENE = 3
+LOCAL = 20.0  # weight of what patches know of what is far, beside some twenty losses of facts
 WILD_SHARE = 0.4
 UNKNOWN = -100  # label of a fact that a scene of the other half does not have
 
@@ -131,14 +134,8 @@ def wild_scene(seed: int, event_s: tuple[float, ...]) -> WildPlan:
 
 
 def _boxes(plan: WildPlan | ClipPlan, j: int) -> dict[str, Box]:
-    """The figures of frame j, and of a street the house, its door, and the head with the hat."""
-    boxes = plan.boxes(j)
-    if isinstance(plan, ClipPlan):
-        boxes |= plan.lasting
-        if "hat" in boxes:
-            x0, y0, x1, y1 = boxes["hat"]
-            boxes["head"] = (x0, y0, x1, y0 + HEAD * (y1 - y0))
-    return boxes
+    """The figures of frame j, and of a street the house, its door, and the hat alone."""
+    return plan.boxes(j) | (plan.details(j) if isinstance(plan, ClipPlan) else {})
 
 
 def _facts(plan: WildPlan | ClipPlan, j: int) -> dict[str, Any]:
@@ -205,20 +202,39 @@ class FactReader(nn.Module):
             losses.append(F.cross_entropy(named.float(), label, ignore_index=UNKNOWN, reduction="sum") / known)
             right.append((named.argmax(1) == label).sum() / known)
         on_patch = F.smooth_l1_loss(self.spread(seen).float(), maps[:, :, : len(SPREAD)], beta=0.1, reduction="none")
-        return {"loss": torch.stack(losses).sum() + 2 * on_patch.sum(1).mean(), "right": torch.stack(right)}
+        losses += [2 * on_patch.sum(1).mean(), LOCAL * self._far_sight(frames, seen)]
+        return {"loss": torch.stack(losses).sum(), "right": torch.stack(right)}
+
+    def _far_sight(self, frames: Tensor, seen: Tensor) -> Tensor:
+        """What patches know of what is far from them: (), the mean square by which their features `seen` change where a
+        frame goes on as another scene's, behind a cut that does not touch them. Of one frame a scene."""
+        frames, seen = frames[::FRAMES_A_SCENE], seen[::FRAMES_A_SCENE]
+        side = math.isqrt(seen.shape[1])
+        axis, cut = 1 + int(torch.randint(2, ())), int(torch.randint(2, side - 1, ()))
+        before = torch.arange(side, device=seen.device) < cut
+        before = before[:, None].expand(side, side) if axis == 1 else before.expand(side, side)
+        pixels = before.repeat_interleave(frames.shape[1] // side, 0).repeat_interleave(frames.shape[2] // side, 1)
+        mixed = torch.where(pixels[None, :, :, None], frames, frames.roll(1, 0))
+        patches = self.norm(self.tower(pixel_values=self._normalise(mixed)).last_hidden_state[:, 1:])
+        change = patches - torch.where(before.reshape(1, -1, 1), seen, seen.roll(1, 0))
+        rows = change.float().square().mean(2).view(-1, side, side).mean((0, 3 - axis))
+        return torch.cat([rows[: cut - 1], rows[cut + 1 :]]).mean()
 
     def _on_and_off(self, head: nn.Linear, seen: Tensor, maps: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """What `head` reads from a patch on the thing, and from one that is on no such thing: (F, classes) each."""
-        on = _mostly(maps[:, :, FIGURES.index(name.split(":")[0])])
-        elsewhere = 1 - torch.stack([_mostly(maps[:, :, k]) for k in ELSEWHERE[name]]).amax(0)
+        on = _holding(maps[:, :, FIGURES.index(name.split(":")[0])], HOLDS)
+        touched = torch.stack([_holding(maps[:, :, k], TOUCHES) for k in ELSEWHERE[name]]).amax(0)
+        side = math.isqrt(seen.shape[1])
+        near = F.max_pool2d(touched.view(-1, 1, side, side), 5, stride=1, padding=2).flatten(1)
+        off = (1 - touched) * (1 + (NEIGHBOUR - 1) * near)
         row = torch.arange(len(seen), device=seen.device)
-        at_on, at_off = ((weights + 1e-9).multinomial(1)[:, 0] for weights in (on, elsewhere))
+        at_on, at_off = ((weights + 1e-9).multinomial(1)[:, 0] for weights in (on, off))
         return head(seen[row, at_on]), head(seen[row, at_off])
 
 
-def _mostly(weights: Tensor) -> Tensor:
-    """A figure's map (F, N) → 1 on the patches that hold it, 0 on others and on those that it hardly touches."""
-    return ((weights > 0) & (weights >= HOLDS * weights.amax(1, keepdim=True))).float()
+def _holding(weights: Tensor, share: float) -> Tensor:
+    """A figure's map (F, N) → 1 on the patches with at least this share of what the one with most of it has."""
+    return ((weights > 0) & (weights >= share * weights.amax(1, keepdim=True))).float()
 
 
 def event_logits(of_patches: Tensor) -> Tensor:

@@ -84,12 +84,13 @@ class ClipPlan(Plan):
             boxes[name] = effect.box
         return self._in_view(boxes)
 
-    @property
-    def lasting(self) -> dict[str, Box]:
-        """The house without its roof, and its door: as `boxes`, in every frame."""
-        house = self.scene.house
+    def details(self, i: int) -> dict[str, Box]:
+        """As `boxes`, what questions are about beside figures: the house without its roof, its door, and the hat alone,
+        where it is to be seen."""
+        house, hat = self.scene.house, self.stage(i).actors["hat"].hat
         x, top, base = house["door"], house["top"], house["base"]
-        return self._in_view({"house": (house["left"], top, house["right"], base), "door": (x, 78, x + 26, base)})
+        boxes = {"house": (house["left"], top, house["right"], base), "door": (x, 78, x + 26, base)}
+        return self._in_view(boxes | ({"worn_hat": hat} if hat else {}))
 
     def _in_view(self, boxes: dict[str, Box]) -> dict[str, Box]:
         """Boxes before mirroring, as they lie in the frame; without those that do not."""

@@ -55,6 +55,16 @@ class Actor:
         half = self.size * 0.62
         return self.x - half, self.y - self.lift - self.size * 0.78, self.x + half, self.y - self.lift + 1
 
+    @property
+    def hat(self) -> Box | None:
+        """The hat alone, as `box`; None where none is to be seen."""
+        if self.what != "person" or not self.style.get("hat") or "mask" in self.extras:
+            return None
+        r, parts = HEAD * self.size, joints(self.x, self.y, self.size, self.facing, self.pose)
+        brim, crown = _hat(parts["head"][0], parts["trunk"][1], r)
+        xs, ys = zip(*brim, *crown, strict=True)
+        return min(xs) - r * 0.2, min(ys) - r * 0.7, max(xs) + r * 0.2, max(ys) + r * 0.2
+
 
 def paint_person(brush: Brush, actor: Actor):
     s, h = actor.style, actor.size
@@ -101,14 +111,22 @@ def _head(brush, actor, centre, shoulder):
         brush.disc(x, y, r * 1.12, (18, 18, 22))
         brush.oval(x + f * r * 0.45, y - r * 0.1, r * 0.5, r * 0.22, (238, 228, 214))
     elif s.get("hat"):
-        ax, ay = x + lx * r * 0.55, y + ly * r * 0.55
-        px, py = -ly, lx
-        brush.limb([(ax - px * r * 1.5, ay - py * r * 1.5), (ax + px * r * 1.5, ay + py * r * 1.5)], s["hat"], r * 0.4)
-        brush.limb([(ax, ay), (ax + lx * r * 0.6, ay + ly * r * 0.6)], s["hat"], r * 1.4)
+        brim, crown = _hat(centre, shoulder, r)
+        brush.limb(brim, s["hat"], r * 0.4)
+        brush.limb(crown, s["hat"], r * 1.4)
     elif s.get("vest"):
         ax, ay = x + lx * r * 0.6, y + ly * r * 0.6
         brush.oval(ax, ay, r * 1.05, r * 0.6, s["shirt"])
         brush.limb([(ax, ay + r * 0.15), (ax + f * r * 1.35, ay + r * 0.2)], (20, 24, 40), r * 0.3)
+
+
+def _hat(centre, shoulder, r) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The middle lines of brim and crown, on a head of radius r."""
+    (x, y), (sx, sy) = centre, shoulder
+    lx, ly = (x - sx) / (1.27 * r), (y - sy) / (1.27 * r)
+    ax, ay = x + lx * r * 0.55, y + ly * r * 0.55
+    brim = [(ax + ly * r * 1.5, ay - lx * r * 1.5), (ax - ly * r * 1.5, ay + lx * r * 1.5)]
+    return brim, [(ax, ay), (ax + lx * r * 0.6, ay + ly * r * 0.6)]
 
 
 def _bag(brush, x, y, colour, h, strap=None):
