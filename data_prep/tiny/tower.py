@@ -77,7 +77,7 @@ SPREAD = (
     *SEEN_SPECIES,
 )  # all passers-by on one
 FIGURES = (*SPREAD, "house", "worn_hat")
-HOLDS, TOUCHES = 0.5, 0.1  # of what the patch with most of a figure has of it: more is on it, less is off it
+HOLDS, TOUCHES = 0.5, 0.3  # of what the patch with most of a figure has of it: more is on it, less is off it
 NEIGHBOUR = 8.0  # how much rather than another one a patch is read that is off a thing and two patches away at most
 ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
     name: [FIGURES.index(thing) for thing in (SEEN_SPECIES if HEADS[name] == "does" else (name.split(":")[0],))]

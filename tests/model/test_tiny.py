@@ -162,7 +162,7 @@ def test_facts_are_read_from_their_own_patches():
     reader = FactReader(model)
     on = FIGURES.index("car")
     maps = torch.zeros(6, 16, len(FIGURES))
-    maps[:, 5, on], maps[:, 6, on], maps[:, 7, on] = 0.55, 0.35, 0.1
+    maps[:, 5, on], maps[:, 6, on], maps[:, 7, on] = 0.5, 0.3, 0.2
     seen = torch.arange(16.0).expand(6, 16)[:, :, None].repeat(1, 1, 24)
     identity, drawn_on, drawn_off = nn.Identity(), set(), set()
     for _ in range(40):
