@@ -13,6 +13,7 @@ Each stage resumes from its last checkpoint.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -25,14 +26,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.implementations import BertWordPieceTokenizer
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from data_prep.tiny import tower
 from data_prep.tiny.bank import Bank, BankQuestions, Collate, Texts
 from data_prep.tiny.clips import CORPUS_SEEDS, TOWER_SEEDS, Watched, choose_questions
 from data_prep.tiny.looking import LOOKS, AnswerReader, LookCollate, Looks, frequent_answers
 from llamavid_kit.data.prompt import template
-from llamavid_kit.model.checkpoints import load_question_tokenizer, save
+from llamavid_kit.files import claim, whole
+from llamavid_kit.model.checkpoints import QUESTION_TOKENIZER, load_question_tokenizer, save
 from llamavid_kit.model.config import LlamaVidConfig
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.dataset import collate_text
@@ -42,6 +44,7 @@ from llamavid_kit.training.stages import STAGES, part_of, set_trainable
 from llamavid_kit.viz.plots import training_curves
 
 WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
+PASSES = 3  # of the tower over its scenes
 SETTINGS = TrainSettings(learning_rate=1e-3, weight_decay=0.02, warmup_ratio=0.05, save_every=200)
 
 
@@ -60,7 +63,7 @@ def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
     return turns
 
 
-def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedTokenizerBase]:
+def make_tokenizers(lines: list[str], folder: Path) -> None:
     """A byte-fallback BPE for the language model and a WordPiece for the text decoder, both from `lines`."""
     bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=False))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -86,15 +89,20 @@ def make_tokenizers(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizer
     )
     words = BertWordPieceTokenizer(lowercase=True)
     words.train_from_iterator(lines, vocab_size=1100, min_frequency=20, initial_alphabet=alphabet, show_progress=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join(w for w, _ in sorted(words.get_vocab().items(), key=lambda kv: kv[1])))
-    return tokenizer, load_question_tokenizer(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / QUESTION_TOKENIZER).mkdir()
+    vocabulary = "\n".join(w for w, _ in sorted(words.get_vocab().items(), key=lambda kv: kv[1]))
+    (folder / QUESTION_TOKENIZER / "vocab.txt").write_text(vocabulary)
 
 
 def new_model(folder: Path, *, seed: int) -> LlamaVid:
-    """The untrained shipped model with its tokenizers."""
-    lines = [template("plain").render([turn]) for turn in corpus()]
-    tokenizer, question_tokenizer = make_tokenizers(lines, folder / "question_vocabulary")
+    """The untrained shipped model. Its tokenizers are made once: ties of their training fall otherwise every time."""
+    words = folder / "words"
+    if not words.is_dir():
+        with whole(words) as part:
+            make_tokenizers([template("plain").render([turn]) for turn in corpus()], part)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(words)
+    question_tokenizer = load_question_tokenizer(words / QUESTION_TOKENIZER)
     torch.manual_seed(seed)
     config = LlamaVidConfig.tiny(vocab_size=len(tokenizer), question_vocab_size=len(question_tokenizer), world=WORLD)
     model = LlamaVid(config)
@@ -104,15 +112,17 @@ def new_model(folder: Path, *, seed: int) -> LlamaVid:
 
 
 def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers: int) -> None:
-    """The tower, every scene twice, or its result from an earlier run; it is frozen afterwards."""
+    """The tower, every scene PASSES times, or its result from an earlier run; it is frozen afterwards."""
     done = out / "tower.safetensors"
     if not done.is_file():
         reader = tower.FactReader(model)
         vision = model.config.vision_config
         size, patches = vision.image_size, vision.image_size // vision.patch_size
-        rounds = math.ceil(steps / 2 / max(workers, 1))  # whole ones, so that no process draws what another one has
+        rounds = math.ceil(
+            steps / PASSES / max(workers, 1)
+        )  # whole ones, so that no process draws what another one has
         n = rounds * max(workers, 1) * scenes
-        data = tower.Scenes(n, passes=2, first_seed=TOWER_SEEDS, size=size, patches=patches)
+        data = tower.Scenes(n, passes=PASSES, first_seed=TOWER_SEEDS, size=size, patches=patches)
         settings = replace(SETTINGS, batch_size=scenes, max_steps=steps, workers=workers, save_every=400)
         settings = replace(settings, learning_rate=1.5e-3, warmup_ratio=0.08)
         fit(reader, data, tower.collate, out=out / "tower", settings=settings, in_order=True)
@@ -177,10 +187,18 @@ def train(args, model: LlamaVid) -> None:
             if not done.is_file():
                 bank = bank or Bank(model.eval(), n, still=still, workers=args.workers)
                 if stage == "looking":
-                    train_looking(model, bank, args.out, steps=steps, frames=clips, workers=args.workers)
+                    train_looking(model, bank, args.out, steps=steps, frames=clips // 2, workers=args.workers)
                 else:
                     train_stage(model, bank, args.out, stage, steps=steps, clips=clips, workers=args.workers)
             model.load_state_dict(load_file(done))
+
+
+def recipe(args: argparse.Namespace) -> dict:
+    """What a run depends on: its options, and the source of the training and of the world that it sees."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "toy_world").rglob("*.py")])
+    source = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return {k: v for k, v in vars(args).items() if k not in ("out", "workers")} | {"source": source}
 
 
 def draw_losses(out: Path) -> None:
@@ -207,18 +225,20 @@ def draw_losses(out: Path) -> None:
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1984, help="optimiser steps of the tower")
+    parser.add_argument("--tower-steps", type=int, default=1776, help="optimiser steps of the tower")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
     parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
     parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
-    parser.add_argument("--looking-steps", type=int, default=1500, help="steps of looking, 96 frames each")
-    parser.add_argument("--align-steps", type=int, default=150, help="steps of align, 96 frames each")
+    parser.add_argument("--looking-steps", type=int, default=3600, help="steps of looking, 48 frames each")
+    parser.add_argument("--align-steps", type=int, default=100, help="steps of align, 96 frames each")
     parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
-    parser.add_argument("--clips", type=int, default=7000, help="clips of long_video")
-    parser.add_argument("--clip-steps", type=int, default=2200, help="steps of long_video, 24 clips each")
+    parser.add_argument("--clips", type=int, default=5000, help="clips of long_video")
+    parser.add_argument("--clip-steps", type=int, default=1600, help="steps of long_video, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    if differs := claim(args.out / "recipe.json", recipe(args)):
+        raise SystemExit(f"{args.out} was begun with another {' and '.join(differs)}: give another output folder")
     model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
     train(args, model)
     model.requires_grad_(True)
