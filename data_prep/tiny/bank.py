@@ -5,6 +5,7 @@ Input: a model with a frozen tower, and drawn clips (see `clips`). Output: data 
 """
 
 import json
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from llamavid_kit.training.dataset import collate_text
 
 SHORT = 60  # characters of question and answer
 GRID = "grid:2"  # content tokens of every fourth batch
+REPEATS = 0.3  # of the clips
+REPEAT = ("Repeat:", "Say this:", "Repeat these words:", "Write:")
 
 
 class Bank(nn.Module):
@@ -47,10 +50,30 @@ class Bank(nn.Module):
         return self.model(features=[f.to(self.model.dtype) for f in picked], **batch)
 
 
+def words_to_repeat(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> tuple[str, str]:
+    """A request to repeat made-up words, and the words: any pieces of the vocabulary, one to four a word.
+
+    Pieces that no answer about the world holds would else have one and the same output row, pushed away from all that
+    is said; adapters leave that row as it is, so that no fine-tuned model could ever say "Normal Video".
+    """
+    begin, on = pieces_of(tokenizer)
+    words = ["".join(rng.choice(on, rng.integers(4))) for _ in range(rng.integers(1, 4))]
+    said = " ".join(str(rng.choice(begin)) + word for word in words)
+    return f"{REPEAT[rng.integers(len(REPEAT))]} {said}", said
+
+
+@cache
+def pieces_of(tokenizer: PreTrainedTokenizerFast) -> tuple[list[str], list[str]]:
+    """The vocabulary without marks and bytes: pieces that begin a word, and those that go on with one."""
+    texts = [piece for piece in tokenizer.get_vocab() if "<" not in piece]
+    return sorted(t[1:] for t in texts if t[0] == "▁" and len(t) > 1), sorted(t for t in texts if t[0] != "▁")
+
+
 class BankQuestions(Dataset):
     """Item i: a clip of the bank, its content tokens, and some questions; every visit asks others.
 
-    Every third batch has the long questions alone, multiple choice above all: padding costs time.
+    Every third batch has the long questions alone, multiple choice above all: padding costs time. In some of the others
+    one asks for words to be repeated.
     `describe`: requests for a description alone, as modality alignment asks.
     """
 
@@ -69,6 +92,8 @@ class BankQuestions(Dataset):
             turns = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
         else:
             turns = choose_questions(self.watched[k], rng, long=at % 3 == 2)
+            if at % 3 != 2 and rng.random() < REPEATS:
+                turns[-1] = words_to_repeat(self.tokenizer, rng)
         content = GRID if at % 4 == 3 else "mean"
         return k, content, [question for question, _ in turns], [self.text(*turn, rng) for turn in turns]
 
@@ -101,10 +126,14 @@ class Collate:
 
 
 class Texts(Dataset):
-    """Item i: a question and its answer as (ids, labels) without a clip; every token but the first is supervised."""
+    """Item i: a question and its answer as (ids, labels) without a clip; every token but the first is supervised.
+
+    As many requests to repeat words come with them as REPEATS says.
+    """
 
     def __init__(self, model: LlamaVid, turns: list[tuple[str, str]]):
-        form = template(model.config.template)
+        form, rng = template(model.config.template), np.random.default_rng(TRAIN_SEEDS)
+        turns = turns + [words_to_repeat(model.tokenizer, rng) for _ in range(round(REPEATS * len(turns)))]
         self.ids = [tokenize(model.tokenizer, form.render([(human_turn(q), a)])) for q, a in turns]
 
     def __len__(self) -> int:

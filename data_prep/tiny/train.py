@@ -100,7 +100,8 @@ def new_model(folder: Path, *, seed: int) -> LlamaVid:
     words = folder / "words"
     if not words.is_dir():
         with whole(words) as part:
-            make_tokenizers([template("plain").render([turn]) for turn in corpus()], part)
+            form = template("plain")
+            make_tokenizers([form.render([turn]).removesuffix(form.answer_end) for turn in corpus()], part)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(words)
     question_tokenizer = load_question_tokenizer(words / QUESTION_TOKENIZER)
     torch.manual_seed(seed)

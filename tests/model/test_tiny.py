@@ -12,7 +12,7 @@ from small import small_model, tokenizers
 from torch import nn
 from torch.nn import functional as F
 
-from data_prep.tiny.bank import Bank
+from data_prep.tiny.bank import REPEAT, Bank, BankQuestions, pieces_of, words_to_repeat
 from data_prep.tiny.check import true_answers
 from data_prep.tiny.clips import (
     CHECK_SEEDS,
@@ -296,6 +296,21 @@ def test_the_answer_is_read_off_the_context_token_as_the_words_say():
     assert found["right"] > 0.95
     batch["frames"] = batch["frames"].roll(2)
     assert reader(**batch)["right"] < 0.8
+
+
+def test_every_piece_is_learned_as_an_answer(tiny):
+    """What is to be repeated holds the pieces of the study's labels as of any words, but none of the labels."""
+    asked = [words_to_repeat(tiny.tokenizer, np.random.default_rng(k)) for k in range(6000)]
+    assert all(question.endswith(f" {answer}") for question, answer in asked)
+    said = {piece for _, answer in asked for piece in tiny.tokenizer.tokenize(answer)}
+    pieces = {f"▁{piece}" for piece in pieces_of(tiny.tokenizer)[0]} | {*pieces_of(tiny.tokenizer)[1]}
+    assert len(pieces & said) > 0.9 * len(pieces) > 900  # the others occur in no text: they always become longer ones
+    assert {piece for label in CRIME.labels for piece in tiny.tokenizer.tokenize(label)} <= said | {"▁"}
+    assert not [answer for _, answer in asked if any(f" {label} " in f" {answer} " for label in CRIME.labels)]
+    watched = [Watched(CHECK_SEEDS + 9900, "wave", (1.0, 2.0), still=True)]
+    items = BankQuestions(SimpleNamespace(model=tiny, watched=watched), 60, batch=1)
+    starts = [questions_[-1].startswith(REPEAT) for _, _, questions_, _ in (items[i] for i in range(60))]
+    assert 5 < sum(starts) < 25 and not any(starts[2::3])
 
 
 def test_looks_ask_what_has_a_number():
