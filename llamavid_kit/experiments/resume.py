@@ -36,7 +36,7 @@ HASHED = {  # what stands in the record as a hash, in words
     "pairs": "the clips that are listed, their labels, events, splits or the question",
     "weights": "a model's weights, settings or tokenizer",
 }
-PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "decord", "decord2")
+PACKAGES = ("llamavid-kit", "torch", "transformers", "peft", "av", "decord", "decord2", "torchvision", "num2words")
 
 
 def versions(*, packs: bool = False) -> dict[str, str]:

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin, __version__
 
 from llamavid_kit.data.sampling import EPSILON_S, check_fps
 from llamavid_kit.data.video import Video
-from llamavid_kit.files import CheckpointError, write_whole
+from llamavid_kit.files import write_whole
 from llamavid_kit.model.ask import Receipt
 from llamavid_kit.model.loading import config_of, folder_of, is_another, settings_of
 from llamavid_kit.model.planner import PROMPT_TOKENS
-from llamavid_kit.model.transformers_video import check_context, check_family, open_processor
+from llamavid_kit.model.transformers_video import check_context, check_family, open_processor, opening
 from llamavid_kit.model.video_inputs import group_of, read_receipt, spreads, true_times, video_inputs
 
 QUESTION = "What happens in the video?"
@@ -200,12 +199,9 @@ def _open(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     """The folder's model without memory for its weights, and its processor."""
     check_family(folder)
     processor = open_processor(folder)
-    try:
+    with opening(folder), torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config, trust_remote_code=False)
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, StrictDataclassError) as error:
-        raise CheckpointError(f"{folder} cannot be opened by transformers: {' '.join(str(error).split())}") from error
+        model = AutoModelForImageTextToText.from_config(config, trust_remote_code=False)
     check_context(model, folder)
     return model, processor
 

@@ -47,7 +47,7 @@ def load(
     folder = folder_of(base)
     settings = {**own, **(settings or {})}
     if not is_another(folder):
-        if settings:
+        if settings and (base == "tiny" or folder.is_dir()):
             raise ValueError(f"settings={settings!r} are of another model's processor, {name!r} is LLaMA-VID")
         return checkpoints.load(base, device=device, context=context, adapter=adapter, quantise=quantise, **kwargs)
     for option, value in (("context", context), ("adapter", adapter)):

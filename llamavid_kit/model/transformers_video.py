@@ -7,7 +7,8 @@ through the same call, or is refused with what is missing. Code that comes with 
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ from llamavid_kit.model.original.tensors import check_finite, read_object, weigh
 from llamavid_kit.model.video_inputs import conversation, read_receipt, video_inputs
 
 log = logging.getLogger(__name__)
+REFUSALS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ImportError, ArithmeticError)
 TESTED = ("qwen3_vl", "qwen2_5_vl", "llava_onevision", "internvl", "smolvlm")  # prompts run once for all choices
 MOST_BYTES = 4 * 2**30  # of a clip's frames as pixels: a processor takes all of them at once, and makes floats of them
 FAMILIES = frozenset(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
@@ -253,10 +255,8 @@ def open_video_model(
     if kwargs.get("quantization_config") is not None and device is not None:
         kwargs["device_map"] = device
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
-    try:
+    with opening(folder):
         model, told = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True, **options, **kwargs)
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, StrictDataclassError) as error:
-        raise CheckpointError(f"{folder} cannot be opened by transformers: {' '.join(str(error).split())}") from error
     if unfilled := sorted([*map(str, told["missing_keys"]), *map(str, told["mismatched_keys"])]):
         raise CheckpointError(f"{folder}: missing or misshapen {some(unfilled)}: copy the folder again")
     if unused := sorted(told["unexpected_keys"]):
@@ -266,6 +266,18 @@ def open_video_model(
         model = model.to(device)
     check_finite(model.state_dict(), folder)
     return TransformersVideo(model.eval(), processor, name, settings=settings)
+
+
+@contextmanager
+def opening(folder: Path, what: str = "the model") -> Iterator[None]:
+    """What transformers raises over a stranger's files, as CheckpointError; memory that does not do stays as it is."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (*REFUSALS, StrictDataclassError) as error:
+        said = " ".join(str(error).split())
+        raise CheckpointError(f"{folder}: {what} cannot be opened by transformers: {said}") from error
 
 
 def check_family(folder: Path) -> None:
@@ -285,10 +297,8 @@ def check_context(model: PreTrainedModel, folder: Path) -> None:
 
 def open_processor(folder: Path) -> ProcessorMixin:
     """The folder's processor. Raises CheckpointError where it cannot show videos."""
-    try:
+    with opening(folder, "its processor"):
         processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, ImportError, RuntimeError, StrictDataclassError) as error:
-        raise CheckpointError(f"{folder}: its processor cannot be opened: {' '.join(str(error).split())}") from error
     missing = {
         "a processor of videos": getattr(processor, "video_processor", None),
         "a tokenizer": getattr(processor, "tokenizer", None),

@@ -25,6 +25,10 @@ SILENT = ("llava_onevision", "internvl")  # families that are told no time
 PLACEHOLDERS = ("video_token_id", "video_token_index", "image_token_id", "image_token_index")
 Slack = tuple[float, float]  # seconds
 SLACK_S = 1e-4  # of arithmetic
+OWN = ("pixels_a_frame", "times_in_prompt")  # settings that are the kit's
+OURS = {"video_metadata", "return_metadata", "return_tensors"}  # what the kit itself gives
+OF_WEIGHTS = {"patch_size", "temporal_patch_size", "merge_size"}
+SAMPLING = {"fps", "num_frames", "min_frames", "max_frames", "initial_shift"}
 SPREADS = ("Qwen3VLVideoProcessor",)  # `longest_edge` is a budget of pixels for all frames together
 TIMES = "The frames of the video were taken at {} seconds. "
 SAID = re.compile(re.escape(TIMES).replace(re.escape("{}"), r"([\d., ]+)"))
@@ -47,9 +51,11 @@ def video_inputs(
     that spreads one budget over a clip, makes every frame as large at every rate; `times_in_prompt=True` says the
     second of each frame in words before the question.
 
-    Raises ValueError where one of these two does not apply, or is no such value.
+    Raises ValueError where one of these two does not apply, or is no such value; and for a setting that the processor
+    does not know, or that would change nothing: an arm of it would be another one under a new name.
     """
     settings = dict(settings)
+    _check(settings, processor)
     said = settings.pop("times_in_prompt", False)
     if not isinstance(said, bool):
         raise ValueError(f"times_in_prompt={said!r}: expected true or false")
@@ -86,6 +92,20 @@ def video_inputs(
     )
     returned = inputs.pop("video_metadata", None)
     return dict(inputs), returned and returned[0]
+
+
+def _check(settings: Mapping[str, Any], processor: ProcessorMixin) -> None:
+    video = processor.video_processor
+    known = {*video.valid_kwargs.__annotations__} - OF_WEIGHTS - OURS | {*OWN}
+    if unknown := sorted(settings.keys() - known):
+        raise ValueError(
+            f"settings {', '.join(map(repr, unknown))}: {type(video).__name__} can be given {', '.join(sorted(known))}"
+        )
+    if not settings.get("do_sample_frames") and (idle := sorted(settings.keys() & SAMPLING)):
+        raise ValueError(
+            f"settings {', '.join(map(repr, idle))} change nothing: the frames are chosen by the arm's rate; with "
+            "do_sample_frames=True the processor chooses among them"
+        )
 
 
 def _equal_size(processor: ProcessorMixin, pixels: Any, n_frames: int, settings: Mapping[str, Any]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from llamavid_kit.model.transformers_video import TransformersVideo
 
 ASK, CHOICES = "What happens?", ["fire", "a fight"]
 QWEN = ("qwen3_vl", "qwen2_5_vl")
+NO_HEADS = {"model_type": "qwen2", "num_attention_heads": 0}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,20 @@ def assert_in_order(llm, inputs, sample) -> None:
     places = (sample.indices - sample.indices[0]) / (sample.indices[-1] - sample.indices[0])
     np.testing.assert_allclose(steps, places, atol=0.02)
     np.testing.assert_allclose(filled, seen[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"siez": {"height": 64, "width": 64}}, "'siez': .*size"),  # misspelt: the arm would be the model as shipped
+        ({"patch_size": 8}, "'patch_size'"),
+        ({"return_metadata": False}, "'return_metadata'"),
+        ({"fps": 2, "num_frames": 8}, "'fps', 'num_frames' change nothing: .*do_sample_frames=True"),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(opened, clip, family, settings, message):
+    with pytest.raises(ValueError, match=message):
+        replace(opened[family], settings=settings).ask(clip, ASK)
 
 
 @pytest.mark.parametrize("fps", [2, 3.75])
@@ -333,8 +349,12 @@ def test_identity_follows_weights_and_settings(folders, opened, family, tmp_path
         (lambda f: _weights(f, lambda w: next(iter(w.values())).fill_(torch.nan)), "NaN or infinity"),
         (lambda f: (f / "processor_config.json").unlink(), "its processor cannot be opened"),
         (lambda f: _edit(f / "config.json", image_token_index="none"), "cannot be opened"),
+        (
+            lambda f: _edit(f / "config.json", text_config={"model_type": "qwen3", "num_attention_heads": 0}),
+            "cannot be",
+        ),
     ],
-    ids=["template", "pickle", "code", "weight", "nan", "processor", "setting"],
+    ids=["template", "pickle", "code", "weight", "nan", "processor", "setting", "heads"],
 )
 def test_a_folder_that_lacks_something_is_refused(folders, tmp_path, damage, message):
     folder = shutil.copytree(folders["llava_onevision"], tmp_path / "damaged")
@@ -360,6 +380,8 @@ def test_options_of_llama_vid_are_refused_and_the_other_way_round(folders):
         lvk.load(folders["internvl"], context=4096)
     with pytest.raises(ValueError, match="'tiny' is LLaMA-VID"):
         lvk.load("tiny", settings={"size": 1})
+    with pytest.raises(CheckpointError, match="nowhere"):  # no folder is no LLaMA-VID
+        lvk.load("nowhere", settings={"size": 1})
 
 
 def test_without_torchvision_one_line_says_it(folders, monkeypatch):
