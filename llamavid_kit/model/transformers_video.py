@@ -31,7 +31,10 @@ from llamavid_kit.model.original.tensors import check_finite, read_object, weigh
 from llamavid_kit.model.video_inputs import conversation, read_receipt, video_inputs
 
 log = logging.getLogger(__name__)
-REFUSALS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ImportError, ArithmeticError)
+REFUSALS = (
+    *(OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ImportError, ArithmeticError),
+    StrictDataclassError,
+)
 TESTED = ("qwen3_vl", "qwen2_5_vl", "llava_onevision", "internvl", "smolvlm")  # prompts run once for all choices
 MOST_BYTES = 4 * 2**30  # of a clip's frames as pixels: a processor takes all of them at once, and makes floats of them
 FAMILIES = frozenset(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
@@ -275,7 +278,7 @@ def opening(folder: Path, what: str = "the model") -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (*REFUSALS, StrictDataclassError) as error:
+    except REFUSALS as error:
         said = " ".join(str(error).split())
         raise CheckpointError(f"{folder}: {what} cannot be opened by transformers: {said}") from error
 
