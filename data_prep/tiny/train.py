@@ -119,10 +119,8 @@ def train_tower(model: LlamaVid, out: Path, *, steps: int, scenes: int, workers:
         reader = tower.FactReader(model)
         vision = model.config.vision_config
         size, patches = vision.image_size, vision.image_size // vision.patch_size
-        rounds = math.ceil(
-            steps / PASSES / max(workers, 1)
-        )  # whole ones, so that no process draws what another one has
-        n = rounds * max(workers, 1) * scenes
+        batches = math.ceil(steps / PASSES / max(workers, 1)) * max(workers, 1)  # of each process as many
+        n = batches * scenes
         data = tower.Scenes(n, passes=PASSES, first_seed=TOWER_SEEDS, size=size, patches=patches)
         settings = replace(SETTINGS, batch_size=scenes, max_steps=steps, workers=workers, save_every=400)
         settings = replace(settings, learning_rate=1.5e-3, warmup_ratio=0.08)
