@@ -1,6 +1,7 @@
 """The shipped model is what its card says: small, trained on the toy world alone, and worth asking about it."""
 
 import copy
+import hashlib
 import json
 import re
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from small import small_model, tokenizers
 from torch import nn
 from torch.nn import functional as F
 
+from data_prep.tiny import train
 from data_prep.tiny.bank import REPEAT, Bank, BankQuestions, pieces_of, words_to_repeat
 from data_prep.tiny.check import true_answers
 from data_prep.tiny.clips import (
@@ -385,6 +387,29 @@ def test_density_maps_count_figures():
     plan = plan_clip(CHECK_SEEDS + 4000, None)
     figures = density(plan.boxes(60), 8).sum(0)
     assert sum(figures[at[name]] for name in ("hat", "bag", "guard", "passer")) == pytest.approx(plan.facts["people"])
+
+
+def test_a_run_that_goes_on_has_its_words_and_its_recipe(tmp_path, monkeypatch):
+    """Tokenizers are made once, for ties of their training fall otherwise each time; another recipe is refused."""
+    monkeypatch.setattr(train, "corpus", lambda: [("What colour is the hat?", f"red {k % 7}") for k in range(60)])
+    first, again = train.new_model(tmp_path, seed=0), train.new_model(tmp_path, seed=0)
+    monkeypatch.setattr(train, "make_tokenizers", None)  # would fail if it were called again
+    vocabularies = [(m.tokenizer.get_vocab(), m.question_tokenizer.get_vocab()) for m in (first, again)]
+    assert vocabularies[0] == vocabularies[1] and not any("</s>" in piece[1:] for piece in vocabularies[0][0])
+    assert train.new_model(tmp_path, seed=0).tokenizer.get_vocab() == vocabularies[0][0]
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "new_model", stopped)
+    for _ in range(2):  # the same goes on
+        with pytest.raises(KeyboardInterrupt):
+            train.main(["--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match="begun with another seed: give another output folder"):
+        train.main(["--out", str(tmp_path), "--seed", "1"])
+    monkeypatch.setattr(train.hashlib, "sha256", hashlib.sha512)  # as if a source file were another
+    with pytest.raises(SystemExit, match="another source"):
+        train.main(["--out", str(tmp_path)])
 
 
 def test_card_and_size():
