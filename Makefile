@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
 
-.PHONY: demo test test-quick torture wheel lab lint bench clean
+.PHONY: demo test test-quick torture wheel lab experiments lint bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
@@ -33,6 +33,10 @@ wheel: .venv/installed
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
+
+# The laboratory: every experiment, and runs/lab/report.html. QUICK=1 runs each on a few clips; NAMES= chooses some.
+experiments: .venv/installed
+	$(BIN)/python -m llamavid_kit experiments $(NAMES) $(if $(QUICK),--quick)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "ablate": ("ablate", "zero-shot and fine-tuned arms at several fps, on the same clips"),
     "evaluate": ("evaluate", "answer and score a benchmark, beside what was published"),
     "judge": ("evaluate", "judge the replies of a finished open ablation by others too: agreement, arm by arm"),
+    "experiments": ("experiments", "the laboratory: run its notebooks, and write one page of what they found"),
     "restudy": ("restudy", "count the study's own predictions again: tables, figures, and which claims hold"),
     "bench": ("bench", "measure speed against baselines in the same run"),
 }

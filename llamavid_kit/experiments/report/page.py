@@ -60,9 +60,9 @@ def _write_report(run: Run) -> Path:
     notebook = nbformat.read(path, as_version=4)
     absent = absent_tags(run)
     notebook.cells = [cell for cell in notebook.cells if not absent & set(cell.metadata.get("tags", ()))]
-    notebook = _execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
+    notebook = execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
     path = run.folder / "report.html"
-    write_whole(path, _page(notebook, title=f"Ablation: {run.name}"))
+    write_whole(path, page(notebook, title=f"Ablation: {run.name}"))
     return path
 
 
@@ -135,7 +135,7 @@ def write_figures(run: Run) -> list[Path]:
     return written
 
 
-def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -> NotebookNode:
+def execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -> NotebookNode:
     """The notebook, run by this very Python whatever kernels are installed; a failing cell becomes a RuntimeError."""
     import papermill
     from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
@@ -170,7 +170,7 @@ def _execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -
         ) from error
 
 
-def _page(notebook: NotebookNode, *, title: str) -> str:
+def page(notebook: NotebookNode, *, title: str) -> str:
     """The executed notebook as one HTML page: no code, pictures inside, nothing fetched, nothing run.
 
     Texts from outside are escaped where sentences are made (`tables.plain`); the list of tags and the policy are walls

@@ -1,0 +1,45 @@
+"""`experiments`: the laboratory's notebooks run one after the other, and one page of what they found."""
+
+import argparse
+from pathlib import Path
+
+LAB = Path(__file__).resolve().parents[2] / "notebooks" / "lab"
+
+
+def experiments_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", help="beginnings of notebooks' names, such as 1 (default: all)")
+    parser.add_argument("--model", default="tiny", help="the model that is asked (default: tiny)")
+    parser.add_argument("--out", type=Path, default=Path("runs/lab"), help="folder (default: runs/lab)")
+    parser.add_argument("--quick", action="store_true", help="few clips of a world for choices: nothing is concluded")
+
+
+def experiments(args: argparse.Namespace) -> None:
+    """Runs that are there already go on where they stopped, or are read. Raises ValueError for an unknown name."""
+    import nbformat
+
+    from llamavid_kit.experiments.report.page import execute, page
+    from llamavid_kit.files import write_whole
+
+    out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
+    paths = sorted(LAB.glob("[0-9]*.ipynb"))
+    if not paths:
+        raise FileNotFoundError(f"{LAB} holds no experiment: they come with the source, not with an installed package")
+    known = [path.stem for path in paths]
+    if unknown := [name for name in args.names if not any(stem.startswith(name) for stem in known)]:
+        raise ValueError(f"{unknown}: expected the beginning of one of {', '.join(known)}")
+    cells = []
+    for path in paths:
+        if args.names and not path.stem.startswith(tuple(args.names)):
+            continue
+        print(path.stem, flush=True)
+        folder = (out / path.stem).resolve()
+        given = {"MODEL": args.model, "OUT": str(folder), "QUICK": args.quick, "FOLDER": str(LAB)}
+        notebook = execute(nbformat.read(path, as_version=4), given, name=path.name)
+        write_whole(folder / "notebook.ipynb", nbformat.writes(notebook))
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress, warnings
+        cells += notebook.cells
+    report = out / "report.html"
+    write_whole(report, page(nbformat.v4.new_notebook(cells=cells), title="The laboratory"))
+    print(f"report: {report}")

@@ -1,0 +1,136 @@
+"""The laboratory's declarations: what they may say, which commit holds them, which predictions held; its notebooks."""
+
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from llamavid_kit.__main__ import main
+from llamavid_kit.commands.demo import ANIMALS, CRIMES
+from llamavid_kit.commands.experiments import LAB
+from llamavid_kit.evaluation.resampling import Estimate
+from llamavid_kit.experiments.laboratory import FOR_CHOICES, UNCOMMITTED, Declaration, Prediction
+
+NOTEBOOKS = sorted(LAB.glob("[0-9]*.ipynb"))
+TEXT = """question = "Is it so?"
+worlds = [2001, 2002]
+quick = 1002
+
+[[prediction]]
+of = "gain"
+says = "it gains"
+at_least = 0.0
+"""
+
+
+def written(folder: Path, text: str = TEXT) -> Path:
+    path = folder / "9_it_is.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((0.1, 0.3), "held"),
+        ((0.0, 0.5), "held"),
+        ((-0.1, 0.3), "undecided"),
+        ((0.4, 0.6), "undecided"),
+        ((-0.3, -0.1), "not held"),
+        ((0.51, 0.6), "not held"),
+    ],
+)
+def test_a_prediction_is_held_by_the_whole_interval(interval, verdict):
+    assert Prediction("gain", "it gains", at_least=0.0, at_most=0.5).verdict(Estimate(0.2, *interval)) == verdict
+
+
+def test_marks_have_a_row_for_each_prediction(tmp_path):
+    declared = Declaration.read(written(tmp_path))
+    (row,) = declared.marks({"gain": Estimate(0.25, 0.125, 0.5), "more": Estimate(1, 1, 1)}).to_dict("records")
+    assert row == {
+        "prediction": "it gains",
+        "of": "gain",
+        "expected": "at least 0",
+        "measured": "0.25 [0.125, 0.5]",
+        "verdict": "held",
+    }
+    with pytest.raises(ValueError, match=r"9_it_is: \['gain'\] were predicted and not measured; measured: \['more'\]"):
+        declared.marks({"more": Estimate(1, 1, 1)})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("worlds = [2001, 2002]", "worlds = [1500, 2001]", r"worlds=\[1500\] are for choosing settings"),
+        ("quick = 1002", "quick = 7", "quick=7: expected one of the worlds for choices"),
+        ("at_least = 0.0", "", "nothing could refute it"),
+        ("at_least = 0.0", "at_least = 0.2\nat_most = 0.1", "from 0.2 to 0.1: nothing could refute it"),
+        ("at_least = 0.0", "atleast = 0.0", "atleast"),
+        ('question = "Is it so?"', "", "question"),
+        ("[[prediction]]", "[prediction]", "expected question, worlds, quick"),
+        ("at_least = 0.0", 'at_least = 0.0\n[[prediction]]\nof = "gain"\nsays = ""\nat_most = 1.0', "another number"),
+    ],
+)
+def test_a_declaration_that_declares_nothing_is_refused(tmp_path, wrong, right, said):
+    assert wrong in TEXT
+    with pytest.raises(ValueError, match=f"9_it_is.toml.*{said}"):
+        Declaration.read(written(tmp_path, TEXT.replace(wrong, right)))
+
+
+def test_which_commit_holds_it(tmp_path):
+    """Only the file as it was committed was declared; another file's change is nothing to it."""
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        return subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True, text=True).stdout
+
+    path = written(tmp_path)
+    assert Declaration.read(path).commit == UNCOMMITTED  # no repository
+    git("init", "-q")
+    assert Declaration.read(path).commit == UNCOMMITTED
+    git("add", path.name)
+    git("commit", "-qm", "declared")
+    declared = git("log", "-1", "--format=%h of %cs").strip()
+    (tmp_path / "other").write_text("x")
+    git("add", "other")
+    git("commit", "-qm", "more")
+    (tmp_path / "other").write_text("y")
+    assert Declaration.read(path).commit == declared
+    written(tmp_path, TEXT.replace("at_least = 0.0", "at_least = -1.0"))
+    assert Declaration.read(path).commit == UNCOMMITTED
+
+
+def test_every_experiment_is_declared_and_short():
+    """A file of predictions beside each notebook, on worlds that nothing was shown on; about a hundred lines."""
+    assert NOTEBOOKS
+    shown = {CRIMES.world_seed, ANIMALS.world_seed}
+    for path in NOTEBOOKS:
+        declared = Declaration.read(path.with_suffix(".toml"))
+        assert not shown & {*declared.worlds, declared.quick} and declared.quick in FOR_CHOICES
+        cells = nbformat.read(path, as_version=4).cells
+        (parameters,) = [c.source for c in cells if "parameters" in c.metadata.get("tags", ())]
+        assert [line.split(" = ")[0] for line in parameters.splitlines()] == ["MODEL", "OUT", "QUICK", "FOLDER"]
+        lines = [line for c in cells if c.cell_type == "code" for line in c.source.splitlines() if line.strip()]
+        assert len(lines) < 175, len(lines)
+    worlds = [world for path in NOTEBOOKS for world in Declaration.read(path.with_suffix(".toml")).worlds]
+    assert len({*worlds}) == len(worlds), "two experiments share a world"
+
+
+@pytest.mark.slow
+def test_every_experiment_runs_at_its_smallest(tmp_path, monkeypatch, capsys):
+    """One page with every declared prediction and a verdict, no progress bar, no warning."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert main(["experiments", "--quick", "--out", str(tmp_path / "lab")]) == 0
+    page = (tmp_path / "lab-quick" / "report.html").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        declared = Declaration.read(path.with_suffix(".toml"))
+        assert declared.question.split(",")[0] in page
+        for prediction in declared.predictions:
+            assert f"<td>{prediction.says}</td>" in page
+    assert page.count("<td>held</td>") + page.count("<td>not held</td>") + page.count("<td>undecided</td>") == sum(
+        len(Declaration.read(path.with_suffix(".toml")).predictions) for path in NOTEBOOKS
+    )
+    assert "it/s" not in page and "Warning" not in page
+    assert main(["experiments", "8", "--out", str(tmp_path / "lab")]) == 2
+    assert "expected the beginning of one of 1_the_law" in capsys.readouterr().err
