@@ -18,6 +18,7 @@ import json
 import math
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -45,9 +46,11 @@ from llamavid_kit.viz.plots import training_curves
 
 WORLD = "the toy world: drawn street scenes and drawn animals; about any other clip it can only guess"
 PASSES = 3  # of the tower over its scenes
+ON_CLIPS = "_clips"  # ends the name of a stage that went over single frames before
 SETTINGS = TrainSettings(learning_rate=1e-3, weight_decay=0.02, warmup_ratio=0.05, save_every=200)
 
 
+@cache
 def corpus(n_clips: int = 2000) -> list[tuple[str, str]]:
     """Questions and answers as the model can meet them in training, of clips that are never drawn."""
     turns = []
@@ -159,8 +162,8 @@ def train_looking(model: LlamaVid, bank: Bank, out: Path, *, steps: int, frames:
 
 
 def train_stage(model: LlamaVid, bank: Bank, out: Path, stage: str, *, steps: int, clips: int, workers: int) -> None:
-    """One of the kit's stages on a bank's clips."""
-    set_trainable(model, STAGES[stage])
+    """One of the kit's stages on a bank's clips: that of STAGES by whose name `stage` begins."""
+    set_trainable(model, STAGES[stage.removesuffix(ON_CLIPS)])
     data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
     settings = replace(SETTINGS, batch_size=clips, max_steps=steps, workers=workers)
     fit(bank, data, Collate(model), out=out / stage, settings=settings, in_order=True)
@@ -178,7 +181,7 @@ def train(args, model: LlamaVid) -> None:
             96,
             {"looking": args.looking_steps, "align": args.align_steps, "instruct": args.still_steps},
         ),
-        (False, args.clips, 24, {"long_video": args.clip_steps}),
+        (False, args.clips, 24, {f"instruct{ON_CLIPS}": args.clip_steps, "long_video": args.long_steps}),
     ):
         bank = None
         for stage, steps in stages.items():
@@ -204,7 +207,7 @@ def draw_losses(out: Path) -> None:
     """The card's figure, OUT/model/loss.png."""
     tower, language, looking, *answers = (
         [json.loads(line) for line in (out / stage / LOSS_CURVE).read_text(encoding="utf-8").splitlines()]
-        for stage in ("tower", "language", "looking", "align", "instruct", "long_video")
+        for stage in ("tower", "language", "looking", "align", "instruct", f"instruct{ON_CLIPS}", "long_video")
     )
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
     training_curves({"facts and density": tower}, title="The tower reads facts", ax=left)
@@ -214,6 +217,7 @@ def draw_losses(out: Path) -> None:
         "looking: one of the answers",
         "align: descriptions",
         "instruct: single frames",
+        "instruct: clips",
         "long_video: clips",
     )
     training_curves(dict(zip(names, (language, looking, *answers), strict=True)), title="Words and answers", ax=right)
@@ -224,15 +228,16 @@ def draw_losses(out: Path) -> None:
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the model is written to OUT/model")
-    parser.add_argument("--tower-steps", type=int, default=1776, help="optimiser steps of the tower")
+    parser.add_argument("--tower-steps", type=int, default=1500, help="optimiser steps of the tower")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
-    parser.add_argument("--language-steps", type=int, default=400, help="steps of the language model, 256 texts each")
+    parser.add_argument("--language-steps", type=int, default=300, help="steps of the language model, 256 texts each")
     parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
-    parser.add_argument("--looking-steps", type=int, default=3600, help="steps of looking, 48 frames each")
-    parser.add_argument("--align-steps", type=int, default=100, help="steps of align, 96 frames each")
-    parser.add_argument("--still-steps", type=int, default=1000, help="steps of instruct, 96 frames each")
-    parser.add_argument("--clips", type=int, default=5000, help="clips of long_video")
-    parser.add_argument("--clip-steps", type=int, default=1600, help="steps of long_video, 24 clips each")
+    parser.add_argument("--looking-steps", type=int, default=3300, help="steps of looking, 48 frames each")
+    parser.add_argument("--align-steps", type=int, default=60, help="steps of align, 96 frames each")
+    parser.add_argument("--still-steps", type=int, default=900, help="steps of instruct, 96 frames each")
+    parser.add_argument("--clips", type=int, default=4000, help="clips of the stages after that")
+    parser.add_argument("--clip-steps", type=int, default=900, help="steps of instruct on clips, 24 each")
+    parser.add_argument("--long-steps", type=int, default=350, help="steps of long_video, 24 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)

@@ -1,7 +1,9 @@
 """`experiments`: the laboratory's notebooks run one after the other, and one page of what they found."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 LAB = Path(__file__).resolve().parents[2] / "notebooks" / "lab"
 
@@ -31,15 +33,19 @@ def experiments(args: argparse.Namespace) -> None:
     for path in paths:
         if args.names and not path.stem.startswith(tuple(args.names)):
             continue
-        print(path.stem, flush=True)
         folder = (out / path.stem).resolve()
         given = {"MODEL": args.model, "OUT": str(folder), "QUICK": args.quick, "FOLDER": str(LAB)}
-        notebook = execute(nbformat.read(path, as_version=4), given, name=path.name)
+        notebook = execute(nbformat.read(path, as_version=4), given, name=path.name, progress=True)
         write_whole(folder / "notebook.ipynb", nbformat.writes(notebook))
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress, warnings
+                cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
         cells += notebook.cells
     report = out / "report.html"
     write_whole(report, page(nbformat.v4.new_notebook(cells=cells), title="The laboratory"))
     print(f"report: {report}")
+
+
+def _is_progress(output: Mapping[str, Any]) -> bool:
+    """Bars, warnings, and the trainer's table of losses: nothing that was found."""
+    return output.get("name") == "stderr" or "<progress" in output.get("data", {}).get("text/html", "")

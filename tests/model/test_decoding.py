@@ -23,7 +23,7 @@ def ending_model(tokenizers):
 @torch.no_grad()
 def prompts(model, lengths, seed=0):
     ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)] * len(lengths)).to(model.device)
-    clips = [[random_tokens(model, n, seed=seed + k)] for k, n in enumerate(lengths)]
+    clips = [[random_tokens(model, n, seed=seed + k).to(model.device)] for k, n in enumerate(lengths)]
     embeds, mask, _ = model.splice(ids, clips, side="left")
     return embeds, mask
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from data_prep.tiny import train
-from data_prep.tiny.bank import REPEAT, Bank, BankQuestions, pieces_of, words_to_repeat
+from data_prep.tiny.bank import REPEAT, Bank, BankQuestions, pieces_of, renamed, words_to_repeat
 from data_prep.tiny.check import true_answers
 from data_prep.tiny.clips import (
     CHECK_SEEDS,
@@ -286,16 +286,20 @@ def test_the_answer_is_read_off_the_context_token_as_the_words_say():
     nn.Module.__init__(bank)
     bank.model, bank.features, bank.starts = model, features, np.arange(25)
     reader, collate = AnswerReader(bank, 4), LookCollate(model)
-    batch = collate([(k, ["which colour?", "what animal?"], [int(colour[k]), 2 + int(animal[k])]) for k in range(24)])
+    batch = collate(
+        [(k, k, 0.0, ["which colour?", "what animal?"], [int(colour[k]), 2 + int(animal[k])]) for k in range(24)]
+    )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name) in LOOKS)
     optimizer = torch.optim.AdamW([p for p in reader.parameters() if p.requires_grad], lr=3e-3)
     for _ in range(60):
+        batch["seen"] = torch.randint(24, (48,))  # the question alone says where to look
         found = reader(**batch)
         found["loss"].backward()
         optimizer.step()
         optimizer.zero_grad()
     assert found["right"] > 0.95
+    assert reader(**batch | {"seen": batch["frames"]})["right"] > 0.95
     batch["frames"] = batch["frames"].roll(2)
     assert reader(**batch)["right"] < 0.8
 
@@ -315,13 +319,41 @@ def test_every_piece_is_learned_as_an_answer(tiny):
     assert 5 < sum(starts) < 25 and not any(starts[2::3])
 
 
+def test_a_category_that_nobody_knows_is_the_answer_where_no_other_fits(tiny):
+    """The true choice of some multiple-choice questions has a made-up name: it stands once in the list, and is said."""
+    rng, question = np.random.default_rng(0), "Choose one of: Kick, Hug or Fire."
+    asked, said = renamed(tiny.tokenizer, (question, "Hug"), rng)
+    assert asked == f"Choose one of: Kick, {said} or Fire." and said != "Hug"
+    for turn in (("Kick or Kicking a person?", "Kick"), ("What happens?", "a bird flies by")):
+        assert renamed(tiny.tokenizer, turn, rng) == turn
+    watched = [Watched(CHECK_SEEDS + 9900, "wave", (1.0, 2.0), still=True)]
+    items = BankQuestions(SimpleNamespace(model=tiny, watched=watched), 90, batch=1)
+    known = {
+        c.lower()
+        for r in map(np.random.default_rng, range(60))
+        for q in watched[0].questions(r)
+        for c in q.choices or ()
+    }
+    answers = [
+        (i % 3, tiny.tokenizer.decode([token for token in labels if token > 2]))
+        for i in range(90)
+        for _, labels in items[i][3]
+    ]
+    closed = [answer.lower() not in known for part, answer in answers if part == 2]
+    assert 0.1 < np.mean(closed) < 0.5
+
+
 def test_looks_ask_what_has_a_number():
     """Short questions with frequent answers, each with its answer's place in the list."""
     watched = [Watched(CHECK_SEEDS + 9800 + k, "wave", (1.0, 2.0), still=True) for k in range(3)]
     bank = SimpleNamespace(watched=watched)
     answers = frequent_answers(bank, least=1)
     assert "yes" in answers and not any(len(answer) > 60 for answer in answers)
-    k, questions_, numbers = Looks(bank, 9, answers=answers)[4]
+    looks = Looks(bank, 900, answers=answers)
+    k, _, _, questions_, numbers = looks[4]
+    apart = [[seen != k for k, seen, *_ in (looks[i] for i in part)] for part in (range(60), range(840, 900))]
+    assert np.mean(apart[0]) > 0.5 > 0.1 > np.mean(apart[1])  # at first another frame is seen
+    assert [round(looks[i][2], 2) for i in (0, 225, 450, 899)] == [1.0, 0.5, 0.0, 0.0]
     truth = {q.question: q.answer for seed in range(400) for q in watched[k].questions(np.random.default_rng(seed))}
     assert k == 1 and len(questions_) == len(numbers) == 6
     told = {question: answers[number] for question, number in zip(questions_, numbers, strict=True)}

@@ -135,8 +135,11 @@ def write_figures(run: Run) -> list[Path]:
     return written
 
 
-def execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) -> NotebookNode:
-    """The notebook, run by this very Python whatever kernels are installed; a failing cell becomes a RuntimeError."""
+def execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str, progress: bool = False) -> NotebookNode:
+    """The notebook, run by this very Python whatever kernels are installed; a failing cell becomes a RuntimeError.
+
+    progress: shows how many of its cells are done.
+    """
     import papermill
     from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
     from jupyter_client.kernelspec import KernelSpec
@@ -159,7 +162,7 @@ def execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str) ->
             parameters,
             kernel_name="python3",
             language="python",
-            progress_bar=False,
+            progress_bar={"desc": name} if progress else False,
             log_output=False,
             kernel_manager_class=ThisPython,
         )
