@@ -25,7 +25,7 @@ from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.text_decoder import tokenize_questions
 
 QUESTIONS_A_FRAME = 6
-SHARPENS = 0.5  # share of the items after which nothing but the context token is read
+SHARPENS = 0.2  # share of the items after which nothing but the context token is read
 LOOKS = ("query_tokens", "text_decoder", "vision_norm", "text_projector", "key_projector")  # parts that train
 
 
