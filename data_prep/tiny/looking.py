@@ -2,13 +2,12 @@
 
 It stands in for the image-text pre-training of InstructBLIP's Q-Former, which the original begins with. A head on the
 context token, that is told the question's words, names the answer among the frequent ones. No box says where to look,
-and the head is thrown away. Three things let it find what is small, a hat, too:
+and the head is thrown away. Two things let it find what is small, a hat, too:
 
 - The head is told the words, so that it can read the right thing off an even map already.
 - It begins with an even map: what it reads is the mean patch at first, and the context token ever more. Else all maps
-  settle on what is large, the cars, and a hat that nobody looks at teaches nothing.
-- At first the text decoder mostly sees another frame than the one that is looked at, so that the question alone says
-  where to look. Else it reads the hat's colour by itself, and tells it by looking at something large of that colour.
+  settle on what is large, and nobody looks at the hat: the text decoder reads its colour by itself, and tells it by
+  where it looks, at something large of that colour.
 """
 
 from collections import Counter
@@ -30,11 +29,8 @@ LOOKS = ("query_tokens", "text_decoder", "vision_norm", "text_projector", "key_p
 
 
 class Looks(Dataset):
-    """Item i: a frame of the bank, the one that the text decoder sees, how much of the mean patch is read (0 to 1), and
-    short questions about the first frame with the numbers of their answers in `answers`.
-
-    From the first item to the last both frames are the same ever more often, from never to always.
-    """
+    """Item i: a frame of the bank, how much of its mean patch is read (0 to 1), and short questions about it with the
+    numbers of their answers in `answers`."""
 
     def __init__(self, bank: Bank, n: int, *, answers: tuple[str, ...]):
         self.watched, self.n = bank.watched, n
@@ -43,13 +39,12 @@ class Looks(Dataset):
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, i: int) -> tuple[int, int, float, list[str], list[int]]:
+    def __getitem__(self, i: int) -> tuple[int, float, list[str], list[int]]:
         rng, k = np.random.default_rng([TRAIN_SEEDS, 3, i]), i % len(self.watched)
         short = [q for q in self.watched[k].questions(rng) if q.answer in self.number and q.choices is None]
         asked = weighted(short, rng)[:QUESTIONS_A_FRAME]
-        seen = k if rng.random() < i / self.n else int(rng.integers(len(self.watched)))
         even = max(0.0, 1 - i / (self.n * SHARPENS))
-        return k, seen, even, [q.question for q in asked], [self.number[q.answer] for q in asked]
+        return k, even, [q.question for q in asked], [self.number[q.answer] for q in asked]
 
 
 def frequent_answers(bank: Bank, *, n: int = 2000, least: int = 5) -> tuple[str, ...]:
@@ -70,11 +65,10 @@ class LookCollate:
 
     def __call__(self, items) -> dict[str, Tensor]:
         asked = [(*of_frame, question) for *of_frame, questions, _ in items for question in questions]
-        frames, seen, even, questions = zip(*asked, strict=True)
+        frames, even, questions = zip(*asked, strict=True)
         ids, mask = tokenize_questions(self.question_tokenizer, list(questions))
         return {
             "frames": torch.tensor(frames),
-            "seen": torch.tensor(seen),
             "even": torch.tensor(even)[:, None],
             "question_ids": ids,
             "question_mask": mask,
@@ -94,21 +88,15 @@ class AnswerReader(nn.Module):
         self.norm, self.read = nn.LayerNorm(width), nn.Linear(width, width)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n_answers))
 
-    def forward(self, frames, seen, even, question_ids, question_mask, labels):
-        """frames (Q,) indices into the bank, a question and an answer's number for each; seen (Q,) the frames that the
-        text decoder sees; even (Q, 1) how much of the mean patch is read → {"loss", "right"}."""
-        model = self.bank.model
-        visible = model.vision_norm(model.feature_projector(self._features(seen)))
-        queries = model.text_decoder(visible, question_ids, question_mask)
-        patches = model.patches(self._features(frames))
-        context, _ = model.context_attention(queries, patches)
-        token = even * patches.mean(1) + (1 - even) * context
+    def forward(self, frames, even, question_ids, question_mask, labels):
+        """frames (Q,) indices into the bank, a question and an answer's number for each; even (Q, 1) how much of the
+        mean patch is read → {"loss", "right"}."""
+        model, bank = self.bank.model, self.bank
+        features = bank.features[torch.from_numpy(bank.starts)[frames.cpu()].to(bank.features.device)]
+        features = features.to(model.dtype)
+        context = model.compress(features, question_ids, question_mask).context
+        token = even * model.patches(features).mean(1) + (1 - even) * context
         mask = question_mask[..., None]
         words = (self.words(question_ids) * mask).sum(1) / mask.sum(1)
         logits = self.head(self.read(self.norm(token)) * self.asked(words)).float()
         return {"loss": F.cross_entropy(logits, labels), "right": (logits.argmax(1) == labels).float().mean()}
-
-    def _features(self, frames: Tensor) -> Tensor:
-        bank = self.bank
-        at = torch.from_numpy(bank.starts)[frames.cpu()].to(bank.features.device)
-        return bank.features[at].to(bank.model.dtype)
