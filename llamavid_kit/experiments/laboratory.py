@@ -2,7 +2,7 @@
 
 A declaration is a TOML file beside the notebook of its name: the question, the worlds that results come from, and what
 is predicted of each measured number. It is committed before the notebook first runs on these worlds, and says which
-commit that was. Worlds from FOR_CHOICES on are for choosing settings; none of them may give a result.
+commit that was. Worlds in FOR_CHOICES are for choosing settings; none of them may give a result.
 """
 
 import math
