@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP
+
 LAB = Path(__file__).resolve().parents[2] / "notebooks" / "lab"
 
 
 def experiments_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", help="beginnings of notebooks' names, such as 1 (default: all)")
-    parser.add_argument("--model", default="tiny", help="the model that is asked (default: tiny)")
+    parser.add_argument("--model", default="tiny", help=MODEL_HELP)
+    parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--out", type=Path, default=Path("runs/lab"), help="folder (default: runs/lab)")
     parser.add_argument("--quick", action="store_true", help="few clips of a world for choices: nothing is concluded")
 
@@ -34,7 +37,8 @@ def experiments(args: argparse.Namespace) -> None:
         if args.names and not path.stem.startswith(tuple(args.names)):
             continue
         folder = (out / path.stem).resolve()
-        given = {"MODEL": args.model, "OUT": str(folder), "QUICK": args.quick, "FOLDER": str(LAB)}
+        given = {"MODEL": args.model, "QUANTISE": args.quantise, "OUT": str(folder), "QUICK": args.quick}
+        given["FOLDER"] = str(LAB)
         notebook = execute(nbformat.read(path, as_version=4), given, name=path.name, progress=True)
         write_whole(folder / "notebook.ipynb", nbformat.writes(notebook))
         for cell in notebook.cells:

@@ -110,7 +110,13 @@ def test_every_experiment_is_declared_and_short():
         assert not shown & {*declared.worlds, declared.quick} and declared.quick in FOR_CHOICES
         cells = nbformat.read(path, as_version=4).cells
         (parameters,) = [c.source for c in cells if "parameters" in c.metadata.get("tags", ())]
-        assert [line.split(" = ")[0] for line in parameters.splitlines()] == ["MODEL", "OUT", "QUICK", "FOLDER"]
+        assert [line.split(" = ")[0] for line in parameters.splitlines()] == [
+            "MODEL",
+            "QUANTISE",
+            "OUT",
+            "QUICK",
+            "FOLDER",
+        ]
         lines = [line for c in cells if c.cell_type == "code" for line in c.source.splitlines() if line.strip()]
         assert len(lines) < 175, len(lines)
     worlds = [world for path in NOTEBOOKS for world in Declaration.read(path.with_suffix(".toml")).worlds]

@@ -229,7 +229,7 @@ def test_every_command_that_takes_a_model_can_pack_it():
         for option, names in takes.items():
             if option in command._option_string_actions:
                 names.add(name)
-    assert takes["--quantise"] == {*LOAD, "plan"} == takes["--model"] - {"bench"}
+    assert takes["--quantise"] == {*LOAD, "plan", "experiments"} == takes["--model"] - {"bench"}
 
 
 @pytest.mark.parametrize("command", [*LOAD, "ablate --no-finetune"])
