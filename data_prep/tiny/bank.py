@@ -107,10 +107,10 @@ class BankQuestions(Dataset):
             turns = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
         else:
             turns = choose_questions(self.watched[k], rng, long=at % 3 == 2)
-            if at % 3 != 2 and rng.random() < REPEATS:
-                turns[-1] = words_to_repeat(self.tokenizer, rng)
             if at % 3 == 2:
                 turns = [renamed(self.tokenizer, turn, rng) if rng.random() < RENAMED else turn for turn in turns]
+            elif rng.random() < REPEATS:
+                turns[-1] = words_to_repeat(self.tokenizer, rng)
         content = GRID if at % 4 == 3 else "mean"
         return k, content, [question for question, _ in turns], [self.text(*turn, rng) for turn in turns]
 
