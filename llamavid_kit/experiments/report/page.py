@@ -169,7 +169,7 @@ def execute(notebook: NotebookNode, parameters: dict[str, Any], *, name: str, pr
     except papermill.PapermillExecutionError as error:
         first = error.source.strip().splitlines()[0] if error.source.strip() else ""
         raise RuntimeError(
-            f"the report stopped in cell {error.cell_index} of {name} ({first!r}): {error.ename}: {error.evalue}"
+            f"{name} stopped in cell {error.cell_index} ({first!r}): {error.ename}: {error.evalue}"
         ) from error
 
 
