@@ -138,5 +138,6 @@ def test_every_experiment_runs_at_its_smallest(tmp_path, monkeypatch, capsys):
         len(Declaration.read(path.with_suffix(".toml")).predictions) for path in NOTEBOOKS
     )
     assert "it/s" not in page and "Warning" not in page
+    assert page.count("no verdict below counts") == len(NOTEBOOKS)
     assert main(["experiments", "8", "--out", str(tmp_path / "lab")]) == 2
     assert "expected the beginning of one of 1_the_law" in capsys.readouterr().err
