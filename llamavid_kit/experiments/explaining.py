@@ -2,8 +2,8 @@
 
 Input: a `Case`, a question about a drawn clip and about its twin, the same frames without what the answer speaks of.
 Output: numbers a frame and a block, larger where the answer depends more on it. `truth` puts the twin's pixels in one
-place and takes by how much the log-odds of the answer fall; the ways do without the twin. How well a way agrees with
-the truth is left to the caller.
+place and takes by how much the log-odds of the answer fall; the ways do without the twin. `agreement` says how well
+each agrees with the truth.
 
 Shapes as in `llama_vid`: T frames, N patches, C vision width; S² blocks, S rows and S columns of a frame.
 """
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import torch
+from scipy.stats import kendalltau, spearmanr
 from torch import Tensor
 
 from llamavid_kit.data.prompt import IMAGE_SLOT, open_prompt
@@ -68,6 +70,13 @@ class Case:
     def whole(self) -> float:
         """Log-odds of the clip as it is, in nats."""
         return float(self.log_odds([self.tokens])[0])
+
+    @cached_property
+    def fall(self) -> float:
+        """How far the log-odds fall where the twin is shown in the place of all frames, in nats."""
+        with torch.inference_mode():
+            tokens = self.model.frame_tokens(self.model.encode_frames(self.twin), self.question)
+        return self.whole - float(self.log_odds([tokens])[0])
 
     @torch.inference_mode()
     def falls(self, at: Sequence[int], frames: Tensor) -> np.ndarray:
@@ -137,6 +146,29 @@ def ways(case: Case, *, seed: int = 0) -> tuple[Scores, Scores]:
         "random": rng.normal(size=grey.shape),
     }
     return of_frames, of_blocks
+
+
+def agreement(case: Case, *, seed: int = 0) -> pd.DataFrame:
+    """A row a place and way: place, way, and r, Spearman's rank correlation with the truth.
+
+    place "when": over frames; "where": over the blocks of the frames in which the twin differs. NaN where one of the
+    two is the same everywhere.
+    """
+    differs = (case.frames != case.twin).flatten(1).any(1).cpu().numpy()
+    rows = []
+    for place, true, scores in zip(("when", "where"), truth(case), ways(case, seed=seed), strict=True):
+        cut = slice(None) if place == "when" else differs
+        for way, score in scores.items():
+            known = np.ptp(true[cut]) > 0 and np.ptp(score[cut]) > 0 if differs.any() else False
+            r = spearmanr(true[cut].ravel(), score[cut].ravel()).statistic if known else np.nan
+            rows.append({"place": place, "way": way, "r": float(r)})
+    return pd.DataFrame(rows)
+
+
+def same_order(a: pd.DataFrame, b: pd.DataFrame) -> float:
+    """Kendall's tau, 1 for the same order, of the ways by their mean r in two tables (way, r) of one place."""
+    orders = pd.concat([rows.groupby("way")["r"].mean() for rows in (a, b)], axis=1)
+    return float(kendalltau(*orders.to_numpy().T).statistic)
 
 
 def leave_out(case: Case) -> np.ndarray:

@@ -1,12 +1,22 @@
 """Guards the causal truth and each way to explain an answer, against slow second implementations."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small import QUESTION, random_frames, small_model
 
 from llamavid_kit.data.prompt import open_prompt
-from llamavid_kit.experiments.explaining import Case, gradient_input, leave_out, llm_attention, truth, ways
+from llamavid_kit.experiments.explaining import (
+    Case,
+    agreement,
+    gradient_input,
+    leave_out,
+    llm_attention,
+    same_order,
+    truth,
+    ways,
+)
 from llamavid_kit.model.answering import choice_log_likelihood
 
 ANSWERS = ("Red", "A car drives past a house.")
@@ -134,6 +144,33 @@ def test_maps_by_frame_and_block(case):
     assert {len(scores) for scores in of_frames.values()} == {T} and {x.shape for x in of_blocks.values()} == {(T, 4)}
     assert (of_frames["random"] == again[0]["random"]).all() and (of_blocks["random"] == again[1]["random"]).all()
     assert (ways(case, seed=4)[0]["random"] != of_frames["random"]).any()
+
+
+def test_agreement_is_by_ranks(case):
+    """Of frames all four; of blocks those of the two frames that differ. Ranks and their correlation by hand."""
+    table = agreement(case, seed=3).set_index(["place", "way"])["r"]
+    (true_frames, true_blocks), (of_frames, of_blocks) = truth(case), ways(case, seed=3)
+
+    def ranks(x):
+        return np.array([(x < v).sum() + (x == v).sum() / 2 for v in x])
+
+    for way in of_frames:
+        expected = np.corrcoef(ranks(true_frames), ranks(of_frames[way]))[0, 1]
+        assert table["when", way] == pytest.approx(expected, abs=1e-6)
+    for way in of_blocks:
+        expected = np.corrcoef(ranks(true_blocks[1:3].ravel()), ranks(of_blocks[way][1:3].ravel()))[0, 1]
+        assert table["where", way] == pytest.approx(expected, abs=1e-6)
+    assert len(table) == len(of_frames) + len(of_blocks) and table.notna().all()
+    assert case.fall == pytest.approx(odds(case, case.frames) - odds(case, case.twin), abs=2e-3)
+    same = Case(case.model, QUESTION, ANSWERS, case.frames, case.frames, side=2)
+    assert agreement(same).r.isna().all() and same.fall == pytest.approx(0, abs=1e-4)
+
+
+def test_same_order():
+    """Means 0.5, 0.3, 0.1 against 0.2, 0.9, 0.1: of three pairs, one is turned round."""
+    a = pd.DataFrame({"way": ["x", "x", "y", "z"], "r": [0.4, 0.6, 0.3, 0.1]})
+    b = pd.DataFrame({"way": ["z", "y", "x"], "r": [0.1, 0.9, 0.2]})
+    assert same_order(a, b) == pytest.approx(1 / 3) and same_order(a, a) == 1
 
 
 def test_cases_that_are_refused(case):
