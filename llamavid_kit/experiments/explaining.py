@@ -1,15 +1,15 @@
 """Ways to explain an answer by frames and by places in them, beside the exact effect of what the clip shows.
 
 Input: a `Case`, a question about a drawn clip and about its twin, the same frames without what the answer speaks of.
-Output: numbers a frame and a block, larger where the answer depends more on it. `truth` puts the twin's pixels in one
-place and takes by how much the log-odds of the answer fall; the ways do without the twin. `agreement` says how well
+Output: numbers a frame and a block, larger where the answer depends more on it. `truth` exchanges one place of clip and
+twin and takes by how much the log-odds of the answer change; the ways do without the twin. `agreement` says how well
 each agrees with the truth.
 
 Shapes as in `llama_vid`: T frames, N patches, C vision width; S² blocks, S rows and S columns of a frame.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -106,13 +106,17 @@ class Case:
 
 
 def truth(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """What frame and block do for the log-odds, exactly: (T,) and (T, S²) nats, by the twin's pixels in their place.
+    """What frame and block do for the log-odds, exactly: (T,) and (T, S²) nats; 0 where the twin is the same.
 
-    0 where the twin is the same.
+    Half of how far the log-odds fall where the clip shows the twin's pixels there, and half of how far they rise where
+    the twin shows the clip's. Of two frames that show the same, neither is missed as long as the other is there, and
+    each is enough.
     """
     at = (case.frames != case.twin).flatten(1).any(1).nonzero().flatten().tolist()
     of_frames, of_blocks = np.zeros(len(case.frames)), np.zeros((len(case.frames), case.side**2))
-    of_frames[at], of_blocks[at] = case.falls(at, case.twin[at]), case.block_falls(at, case.twin)
+    back = replace(case, frames=case.twin, twin=case.frames)
+    of_frames[at] = (case.falls(at, case.twin[at]) - back.falls(at, case.frames[at])) / 2
+    of_blocks[at] = (case.block_falls(at, case.twin) - back.block_falls(at, case.frames)) / 2
     return of_frames, of_blocks
 
 

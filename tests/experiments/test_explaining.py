@@ -41,21 +41,24 @@ def odds(case, frames):
     return table[0] - table[1]
 
 
-def shown(case, t, other, y=None, x=None):
+def shown(frames, t, other, y=None, x=None):
     """The frames with frame t, or its quarter (y, x), as `other` shows it."""
-    frames = case.frames.clone()
+    frames = frames.clone()
     rows, columns = (slice(None) if k is None else slice(14 * k, 14 * k + 14) for k in (y, x))
     frames[t, :, rows, columns] = other[t, :, rows, columns]
     return frames
 
 
-def test_the_truth_is_what_the_twin_takes_away(case):
+def test_the_truth_is_what_the_twin_takes_away_and_the_clip_brings(case):
     of_frames, of_blocks = truth(case)
-    before = odds(case, case.frames)
-    np.testing.assert_allclose(of_frames, [before - odds(case, shown(case, t, case.twin)) for t in range(T)], atol=2e-3)
-    expected = [
-        [before - odds(case, shown(case, t, case.twin, y, x)) for y in (0, 1) for x in (0, 1)] for t in range(T)
-    ]
+    before, without = odds(case, case.frames), odds(case, case.twin)
+
+    def effect(*place):
+        lost = before - odds(case, shown(case.frames, place[0], case.twin, *place[1:]))
+        return (lost + odds(case, shown(case.twin, place[0], case.frames, *place[1:])) - without) / 2
+
+    np.testing.assert_allclose(of_frames, [effect(t) for t in range(T)], atol=2e-3)
+    expected = [[effect(t, y, x) for y in (0, 1) for x in (0, 1)] for t in range(T)]
     np.testing.assert_allclose(of_blocks, expected, atol=2e-3)
     assert not of_frames[[0, 3]].any() and not of_blocks[[0, 3]].any()  # exactly 0
     assert not of_blocks[2, 1:].any() and of_blocks[2, 0] == pytest.approx(of_frames[2], abs=1e-3)
@@ -70,7 +73,9 @@ def test_a_clip_that_is_its_own_twin(case):
 def test_occlusion_is_by_even_grey(case):
     of_frames, of_blocks = ways(case)
     grey, before = torch.zeros_like(case.frames), odds(case, case.frames)
-    expected = [[before - odds(case, shown(case, t, grey, y, x)) for y in (0, 1) for x in (0, 1)] for t in range(T)]
+    expected = [
+        [before - odds(case, shown(case.frames, t, grey, y, x)) for y in (0, 1) for x in (0, 1)] for t in range(T)
+    ]
     np.testing.assert_allclose(of_blocks["occlusion"], expected, atol=2e-3)
     np.testing.assert_allclose(of_frames["occlusion"], np.sum(expected, 1), atol=5e-3)
 
