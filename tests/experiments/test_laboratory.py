@@ -13,7 +13,7 @@ from llamavid_kit.commands.experiments import LAB
 from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.evaluation.resampling import Estimate
 from llamavid_kit.evaluation.statistics import compare_scores
-from llamavid_kit.experiments.laboratory import FOR_CHOICES, UNCOMMITTED, Declaration, Prediction, gain, reworded
+from llamavid_kit.experiments.laboratory import FOR_CHOICES, UNCOMMITTED, Declaration, Prediction, gain, reworded, shown
 
 NOTEBOOKS = sorted(LAB.glob("[0-9]*.ipynb"))
 TEXT = """question = "Is it so?"
@@ -131,6 +131,13 @@ def test_gain_is_of_clips_and_not_of_answers():
         gain(before, twice[1])
     with pytest.raises(ValueError, match="must answer the same clips"):
         gain(before, after.iloc[1:])
+
+
+def test_shown_says_what_kind_of_number_it_is():
+    found = Estimate(0.0625, -0.125, 0.25)
+    assert shown(found) == "6.2% [-12.5%, 25.0%]"
+    assert shown(found, "points") == "+6.2 points [-12.5, +25.0]"
+    assert shown(found, ".2f") == "0.06 [-0.12, 0.25]"
 
 
 def test_every_experiment_is_declared_and_short():
