@@ -48,9 +48,7 @@ def _slides(notebook: NotebookNode) -> Iterator[tuple[str, str, str]]:
                     size = len(level)
                     yield _kind(level, place), place, f"<h{size}>{html.escape(place)}</h{size}>\n{opening}"
             elif "**Predict" in part:
-                before = parts[k - 1] if k > 1 and _is_prose(parts[k - 1]) and len(parts[k - 1]) < LONGEST else ""
-                asked = _text(f"{before}\n\n{part.removeprefix('**Predict.** ')}")
-                yield "guess", place, f"<h2>Predict</h2>\n{asked}"
+                yield "guess", place, f"<h2>Predict</h2>\n{_question(parts, k)}"
         if cell.cell_type == "code":
             asks = "my_guess = " in cell.source
             if shown := _result(cell, place, printed=asks or guessed):
@@ -73,6 +71,14 @@ def _opening(place: str, parts: list[str]) -> str:
     return _text(_sentences(parts[0], LONGEST))
 
 
+def _question(parts: list[str], k: int) -> str:
+    """What paragraph k asks, after the one that leads to it; what a section begins with stands on a slide already."""
+    before = parts[k - 1] if k else ""
+    if not _is_prose(before) or len(before) >= LONGEST or parts[max(0, k - 2)].startswith("## "):
+        before = ""
+    return _text(f"{before}\n\n{parts[k].removeprefix('**Predict.** ')}")
+
+
 def _result(cell: NotebookNode, place: str, *, printed: bool) -> str:
     """A cell's pictures; with `printed` also what it printed, without the line that repeats the reader's guess."""
     shown = ""
@@ -89,7 +95,9 @@ def _result(cell: NotebookNode, place: str, *, printed: bool) -> str:
 def _caption(after: NotebookNode | None) -> str:
     """The sentence that follows a picture in the notebook, where it is prose."""
     first = after.source.split("\n\n")[0] if after is not None and after.cell_type == "markdown" else ""
-    return f"<footer>{_text(_sentences(first, CAPTION))}</footer>" if _is_prose(first) else ""
+    if not _is_prose(first) or first.startswith(("**", "Now ")):  # another thought begins
+        return ""
+    return f"<footer>{_text(_sentences(first, CAPTION))}</footer>"
 
 
 def _is_prose(part: str) -> bool:
