@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
 
-.PHONY: demo test test-quick torture wheel lab experiments lint bench clean
+.PHONY: demo test test-quick torture wheel lab slides experiments lint bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m llamavid_kit demo --out $(RUN)$(if $(QUICK),-quick --quick)$(if $(ANIMALS), --animals)
@@ -33,6 +33,10 @@ wheel: .venv/installed
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
+
+# The course as slides for a lecture, runs/slides/*.html; they open without a network. NOTEBOOKS= chooses some.
+slides: .venv/installed
+	$(BIN)/python -m llamavid_kit slides $(or $(NOTEBOOKS),$(wildcard notebooks/[0-9]*.ipynb))
 
 # The laboratory: every experiment, and runs/lab/report.html. QUICK=1 runs each on a few clips; NAMES= chooses some.
 experiments: .venv/installed

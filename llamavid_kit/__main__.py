@@ -26,6 +26,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "judge": ("evaluate", "judge the replies of a finished open ablation by others too: agreement, arm by arm"),
     "experiments": ("experiments", "the laboratory: run its notebooks, and write one page of what they found"),
     "restudy": ("restudy", "count the study's own predictions again: tables, figures, and which claims hold"),
+    "slides": ("slides", "saved notebooks as slides for a lecture, which open without a network"),
     "bench": ("bench", "measure speed against baselines in the same run"),
 }
 TOGETHER = ("ablate", "evaluate", "finetune")  # what several processes may run together

@@ -24,7 +24,6 @@ from llamavid_kit.training.dataset import collate_text
 SHORT = 60  # characters of question and answer
 GRID = "grid:2"  # content tokens of every fourth batch
 REPEATS = 0.3  # of the clips
-RENAMED = 0.15  # of the multiple-choice questions
 REPEAT = ("Repeat:", "Say this:", "Repeat these words:", "Write:")
 
 
@@ -63,20 +62,6 @@ def words_to_repeat(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator
     return f"{REPEAT[rng.integers(len(REPEAT))]} {said}", said
 
 
-def renamed(tokenizer: PreTrainedTokenizerFast, turn: tuple[str, str], rng: np.random.Generator) -> tuple[str, str]:
-    """A multiple-choice question whose true category has a made-up name; any other turn as it is.
-
-    What none of the known categories fits is the one that is not known; and an answer is read from the list, not
-    recalled.
-    """
-    question, answer = turn
-    if question.count(answer) != 1:
-        return turn
-    name = words_to_repeat(tokenizer, rng)[1]
-    name = name[:1].upper() + name[1:]
-    return question.replace(answer, name), name
-
-
 @cache
 def pieces_of(tokenizer: PreTrainedTokenizerFast) -> tuple[list[str], list[str]]:
     """The vocabulary without marks and bytes: pieces that begin a word, and those that go on with one."""
@@ -107,9 +92,7 @@ class BankQuestions(Dataset):
             turns = captions(self.watched[k], rng) or choose_questions(self.watched[k], rng, long=False)[:1]
         else:
             turns = choose_questions(self.watched[k], rng, long=at % 3 == 2)
-            if at % 3 == 2:
-                turns = [renamed(self.tokenizer, turn, rng) if rng.random() < RENAMED else turn for turn in turns]
-            elif rng.random() < REPEATS:
+            if at % 3 < 2 and rng.random() < REPEATS:
                 turns[-1] = words_to_repeat(self.tokenizer, rng)
         content = GRID if at % 4 == 3 else "mean"
         return k, content, [question for question, _ in turns], [self.text(*turn, rng) for turn in turns]

@@ -31,11 +31,12 @@ EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *
 CAPTIONS = ("caption", "wild_caption")
 NEEDS_TIME = ("event_when", "moves", "car_moves")  # no single frame tells
 SOUGHT = {  # what is learned late is asked about more often
-    **dict.fromkeys((*NEEDS_TIME, "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
+    **dict.fromkeys((*NEEDS_TIME, "hat_colour", "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
     **dict.fromkeys(
-        ("bag_colour", "door_colour", "left_shirt", "right_shirt", "people", "there_is", "wild_there", "wild_is"), 3.0
+        ("bag_colour", "door_colour", "left_shirt", "right_shirt", "people", "weather", "there_is", "wild_there"), 3.0
     ),
-    "hat_colour": 9.0,
+    **dict.fromkeys(("event_yes_no", "wild_is"), 3.0),
+    "event_happens": 9.0,
 }
 ABOUT = {  # kind of question → the thing that has to be in view for it
     **dict.fromkeys(("car_colour", "closed_car_colour"), "car"),

@@ -3,11 +3,12 @@
 It stands in for the image-text pre-training that the original's EVA-ViT brings along: afterwards the tower is frozen,
 as in all of the original's stages. Facts of a thing (its colour, what it does) are read by linear heads from a single
 patch that lies on it, drawn anew each time, so that they stay where the thing is; those of the whole scene (light,
-weather, how many people) from the mean patch. The event on show (benign ones and the six seen crimes only) is read from
-whichever patches show it: log-sum-exp over patches. A linear head on every patch says how much of each figure lies on
-it, so that the mean over patches counts people. Heads alone do not keep a fact from being written down elsewhere, on
-some even patch of road as in a register, where they do not look but the text decoder would: so what a patch knows must
-not change when the frame goes on otherwise a patch away. The heads are thrown away.
+weather, how many people) from the mean patch. How a person stands is a fact too: by it a patch can tell kinds of events
+that training never shows. The event on show (benign ones and the six seen crimes only) is read from whichever patches
+show it: log-sum-exp over patches. A linear head on every patch says how much of each figure lies on it, so that the
+mean over patches counts people. Heads alone do not keep a fact from being written down elsewhere, on some even patch of
+road as in a register, where they do not look but the text decoder would: so what a patch knows must not change when the
+frame goes on otherwise a patch away. The heads are thrown away.
 """
 
 import math
@@ -23,6 +24,7 @@ from data_prep.toy_world import BENIGN_KINDS, SEEN_KINDS, plan_clip
 from data_prep.toy_world.brush import SIZE, Box
 from data_prep.toy_world.palette import COLOURS, LIGHT, WALLS
 from data_prep.toy_world.street.clip import ClipPlan
+from data_prep.toy_world.street.poses import Pose
 from data_prep.toy_world.wildlife import BRIEFS, SEEN_SPECIES, STATES, UNSEEN_BRIEFS, plan_wild
 from data_prep.toy_world.wildlife.clip import WildPlan
 from data_prep.toy_world.wildlife.habitats import LANDS, WATERS
@@ -35,6 +37,14 @@ KIND_WEIGHTS = np.array(
 )
 PAINT, COATS = tuple(COLOURS), ("black", "brown", "grey", "orange", "white")
 DOES = (*STATES, *(brief for brief in BRIEFS if brief not in UNSEEN_BRIEFS))
+PEOPLE = ("hat", "bag", "guard")
+ARM = ("down", "forward", "level", "raised", "up", "back")
+STANCES: dict[str, tuple] = {
+    "trunk": ("upright", "bent", "back", "lying"),
+    "arm1": ARM,
+    "arm2": ARM,
+    "legs": (False, True),
+}
 EVENT = "event"
 OF_SCENE: dict[str, tuple] = {  # read from the mean patch
     "light": tuple(LIGHT),
@@ -58,13 +68,18 @@ OF_THING: dict[tuple[str, str], tuple] = {  # (thing, fact): read from a patch o
     ("animal", "animal_colour"): COATS,
     ("animal", "animal_action"): ("walk", "sit", "lie"),
     **{(name, "does"): DOES for name in SEEN_SPECIES},
+    **{(person, part): STANCES[part] for person in PEOPLE for part in STANCES},
 }
 FACTS: dict[str, tuple] = {
     **OF_SCENE,
     **{f"{thing}: {fact}": classes for (thing, fact), classes in OF_THING.items()},
     EVENT: KINDS,
 }
-HEADS = {name: "does" if name.endswith(": does") else name for name in FACTS}  # animals share what they do
+SHARED = {
+    "does": SEEN_SPECIES,
+    **dict.fromkeys(STANCES, (*PEOPLE, "passer")),
+}  # fact → figures that have one head for it
+HEADS = {name: fact if (fact := name.split(": ")[-1]) in SHARED else name for name in FACTS}
 SPREAD = (
     "car",
     "parked_car",
@@ -80,7 +95,7 @@ FIGURES = (*SPREAD, "house", "worn_hat")
 HOLDS, TOUCHES = 0.5, 0.3  # of what the patch with most of a figure has of it: more is on it, less is off it
 NEIGHBOUR = 8.0  # how much rather than another one a patch is read that is off a thing and two patches away at most
 ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
-    name: [FIGURES.index(thing) for thing in (SEEN_SPECIES if HEADS[name] == "does" else (name.split(":")[0],))]
+    name: [FIGURES.index(thing) for thing in SHARED.get(HEADS[name], (name.split(":")[0],))]
     for name in FACTS
     if ":" in name
 }
@@ -142,10 +157,28 @@ def _facts(plan: WildPlan | ClipPlan, j: int) -> dict[str, Any]:
     """What frame j shows, by the names of FACTS."""
     if isinstance(plan, ClipPlan):
         of_thing = {f"{thing}: {fact}": plan.facts[fact] for thing, fact in OF_THING if fact in plan.facts}
-        return plan.facts | of_thing | {EVENT: plan.kind if plan.start <= j < plan.end else None}
+        actors = plan.stage(j).actors
+        stances = {f"{who}: {part}": value for who in PEOPLE for part, value in stance(actors[who].pose).items()}
+        return plan.facts | of_thing | stances | {EVENT: plan.kind if plan.start <= j < plan.end else None}
     habitat, animals = plan.scene.habitat, plan.scene.animals
     does = {f"{actor.species.name}: does": actor.action for actor in plan.actors(j)}
     return {"habitat": habitat.kind, "light": habitat.light, "animals": len(animals), **does}
+
+
+def stance(pose: Pose) -> dict[str, Any]:
+    """How a person stands, in the words of STANCES: trunk, forearms, and whether a knee is bent."""
+    trunk = "lying" if abs(pose.turn) > 45 else "bent" if pose.lean > 18 else "back" if pose.lean < -5 else "upright"
+    arms = {name: _direction(lower) for name, (_, lower) in (("arm1", pose.arm1), ("arm2", pose.arm2))}
+    bent = any(abs(upper - lower) > 45 for upper, lower in (pose.leg1, pose.leg2))
+    return {"trunk": trunk, **arms, "legs": bent}
+
+
+def _direction(angle: float) -> str:
+    """Where a forearm points, from its angle (degrees; 0 down, positive to where the person looks)."""
+    angle = (angle + 180) % 360 - 180
+    if angle < -30:
+        return "up" if angle < -135 else "back"
+    return ARM[sum(angle > limit for limit in (30, 70, 110, 150))]
 
 
 def _labels(facts: dict) -> list[int]:
@@ -187,7 +220,7 @@ class FactReader(nn.Module):
         """frames (F, s, s, 3) uint8 → {"loss", "right"}; right (facts,): the share of the frames that have it."""
         patches = self.tower(pixel_values=self._normalise(frames)).last_hidden_state[:, 1:]
         seen, mean = self.norm(patches), self.norm(patches.mean(1))  # (F, N, C); (F, C), the content token
-        losses, right = [], []
+        losses, right, looked = [], [], {}
         for k, name in enumerate(FACTS):
             head, label = self.heads[HEADS[name]], labels[:, k]
             if name in OF_SCENE:
@@ -195,8 +228,12 @@ class FactReader(nn.Module):
             elif name == EVENT:
                 named = event_logits(head(seen))
             else:
-                named, off = self._on_and_off(head, seen, maps, name)
-                label = label.where(maps[:, :, FIGURES.index(name.split(":")[0])].sum(1) > 0, UNKNOWN)
+                thing = FIGURES.index(name.split(":")[0])
+                where = (thing, *ELSEWHERE[name])
+                if where not in looked:  # all facts of a thing are read from the same patch
+                    looked[where] = self._on_and_off(seen, maps, thing, ELSEWHERE[name])
+                named, off = map(head, looked[where])
+                label = label.where(maps[:, :, thing].sum(1) > 0, UNKNOWN)
                 losses.append(F.cross_entropy(off.float(), torch.full_like(label, len(FACTS[name]))))
             known = (label != UNKNOWN).sum().clamp(min=1)
             losses.append(F.cross_entropy(named.float(), label, ignore_index=UNKNOWN, reduction="sum") / known)
@@ -220,16 +257,16 @@ class FactReader(nn.Module):
         rows = change.float().square().mean(2).view(-1, side, side).mean((0, 3 - axis))
         return torch.cat([rows[: cut - 1], rows[cut + 1 :]]).mean()
 
-    def _on_and_off(self, head: nn.Linear, seen: Tensor, maps: Tensor, name: str) -> tuple[Tensor, Tensor]:
-        """What `head` reads from a patch on the thing, and from one that is on no such thing: (F, classes) each."""
-        on = _holding(maps[:, :, FIGURES.index(name.split(":")[0])], HOLDS)
-        touched = torch.stack([_holding(maps[:, :, k], TOUCHES) for k in ELSEWHERE[name]]).amax(0)
+    def _on_and_off(self, seen: Tensor, maps: Tensor, thing: int, such: list[int]) -> tuple[Tensor, Tensor]:
+        """A patch on the thing, and one that is on no such thing: (F, C) each. Both are numbers of figures."""
+        on = _holding(maps[:, :, thing], HOLDS)
+        touched = torch.stack([_holding(maps[:, :, k], TOUCHES) for k in such]).amax(0)
         side = math.isqrt(seen.shape[1])
         near = F.max_pool2d(touched.view(-1, 1, side, side), 5, stride=1, padding=2).flatten(1)
         off = (1 - touched) * (1 + (NEIGHBOUR - 1) * near)
         row = torch.arange(len(seen), device=seen.device)
         at_on, at_off = ((weights + 1e-9).multinomial(1)[:, 0] for weights in (on, off))
-        return head(seen[row, at_on]), head(seen[row, at_off])
+        return seen[row, at_on], seen[row, at_off]
 
 
 def _holding(weights: Tensor, share: float) -> Tensor:

@@ -243,7 +243,10 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     if differs := claim(args.out / "recipe.json", recipe(args)):
         raise SystemExit(f"{args.out} was begun with another {' and '.join(differs)}: give another output folder")
-    model = new_model(args.out, seed=args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_num_threads(1)  # the cores are for the processes that draw
+    model = new_model(args.out, seed=args.seed).to(device)
     train(args, model)
     model.requires_grad_(True)
     save(model, args.out / "model", dtype=torch.bfloat16)

@@ -2,20 +2,23 @@
 
 A declaration is a TOML file beside the notebook of its name: the question, the worlds that results come from, and what
 is predicted of each measured number. It is committed before the notebook first runs on these worlds, and says which
-commit that was. Worlds in FOR_CHOICES are for choosing settings; none of them may give a result.
+commit that was. Worlds in FOR_CHOICES are for choosing settings; none of them may give a result. What several
+experiments do stands here, too: asking in a model's own words, comparing arms clip by clip.
 """
 
 import math
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.evaluation.resampling import Estimate
+from llamavid_kit.evaluation.statistics import compare_scores
 from llamavid_kit.files import read_text
 
 FOR_CHOICES = range(1001, 2001)
@@ -96,11 +99,45 @@ class Declaration:
                     "prediction": prediction.says,
                     "of": prediction.of,
                     "expected": _between(prediction.at_least, prediction.at_most),
-                    "measured": f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]",
+                    "measured": shown(found, ".3g"),
                     "verdict": prediction.verdict(found),
                 }
             )
         return pd.DataFrame(rows)
+
+
+def reworded(pairs: Sequence[InstructionPair], *, task: str, words: Mapping[str, str]) -> list[InstructionPair]:
+    """`task` with `words` as its options, of the pairs whose answer has one: for a model that cannot know the labels.
+
+    words: label → what the model calls it.
+    """
+    options = tuple(words.values())
+    question = multiple_choice_question(task, options)
+    return [replace(p, question=question, choices=options, answer=words[p.answer]) for p in pairs if p.answer in words]
+
+
+def gain(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Estimate, float]:
+    """Share right `after` less that `before`, and its p-value (permutation test, unadjusted); see `compare_scores`.
+
+    before, after: right or wrong, a row a clip and a column an arm, as many of each. Clips are resampled whole: what
+    several arms say about one clip is no more than one observation. Raises ValueError for other clips or arms.
+    """
+    n = before.shape[1]
+    if not n or after.shape[1] != n:
+        raise ValueError(f"{n} arms before and {after.shape[1]} after: expected as many, at least one")
+    first, second = (frame.astype(int).sum(axis=1).to_dict() for frame in (before, after))
+    paired = compare_scores(first, second, top=n)
+    return Estimate(paired.difference / n, *(bound / n for bound in paired.interval95)), paired.p
+
+
+def shown(estimate: Estimate, form: str = ".1%") -> str:
+    """A number with its interval, "81.2% [75.0%, 86.4%]". form: a format; "points" shows a difference of two shares."""
+    numbers = (estimate.value, estimate.low, estimate.high)
+    if form == "points":
+        value, low, high = (f"{100 * number:+.1f}" for number in numbers)
+        return f"{value} points [{low}, {high}]"
+    value, low, high = (f"{number:{form}}" for number in numbers)
+    return f"{value} [{low}, {high}]"
 
 
 def _between(low: float, high: float) -> str:

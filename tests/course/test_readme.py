@@ -28,7 +28,8 @@ from accelerate.commands.launch import launch_command_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "notebooks" / "guides"
-PAGES = {path.stem: path for path in (ROOT / "README.md", *sorted(GUIDES.glob("*.md")))}
+TEACHING = ROOT / "notebooks" / "TEACHING.md"
+PAGES = {path.stem: path for path in (ROOT / "README.md", TEACHING, *sorted(GUIDES.glob("*.md")))}
 LONGEST_README = 130
 NOT_RUN = {"GPU", "interactive"}
 DRAWS = "python -m data_prep toy"
@@ -221,11 +222,12 @@ def test_links(page):
 
 
 def test_the_readme_is_a_door():
-    """Short, and it leads to every guide; the notebooks' links into it hold."""
+    """Short, and it leads to every page; the notebooks' links into it hold."""
     text = PAGES["README"].read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_README
-    missing = [page for page in PAGES if page != "README" and f"](notebooks/guides/{page}.md)" not in text]
-    assert not missing, f"link {missing} from the README's table of guides"
+    others = [path.relative_to(ROOT).as_posix() for page, path in PAGES.items() if page != "README"]
+    missing = [path for path in others if f"]({path})" not in text]
+    assert not missing, f"link {missing} from the README"
     for book in (ROOT / "notebooks").glob("*.ipynb"):
         for anchor in re.findall(r"\.\./README\.md#([\w-]+)", book.read_text(encoding="utf-8")):
             assert anchor in slugs(PAGES["README"]), f"{book.name}: README.md#{anchor}"

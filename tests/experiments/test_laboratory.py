@@ -4,13 +4,16 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.commands.demo import ANIMALS, CRIMES
 from llamavid_kit.commands.experiments import LAB
+from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.evaluation.resampling import Estimate
-from llamavid_kit.experiments.laboratory import FOR_CHOICES, UNCOMMITTED, Declaration, Prediction
+from llamavid_kit.evaluation.statistics import compare_scores
+from llamavid_kit.experiments.laboratory import FOR_CHOICES, UNCOMMITTED, Declaration, Prediction, gain, reworded, shown
 
 NOTEBOOKS = sorted(LAB.glob("[0-9]*.ipynb"))
 TEXT = """question = "Is it so?"
@@ -99,6 +102,42 @@ def test_which_commit_holds_it(tmp_path):
     assert Declaration.read(path).commit == declared
     written(tmp_path, TEXT.replace("at_least = 0.0", "at_least = -1.0"))
     assert Declaration.read(path).commit == UNCOMMITTED
+
+
+def test_reworded_asks_in_other_words_what_these_can_answer():
+    labels = ("Arson", "Robbery", "Normal Video")
+    question = multiple_choice_question("Classify the activity in the video", labels)
+    pairs = [
+        InstructionPair(id=label, video=f"{label}.mp4", question=question, answer=label, choices=labels)
+        for label in labels
+    ]
+    fire, quiet = reworded(pairs, task="Say what happens", words={"Normal Video": "Nothing", "Arson": "A fire"})
+    assert fire.question == "Say what happens by using ONLY ONE of the mentioned categories: Nothing, or A fire."
+    assert (fire.id, fire.answer, fire.choices) == ("Arson", "A fire", ("Nothing", "A fire"))
+    assert (quiet.id, quiet.answer) == ("Normal Video", "Nothing")
+
+
+def test_gain_is_of_clips_and_not_of_answers():
+    """Two arms that say the same are no more sure than one; a clip in another place of the table is the same clip."""
+    before = pd.DataFrame({"slow": [True, False, False, True, False] * 4}, index=range(20))
+    after = pd.DataFrame({"fast": [True, True, True, False, True] * 4}, index=range(20))
+    found, p = gain(before, after.iloc[::-1])
+    paired = compare_scores(before["slow"].astype(int).to_dict(), after["fast"].astype(int).to_dict(), top=1)
+    assert found == Estimate(paired.difference, *paired.interval95) and p == paired.p
+    assert found.value == pytest.approx(0.4) and found.low < 0.4 < found.high < 1
+    twice = [pd.concat([frame, frame], axis=1) for frame in (before, after)]
+    assert gain(*twice) == (found, p)
+    with pytest.raises(ValueError, match="1 arms before and 2 after"):
+        gain(before, twice[1])
+    with pytest.raises(ValueError, match="must answer the same clips"):
+        gain(before, after.iloc[1:])
+
+
+def test_shown_says_what_kind_of_number_it_is():
+    found = Estimate(0.0625, -0.125, 0.25)
+    assert shown(found) == "6.2% [-12.5%, 25.0%]"
+    assert shown(found, "points") == "+6.2 points [-12.5, +25.0]"
+    assert shown(found, ".2f") == "0.06 [-0.12, 0.25]"
 
 
 def test_every_experiment_is_declared_and_short():
