@@ -30,6 +30,11 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, nargs="+", default=[1, 6], help="frames a second (default: 1 6)")
     text = 'content tokens a frame: "mean" (1), "grid:2" (4), …, "all"; for example mean grid:2 (default: the model\'s)'
     parser.add_argument("--content", nargs="+", help=text)
+    text = (
+        "also change the clips: each:6, pool:6, no_context, mean_patch, context:QUESTION, no_content, guided, "
+        "shuffled:SEED, blank, no_frames (guide own_factors); each gets arms beside those of the clips as they are"
+    )
+    parser.add_argument("--change", nargs="+", default=[], metavar="CHANGE", help=text)
     parser.add_argument("--seeds", type=int, nargs="+", help="training seeds of the fine-tuned arms (default: 0)")
     text = "train adapters at these rates, each to answer at every rate of --fps (default: each rate has its own)"
     parser.add_argument("--train-fps", type=float, nargs="+", help=text)
@@ -82,6 +87,7 @@ def ablate(args: argparse.Namespace) -> None:
         source=str(args.clips or args.crime or args.pairs[0]),
         fps=tuple(args.fps),
         content=tuple(args.content or [None]),
+        change=(None, *args.change),
         finetune=finetune,
         seeds=tuple(args.seeds or (0,)),
         train_fps=tuple(args.train_fps or ()),

@@ -189,10 +189,14 @@ def arm_path(out: Path, arm: Arm) -> Path:
 
 
 def _head(arm: Arm, question: Question, training: str) -> dict[str, Any]:
-    """What heads an arm file; training: the key of the clips that its adapter is trained on."""
+    """What heads an arm file; training: the key of the clips that its adapter is trained on.
+
+    No change stands there as nothing, so that runs go on which were begun before there were any.
+    """
     text, _ = wording(question.text, question.labels, prompt=arm.prompt, order=arm.order)
     asked = {"question": text, "rule": question.rule_of(arm.answering)}
-    return {"name": arm.name, **arm.factors(), **asked, "training": arm.adapter and training}
+    factors = {name: value for name, value in arm.factors().items() if (name, value) != ("change", None)}
+    return {"name": arm.name, **factors, **asked, "training": arm.adapter and training}
 
 
 def _items(test: Sequence[InstructionPair]) -> list[dict[str, str]]:
@@ -307,8 +311,7 @@ def _finetune(
         answers = [train[k].answer for k in order]
         train = [InstructionPair(**(p.to_dict() | {"answer": a})) for p, a in zip(train, answers, strict=True)]
     tokens = [
-        model.cache.tokens(_open(p, root, {}), p.question, fps=arm.trained_at, content=arm.content, rule=arm.frames)[0]
-        for p in train
+        model.tokens(_open(pair, root, {}), pair.question, replace(arm.view, fps=arm.trained_at))[0] for pair in train
     ]
     settings = replace(config.train, seed=arm.adapter.seed if arm.adapter else config.train.seed)
     finetune(model.model, train, tokens, out=out, settings=settings, lora=config.lora)

@@ -19,6 +19,7 @@ from llamavid_kit.data.sampling import Rule, check_fps
 from llamavid_kit.evaluation.scoring import RULES, RuleName
 from llamavid_kit.experiments.prompts import PROMPTS, STUDY
 from llamavid_kit.model.answering import View
+from llamavid_kit.model.changes import change_file, change_words, parse_change
 from llamavid_kit.model.config import parse_content
 from llamavid_kit.model.four_bits import Quantise
 from llamavid_kit.model.lora import LoraSettings
@@ -65,8 +66,10 @@ class Arm:
 
     model: as the configuration names it. adapter: None is zero-shot. fps: frames a second. content: content tokens a
     frame (`config.parse_content`), None the model's own. frames: the rule that a rate picks frames by
-    (`sampling.RULES`). prompt: of `prompts.PROMPTS`. order: None asks with the options as they are listed, a seed
-    shuffles them clip by clip. answering: a greedy reply, or the likeliest choice. name: of the arm's file.
+    (`sampling.RULES`). change: what is done to the frames or their tokens (`changes.parse_change`), in training and in
+    the test; None leaves them as they are. prompt: of `prompts.PROMPTS`. order: None asks with the options as they are
+    listed, a seed shuffles them clip by clip. answering: a greedy reply, or the likeliest choice. name: of the arm's
+    file.
     """
 
     model: str = _factor("tiny", "Does another model do better?", str, _slug)
@@ -83,6 +86,12 @@ class Arm:
         "Does it matter which frames a rate picks?",
         lambda x: f"frames by rule {x}",
         lambda x: "" if x == "time" else x,
+    )
+    change: str | None = _factor(
+        None,
+        "Does it matter what becomes of the frames?",
+        change_words,
+        lambda x: "" if x is None else change_file(x),
     )
     prompt: str = _factor(
         STUDY.name,
@@ -102,7 +111,7 @@ class Arm:
     @property
     def view(self) -> View:
         """How the clips are shown to the model."""
-        return View(self.fps, self.content, self.frames)
+        return View(self.fps, self.content, self.frames, self.change)
 
     @property
     def trained_at(self) -> float:
@@ -116,8 +125,8 @@ class Arm:
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Arm":
-        """The arm whose `factors` and name stand in a file's head or in the summary."""
-        values = {name: record[name] for name in ("name", *FACTORS)}
+        """The arm whose `factors` and name stand in a file's head or in the summary; an older run's has no change."""
+        values = {"change": None} | {name: record[name] for name in ("name", *FACTORS) if name in record}
         adapter = values.pop("adapter")
         return cls(adapter=None if adapter is None else Lora(**adapter), **values)
 
@@ -181,7 +190,7 @@ class AblationConfig:
     model: "tiny", a folder, or the name of a `VideoModel` that `ablate` is given; several make several arms.
     fps: the rates; finetune: an adapter for each of `seeds` beside zero-shot, of each model that the kit can train.
     train_fps: rates at which adapters are trained, each then answers at every rate; (): each rate has its own adapter.
-    content, frames, prompts: see `Arm`. shuffle_choices: a seed: each arm gets a rival with its options shuffled.
+    content, frames, change, prompts: see `Arm`. shuffle_choices: a seed: each arm gets a rival with shuffled options.
     answering: "generation" (greedy reply, mapped to a label by `rule`), "likelihood" (the likeliest choice). An open
         question is answered by generation alone, and neither `rule` nor `groups` are for it (`for_pairs`).
     crossed: the factors whose values are combined with each other; any other factor varies alone, all else being at
@@ -203,6 +212,7 @@ class AblationConfig:
     train_fps: tuple[float, ...] = ()
     content: tuple[str | None, ...] = (None,)
     frames: tuple[Rule, ...] = ("time",)
+    change: tuple[str | None, ...] = (None,)
     prompts: tuple[str, ...] = (STUDY.name,)
     shuffle_choices: int | None = None
     answering: tuple[Answering, ...] = ("generation", "likelihood")
@@ -221,10 +231,13 @@ class AblationConfig:
             check_fps(rate)
         for content in filter(None, self.content):
             parse_content(content)
+        for change in self.change:
+            parse_change(change)
         _choose("model", self.models)
         _choose("fps", self.fps)
         _choose("content", self.content)
         _choose("frames", self.frames, FRAME_RULES)
+        _choose("change", self.change)
         _choose("prompts", self.prompts, PROMPTS)
         _choose("answering", self.answering, ("generation", "likelihood"))
         _choose("crossed", self.crossed, FACTORS, at_least=0)
@@ -290,7 +303,7 @@ class AblationConfig:
         """Where the adapter of an arm lies below the run's folder; arms that were trained alike share it."""
         if arm.adapter is None:
             return None
-        view = [FACTORS[name]["file"](getattr(arm, name)) for name in ("content", "frames")]
+        view = [FACTORS[name]["file"](getattr(arm, name)) for name in ("content", "frames", "change")]
         parts = [self._model(arm), f"fps{arm.trained_at:g}-seed{arm.adapter.seed}", *view]
         return "finetune/" + "-".join(filter(None, parts))
 

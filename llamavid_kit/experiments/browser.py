@@ -156,6 +156,8 @@ class PredictionBrowser(Explorer):
     def _read_frames(self) -> Frames:
         """At most N_SHOWN of the frames that this arm saw, one of the event among them if it saw one."""
         _, inside, _ = receipt(self.run, self.arm.value, self.clip.value)
+        if not len(inside):
+            return []
         video = Video(self.root / self.run.test.set_index("clip").loc[self.clip.value, "video"])
         sample, at = video.sample(self.run.arm(self.arm.value).fps), chosen_frames(inside)
         if len(sample) != len(inside):

@@ -69,13 +69,13 @@ def probabilities(run: Run, clip: str) -> pd.DataFrame:
 def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]:
     """Of the frames that the arm saw of a clip: their seconds, whether each is in an event, and both in a sentence."""
     row = _row(run, key, clip)
-    times, events = np.array(row["timestamps_s"], float), run.test.set_index("clip").loc[clip, "events"]
+    times, events = np.sort(np.array(row["timestamps_s"], float)), run.test.set_index("clip").loc[clip, "events"]
     inside = in_events(times, events)
     if not events:
         return times, inside, f"{row['arm']} saw {len(times)} frames; no event is marked in this clip."
     spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
     sentence = f"{row['arm']} saw {len(times)} frames, {inside.sum()} of them in the event ({spans})"
-    return times, inside, sentence + ("." if inside.any() else ": it lies between two frames.")
+    return times, inside, sentence + ("." if inside.any() or not len(times) else ": it lies between two frames.")
 
 
 def _row(run: Run, key: str, clip: str) -> pd.Series:

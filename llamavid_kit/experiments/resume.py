@@ -28,7 +28,8 @@ from llamavid_kit.files import (
 
 log = logging.getLogger(__name__)
 
-GROWING = ("fps", "content", "frames", "prompts", "answering", "seeds", "train_fps")  # more values give more arms
+# more values of these give more arms
+GROWING = ("fps", "content", "frames", "change", "prompts", "answering", "seeds", "train_fps")
 ARMS = (*GROWING, "model", "finetune", "shuffle_choices", "crossed")  # what decides which arms there are
 COUNTING = ("rule", "groups")  # how replies are counted: the model is not asked again
 TRAINING = ("seeds", "train_fps", "train", "lora", "shuffle_labels")  # of no meaning without adapters

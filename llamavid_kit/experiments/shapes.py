@@ -10,6 +10,7 @@ FACTORS = {
     "fps": float,
     "content": (str, None),
     "frames": str,
+    "change?": (str, None),
     "prompt": str,
     "order": (int, None),
     "answering": str,

@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,7 +22,8 @@ from transformers import Cache
 from llamavid_kit.data.prompt import human_turn, open_prompt, template, tokenize
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.video import Video
-from llamavid_kit.model.ask import Reply, greedy_texts, n_visual, picture_prompt, picture_tokens, receipt_of
+from llamavid_kit.model.ask import Receipt, Reply, greedy_texts, picture_prompt, picture_tokens, receipt_of
+from llamavid_kit.model.changes import BLANK, NO_FRAME, make_change, needs
 from llamavid_kit.model.config import check_fits
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.decoding import release
@@ -38,14 +40,16 @@ PACKED_ROWS = (
 
 @dataclass(frozen=True)
 class View:
-    """How a clip is shown to a model: frames a second, content tokens a frame, and which frames a rate picks.
+    """How a clip is shown to a model: frames a second, content tokens a frame, which frames a rate picks, what then.
 
-    content: as `config.parse_content`; None is as the model is configured. frames: a rule of `sampling.RULES`.
+    content: as `config.parse_content`; None is as the model is configured. frames: a rule of `sampling.RULES`. change:
+    what is done to the frames or their tokens, as `changes.parse_change`; None leaves them as they are.
     """
 
     fps: float = 1.0
     content: str | None = None
     frames: Rule = "time"
+    change: str | None = None
 
 
 class VideoModel(Protocol):
@@ -123,24 +127,29 @@ class LlamaVidAnswerer:
     def fits(self, clip: Video, question: str, choices: Sequence[str], view: View, *, max_new_tokens: int) -> None:
         """As `config.check_fits`; a choice may be longer than the longest reply."""
         config, n_frames = self.model.config, len(clip.sample(view.fps, rule=view.frames))
+        stand_in = VisualTokens(torch.zeros(n_frames, 1), torch.zeros(n_frames, config.n_content(view.content), 1))
+        changed, _ = make_change(view.change, [stand_in], clip=clip.content_key())
         longest = max([max_new_tokens, *self._lengths(question, tuple(choices)).values()])
         n_prompt = len(open_prompt(self.model.tokenizer, config.template, question)) + longest
-        check_fits(config, n_frames=n_frames, n_prompt=n_prompt, fps=view.fps, content=view.content)
+        per_frame = Fraction(changed.n_tokens, n_frames)
+        check_fits(config, n_frames=n_frames, n_prompt=n_prompt, fps=view.fps, per_frame=per_frame)
 
     def prepare(self, clip: Video, questions: Sequence[str], views: Sequence[View]) -> None:
         """Keeps the frame tokens of the clip for every question and view; a frame is decoded and encoded once."""
-        contents = list(dict.fromkeys(view.content for view in views))
+        looks = [look for view in views for asked in questions for look in needs(view.change, asked, view.content)]
+        texts = list(dict.fromkeys(text for text, _ in looks))
+        contents = list(dict.fromkeys(content for _, content in looks))
         for fps, rule in sorted({(view.fps, view.frames) for view in views}, reverse=True):
-            self.cache.fill(clip, questions, fps=fps, contents=contents, rule=rule)
+            self.cache.fill(clip, texts, fps=fps, contents=contents, rule=rule)
 
     def generate(
         self, clips: Sequence[Video], question: str, view: View, *, max_new_tokens: int | None = None
     ) -> list[Reply]:
-        tokens, times = self._look(clips, question, view)
+        tokens, times, receipts = self._look(clips, question, view)
         length = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         ask = partial(generate_texts, self.model, question, max_new_tokens=length)
         texts = self._in_parts(tokens, ask, n_tokens=self._n_tokens(question, tokens), max_new_tokens=length)
-        return self._replies(texts, times, tokens)
+        return self._replies(texts, times, receipts)
 
     def watch(self, clip: Video, questions: Sequence[str], *, fps: float) -> list[Reply]:
         """Each question goes through the language model alone: in a batch the last digits of its reply could move."""
@@ -150,11 +159,12 @@ class LlamaVidAnswerer:
             generate_texts(self.model, question, [look], max_new_tokens=self.max_new_tokens)[0]
             for question, look in zip(distinct, tokens, strict=True)
         ]
-        replies = dict(zip(distinct, self._replies(texts, [_rounded(times)] * len(texts), tokens), strict=True))
+        seconds = [_rounded(times)] * len(texts)
+        replies = dict(zip(distinct, self._replies(texts, seconds, self._receipts(seconds, tokens)), strict=True))
         return [replies[question] for question in questions]
 
     def choose(self, clips: Sequence[Video], question: str, choices: Sequence[str], view: View) -> list[Reply]:
-        tokens, times = self._look(clips, question, view)
+        tokens, times, receipts = self._look(clips, question, view)
         ask = partial(choice_log_likelihood, self.model, question, choices=choices)
         lengths = self._lengths(question, tuple(choices))
         n_tokens, n_answers = self._n_tokens(question, tokens), sum(lengths.values())
@@ -165,10 +175,10 @@ class LlamaVidAnswerer:
                 seconds,
                 dict(zip(choices, map(float, row), strict=True)),
                 lengths,
-                n_visual=n_visual(look),
-                receipt=receipt_of(self.model.config, seconds, look),
+                n_visual=receipt.n_tokens,
+                receipt=receipt,
             )
-            for row, seconds, look in zip(table, times, tokens, strict=True)
+            for row, seconds, receipt in zip(table, times, receipts, strict=True)
         ]
 
     def look(
@@ -176,17 +186,20 @@ class LlamaVidAnswerer:
     ) -> list[Reply]:
         ids = [picture_prompt(self.model, prompt, self.max_new_tokens) for prompt in prompts]
         tokens = picture_tokens(self.model, pictures, queries, pad=pad)
-        longest = max(len(prompt) + n_visual(look) for prompt, look in zip(ids, tokens, strict=True))
+        longest = max(len(prompt) + look.n_tokens for prompt, look in zip(ids, tokens, strict=True))
 
         def ask(asked: Sequence[tuple[list[int], VisualTokens]]) -> list[str]:
             return greedy_texts(self.model, *zip(*asked, strict=True), max_new_tokens=self.max_new_tokens)
 
         asked = [*zip(ids, tokens, strict=True)]
         texts = self._in_parts(asked, ask, n_tokens=longest, max_new_tokens=self.max_new_tokens)
-        return self._replies(texts, [(0.0,)] * len(texts), tokens)
+        seconds = [(0.0,)] * len(texts)
+        return self._replies(texts, seconds, self._receipts(seconds, tokens))
 
-    def _replies(self, texts: Sequence[str], times: Sequence[tuple], tokens: Sequence[VisualTokens]) -> list[Reply]:
-        receipts = [receipt_of(self.model.config, s, look) for s, look in zip(times, tokens, strict=True)]
+    def _receipts(self, times: Sequence[tuple], tokens: Sequence[VisualTokens]) -> list[Receipt]:
+        return [receipt_of(self.model.config, s, look) for s, look in zip(times, tokens, strict=True)]
+
+    def _replies(self, texts: Sequence[str], times: Sequence[tuple], receipts: Sequence[Receipt]) -> list[Reply]:
         return [
             Reply(text, s, n_visual=receipt.n_tokens, receipt=receipt)
             for text, s, receipt in zip(texts, times, receipts, strict=True)
@@ -195,7 +208,7 @@ class LlamaVidAnswerer:
     def _n_tokens(self, question: str, tokens: Sequence[VisualTokens]) -> int:
         """Of the longest prompt, its clip included."""
         prompt = open_prompt(self.model.tokenizer, self.model.config.template, question)
-        return len(prompt) + max(map(n_visual, tokens))
+        return len(prompt) + max(look.n_tokens for look in tokens)
 
     def _in_parts(self, items: Sequence, ask: Callable[..., Iterable], *, n_tokens: int, max_new_tokens: int) -> list:
         """What `ask` says of each item, of as many at once as there is memory for; n_tokens: of the longest prompt."""
@@ -219,12 +232,23 @@ class LlamaVidAnswerer:
             self._counted[question, choices] = lengths
         return self._counted[question, choices]
 
-    def _look(self, clips: Sequence[Video], question: str, view: View) -> tuple[list[VisualTokens], list[tuple]]:
-        """Each clip's frame tokens, and the seconds of its frames."""
+    def tokens(self, clip: Video, question: str, view: View) -> tuple[VisualTokens, tuple[float, ...], Receipt]:
+        """A clip's frame tokens as the view shows them, the seconds of the frames that they show, and the receipt."""
         looks = [
-            self.cache.tokens(clip, question, fps=view.fps, content=view.content, rule=view.frames) for clip in clips
+            self.cache.tokens(clip, asked, fps=view.fps, content=content, rule=view.frames)
+            for asked, content in needs(view.change, question, view.content)
         ]
-        return [tokens for tokens, _ in looks], [_rounded(times) for _, times in looks]
+        tokens, given_s = [tokens for tokens, _ in looks], looks[0][1]
+        if view.change == BLANK:
+            tokens = [self.cache.blank(question, content=view.content)[[0] * len(given_s)]]
+        changed, shown = make_change(view.change, tokens, clip=clip.content_key())
+        seen = [k for k in dict.fromkeys(shown.tolist()) if k != NO_FRAME]
+        return changed, _rounded(given_s[seen]), receipt_of(self.model.config, [*given_s], changed, shown)
+
+    def _look(self, clips: Sequence[Video], question: str, view: View) -> tuple[list, list, list]:
+        """`tokens` of each clip, then the seconds of each, then the receipts."""
+        tokens, times, receipts = zip(*(self.tokens(clip, question, view) for clip in clips), strict=True)
+        return [*tokens], [*times], [*receipts]
 
 
 def has_room(model: LlamaVid, **shape: int) -> bool:

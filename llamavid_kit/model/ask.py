@@ -18,6 +18,7 @@ from llamavid_kit.data.prompt import IMAGE, Template, open_prompt, stop_ids, tem
 from llamavid_kit.data.sampling import Rule
 from llamavid_kit.data.subtitles import frame_texts, read_subtitles
 from llamavid_kit.data.video import Video
+from llamavid_kit.model.changes import NO_FRAME
 from llamavid_kit.model.config import LlamaVidConfig, check_fits
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.decoding import greedy_ids
@@ -46,8 +47,8 @@ class Receipt:
 
     @property
     def tokens_a_frame(self) -> float:
-        """Of the frames that arrived."""
-        return self.n_tokens / self.n_arrived
+        """Of the frames that arrived; 0 where none did."""
+        return self.n_tokens / self.n_arrived if self.n_arrived else 0.0
 
     @property
     def n_times(self) -> int:
@@ -149,7 +150,7 @@ class Asking:
         prompt = picture_prompt(self, question, max_new_tokens)
         tokens = picture_tokens(self, [image], [question], pad=pad)[0]
         text = greedy_texts(self, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
-        return Reply(text, (0.0,), notes=tuple(_world(self.config)), n_visual=n_visual(tokens), tokens=tokens)
+        return Reply(text, (0.0,), notes=tuple(_world(self.config)), n_visual=tokens.n_tokens, tokens=tokens)
 
 
 @torch.inference_mode()
@@ -176,15 +177,17 @@ def greedy_texts(
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 
-def receipt_of(config: LlamaVidConfig, times_s: Sequence[float], tokens: VisualTokens) -> Receipt:
-    """Of LLaMA-VID, for frames chosen at times_s: each is seen once, and the model is told no time."""
+def receipt_of(
+    config: LlamaVidConfig, times_s: Sequence[float], tokens: VisualTokens, shown: np.ndarray | None = None
+) -> Receipt:
+    """Of LLaMA-VID, for frames chosen at times_s; the model is told no time.
+
+    shown: the number of the frame in each place, of `changes.make_change`; None where each is seen once.
+    """
     size = (config.image_size, config.image_size)
-    return Receipt(len(times_s), len(tokens), size, n_visual(tokens), (), n_dropped=len(times_s) - len(tokens))
-
-
-def n_visual(tokens: VisualTokens) -> int:
-    """Tokens that a clip's frames take in the language model's context."""
-    return len(tokens) * (1 + tokens.content.shape[1])
+    at = [*range(len(tokens))] if shown is None else shown.tolist()
+    n_doubled, n_dropped = len(at) - len({*at}), len(times_s) - len({*at} - {NO_FRAME})
+    return Receipt(len(times_s), len(at), size, tokens.n_tokens, (), n_doubled=n_doubled, n_dropped=n_dropped)
 
 
 def movie_prompt(model: "LlamaVid", question: str, inputs: str) -> list[int]:
@@ -228,7 +231,7 @@ def _ask_film(model: "LlamaVid", film: LongVideo, question: str, max_new_tokens:
         tokens = model.frame_tokens(film.features, question)
     text = greedy_texts(model, [prompt], [tokens], max_new_tokens=max_new_tokens)[0]
     notes = (*_world(config), "the frames come from a feature file, which does not say when they are")
-    return Reply(text, (), notes=notes, n_visual=n_visual(tokens), tokens=tokens)
+    return Reply(text, (), notes=notes, n_visual=tokens.n_tokens, tokens=tokens)
 
 
 def _world(config: LlamaVidConfig) -> list[str]:

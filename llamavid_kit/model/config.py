@@ -7,6 +7,7 @@ numbers that LLaMA-VID adds. It knows no weights; presets are class methods, the
 
 import math
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -228,12 +229,17 @@ class LlamaVidConfig(PreTrainedConfig):
         return cls(**parts, **PRESETS[name].get("options", {}), **kwargs)
 
 
-def check_fits(config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float, content: str | None = None) -> None:
-    """Raise ValueError, with the way out, where frames and prompt exceed the language model's context."""
-    per_frame = config.tokens_per_frame(content)
-    n_tokens = n_frames * per_frame + n_prompt
+def check_fits(
+    config: LlamaVidConfig, *, n_frames: int, n_prompt: int, fps: float, per_frame: Fraction | None = None
+) -> None:
+    """Raise ValueError, with the way out, where frames and prompt exceed the language model's context.
+
+    per_frame: tokens of the clip over its frames; None: as the model is configured.
+    """
+    per_frame = Fraction(config.tokens_per_frame()) if per_frame is None else per_frame
+    n_tokens = int(n_frames * per_frame) + n_prompt
     if n_tokens > config.context:
-        room = max(config.context - n_prompt, 0) // per_frame
+        room = max(config.context - n_prompt, 0) // per_frame if per_frame else 0
         slower, shorter = (_three_digits_down(x) for x in (room / n_frames * fps, room / fps))
         raise ValueError(
             f"{n_frames} frames at {fps:g} fps need {n_tokens} tokens, the model has {config.context}: "

@@ -21,7 +21,8 @@ from llamavid_kit.model.config import parse_content
 class VisualTokens:
     """What a clip's frames say about one question, before the projectors.
 
-    context: (T, C) text-guided context token of each frame (paper Eq. 1, before the value projection).
+    context: (T, C) text-guided context token of each frame (paper Eq. 1, before the value projection); (T, 0, C) where
+    it was left out.
     content: (T, n, C) content tokens of each frame (paper section 3.2, before the projector).
     attention: (T, M, N) softmax over patches of each query: rows sum to 1; None where it was not kept.
     """
@@ -32,6 +33,11 @@ class VisualTokens:
 
     def __len__(self) -> int:
         return self.context.shape[0]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that the frames take in the language model's context."""
+        return len(self) * (self.content.shape[1] + (self.context.ndim == 2))
 
     def __getitem__(self, frames) -> "VisualTokens":
         """The tokens of some frames (slice, index list or mask along T)."""
@@ -96,5 +102,9 @@ def content_tokens(patches: Tensor, content: str) -> Tensor:
 
 
 def interleave(context: Tensor, content: Tensor) -> Tensor:
-    """Projected context (T, D) and content (T, n, D) → one sequence (T*(n+1), D): per frame context first."""
-    return torch.cat([context[:, None], content], dim=1).flatten(0, 1)
+    """Projected context (T, D) and content (T, n, D) → one sequence (T*(n+1), D): per frame context first.
+
+    A context of (T, 0, D) adds nothing to it.
+    """
+    context = context[:, None] if context.ndim == 2 else context
+    return torch.cat([context, content], dim=1).flatten(0, 1)

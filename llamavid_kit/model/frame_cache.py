@@ -93,6 +93,14 @@ class FrameCache:
         """Keeps the frame tokens of several questions and kinds of content; each frame is encoded once."""
         self._entries(video, list(product(questions, contents)), video.sample(fps, rule=rule).indices)
 
+    @torch.inference_mode()
+    def blank(self, question: str, *, content: str | None = None) -> VisualTokens:
+        """The tokens of one frame that is even grey, 0 after normalisation, on the CPU; they are not kept."""
+        size = self.model.config.image_size
+        with self._model_in_use:
+            features = self.model.encode_frames(torch.zeros(1, 3, size, size))
+            return self.model.frame_tokens(features, question, content=content).to("cpu")
+
     def _entries(self, video: Video, looks: Sequence[Look], indices: np.ndarray) -> list[dict[str, torch.Tensor]]:
         """What is kept of each (question, content), once at least the frames at `indices` are."""
         reader, paths = video.reader, [self._path(video, *look) for look in looks]

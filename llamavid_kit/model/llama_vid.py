@@ -326,7 +326,7 @@ def _layout(ids: Tensor, visual: Visual, side: str) -> Tensor:
     rows, next_row = [], ids.numel()
     for i, row in enumerate(ids):
         slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
-        n_rows = [len(tokens) * (1 + tokens.content.shape[1]) for tokens in visual[i]]  # for each slot
+        n_rows = [tokens.n_tokens for tokens in visual[i]]  # for each slot
         if len(n_rows) == 1 and n_rows[0] == len(slots):
             n_rows = [1] * len(slots)
         if len(slots) != len(n_rows):

@@ -130,6 +130,11 @@ class TransformersVideo:
             raise ValueError(
                 f"content={view.content!r}: content tokens are LLaMA-VID's, {self.name} has none; leave content out"
             )
+        if view.change is not None:
+            raise ValueError(
+                f"change={view.change!r}: changes are made to LLaMA-VID's frame tokens, {self.name} has none; leave "
+                "change out"
+            )
         marks = [getattr(self.processor, name, None) for name in ("image_token", "video_token")]
         marks += self.processor.tokenizer.all_special_tokens
         if held := [mark for mark in marks if mark and mark in question]:

@@ -17,7 +17,6 @@ from llamavid_kit.data.films import is_film
 from llamavid_kit.data.pairs import InstructionPair
 from llamavid_kit.data.prompt import IGNORE
 from llamavid_kit.data.video import Video
-from llamavid_kit.model.ask import n_visual
 from llamavid_kit.model.context_attention import VisualTokens
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.text_decoder import tokenize_questions
@@ -67,7 +66,7 @@ class TokenPairs(Dataset):
     @property
     def longest(self) -> int:
         """Tokens of the longest sample, its clip's included."""
-        return max(len(ids) + n_visual(clip) for (ids, _), clip in zip(self.text, self.tokens, strict=True))
+        return max(len(ids) + clip.n_tokens for (ids, _), clip in zip(self.text, self.tokens, strict=True))
 
 
 def pair_texts(

@@ -189,6 +189,15 @@ def test_training_is_set_on_the_command_line(tmp_path, monkeypatch):
     )
 
 
+def test_changes_stand_beside_the_clips_as_they_are(tmp_path, monkeypatch, capsys):
+    own_clips(tmp_path)
+    config, _ = config_of(monkeypatch, tmp_path, "--change", "each:6", "context:What colour is it?")
+    assert config.change == (None, "each:6", "context:What colour is it?")
+    assert config_of(monkeypatch, tmp_path)[0].change == (None,)
+    assert main(["ablate", "--clips", str(tmp_path / "clips.csv"), "--change", "each", "--out", "o"]) == 2
+    assert "change='each': expected each:N" in capsys.readouterr().err
+
+
 def test_the_rules_of_the_help_are_those_of_scoring():
     assert tuple(RULES) == OPTION_RULES
 

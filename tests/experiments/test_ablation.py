@@ -19,6 +19,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.experiments import ablation
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
+from llamavid_kit.experiments.report.page import write_report
 from llamavid_kit.experiments.tasks import ClosedQuestion
 from llamavid_kit.files import read_replies
 from llamavid_kit.model.answering import LlamaVidAnswerer
@@ -431,6 +432,47 @@ def test_an_adapter_is_trained_with_the_content_tokens_of_its_arm(clips, tokeniz
     trainings = trainings_of(clips, tokenizers, tmp_path, config, monkeypatch)
     n_content = {folder: {clip.content.shape[1] for clip in tokens} for folder, (_, _, tokens) in trainings.items()}
     assert n_content == {"finetune/fps1-seed0-mean": {1}, "finetune/fps1-seed0-grid_2": {4}}
+
+
+def test_an_adapter_is_trained_on_the_changed_tokens_of_its_arm(clips, tokenizers, tmp_path, monkeypatch):
+    """At the rate of its training: clips of 1.5, 1.75 and 2 seconds have 2 frames at 1 fps, 6 to 8 at 4 fps."""
+    config = replace(CONFIG, change=(None, "each:3", "no_context"), train_fps=(1, 4), answering=("likelihood",))
+    trainings = trainings_of(clips, tokenizers, tmp_path, config, monkeypatch)
+    shapes = {folder: {(len(x), x.context.ndim) for x in tokens} for folder, (_, _, tokens) in trainings.items()}
+    slow, fast = {(2, 2)}, {(6, 2), (7, 2), (8, 2)}
+    assert shapes == {
+        "finetune/fps1-seed0": slow,
+        "finetune/fps4-seed0": fast,
+        "finetune/fps1-seed0-each3": {(3 * n, ndim) for n, ndim in slow},
+        "finetune/fps4-seed0-each3": {(3 * n, ndim) for n, ndim in fast},
+        "finetune/fps1-seed0-no_context": {(n, 3) for n, _ in slow},
+        "finetune/fps4-seed0-no_context": {(n, 3) for n, _ in fast},
+    }
+
+
+def test_changes_are_added_to_a_run_from_before_there_were_any(clips, tokenizers, own_run):
+    """Its arms stay byte for byte; a change that leaves out tokens, or all frames, is trained and answered too."""
+    record = json.loads((own_run / "config.json").read_text())
+    del record["change"]
+    (own_run / "config.json").write_text(json.dumps(record))
+    before = arms(own_run)
+    assert not any(b"change" in lines for lines in before.values())
+    config = replace(CONFIG, fps=(1,), change=("no_content", "no_frames", "blank"))
+    summary = start_again(clips, tokenizers, own_run, config)
+    after = arms(own_run)
+    assert {name: after[name] for name in before} == before
+    added = {arm["name"]: arm for arm in summary["arms"] if arm["change"]}
+    assert len(added) == 3 * len(before) == len(after) - len(before)
+    assert added["lora-seed0-4fps-no_frames-likelihood"]["receipt"] == {
+        "n_frames": 0,
+        "visual_tokens": 0,
+        "tokens_a_frame": None,
+    }
+    assert added["zero-shot-1fps-no_content-generation"]["receipt"]["tokens_a_frame"] == 1
+    _, lines = read_replies(own_run / "arms" / "zero-shot-4fps-no_frames-likelihood.jsonl")
+    assert len({json.dumps(line["log_likelihood"]) for line in lines}) == 1  # of one question, nothing else is seen
+    assert {"paired_change", "every_arm_likelihood"} <= {p.stem for p in write_report(own_run).parent.rglob("*.png")}
+    assert "Does it matter what becomes of the frames?" in (own_run / "report.html").read_text(encoding="utf-8")
 
 
 def test_several_seeds(clips, tokenizers, tmp_path):

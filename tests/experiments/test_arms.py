@@ -33,10 +33,11 @@ LARGE = AblationConfig(
     train_fps=(4, 1),
     content=(None, "mean", "grid:2"),
     frames=("time", "train"),
+    change=(None, "each:6"),
     prompts=("study", "plain"),
     shuffle_choices=7,
 )
-N_LARGE = 3 * (1 + 2 * 2) * 2 * 3 * 2 * 2 * 2 * 2
+N_LARGE = 3 * (1 + 2 * 2) * 2 * 3 * 2 * 2 * 2 * 2 * 2
 
 
 # --- names
@@ -46,7 +47,7 @@ def test_every_arm_of_a_large_configuration_has_a_name_of_its_own_and_no_arm_is_
     arms = LARGE.arms()
     assert len(arms) == len({arm.name for arm in arms}) == len(set(arms)) == N_LARGE
     assert all(set(arm.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.") for arm in arms)
-    assert len({LARGE.adapter_folder(arm) for arm in arms if arm.adapter}) == 3 * 2 * 2 * 3 * 2
+    assert len({LARGE.adapter_folder(arm) for arm in arms if arm.adapter}) == 3 * 2 * 2 * 3 * 2 * 2
     assert {LARGE.adapter_folder(arm) for arm in arms if not arm.adapter} == {None}
 
 
@@ -57,16 +58,17 @@ def test_names_say_what_was_chosen_and_leave_out_what_was_not():
     assert usual == [*(f"zero-shot-{fps}fps-{way}" for fps in (1, 6) for way in ways), *trained]
     first, last = LARGE.arms()[0], LARGE.arms()[-1]
     assert first.name == "tiny-zero-shot-0.5fps-generation"
-    assert last.name == "7b-3-lora-seed3-trained4fps-6fps-grid_2-train-plain-shuffled7-likelihood"
-    assert LARGE.adapter_folder(last) == "finetune/7b-3-fps4-seed3-grid_2-train"
+    assert last.name == "7b-3-lora-seed3-trained4fps-6fps-grid_2-train-each6-plain-shuffled7-likelihood"
+    assert LARGE.adapter_folder(last) == "finetune/7b-3-fps4-seed3-grid_2-train-each6"
 
 
 def test_an_adapter_is_shared_by_arms_that_were_trained_alike():
-    """Rate of the test, words, order and way of answering play no part in training; content and frames do."""
+    """Rate of the test, words, order and way of answering play no part in training; content, frames and change do."""
     arms = [arm for arm in LARGE.arms() if arm.adapter]
     trained = {}
     for arm in arms:
-        trained.setdefault(LARGE.adapter_folder(arm), set()).add((arm.model, arm.adapter, arm.content, arm.frames))
+        recipe = (arm.model, arm.adapter, arm.content, arm.frames, arm.change)
+        trained.setdefault(LARGE.adapter_folder(arm), set()).add(recipe)
     assert all(len(recipes) == 1 for recipes in trained.values())
     own_rates = AblationConfig(fps=(1, 6))
     assert {own_rates.adapter_folder(arm): arm.trained_at for arm in own_rates.arms() if arm.adapter} == {
@@ -129,6 +131,7 @@ def test_difference_is_one_factor_or_none():
         "fps": replace(arm, fps=6),
         "content": replace(arm, content="grid:2"),
         "frames": replace(arm, frames="train"),
+        "change": replace(arm, change="blank"),
         "prompt": replace(arm, prompt="plain"),
         "order": replace(arm, order=0),
         "answering": replace(arm, answering="likelihood"),
@@ -184,8 +187,13 @@ def test_models_that_cannot_be_trained_are_zero_shot_alone():
 def test_an_arm_comes_back_from_json(arm):
     record = json.loads(json.dumps({"name": arm.name, **arm.factors(), "accuracy": 0.5}))
     again = Arm.of(record)
-    assert again == arm and again.name == arm.name and again.view == View(arm.fps, arm.content, arm.frames)
+    assert again == arm and again.name == arm.name and again.view == View(arm.fps, arm.content, arm.frames, arm.change)
     assert list(arm.factors()) == list(FACTORS) and set(NESTING) == set(FACTORS)
+
+
+def test_an_arm_of_a_run_from_before_a_clip_could_be_changed():
+    record = {name: value for name, value in Arm(fps=2).factors().items() if name != "change"}
+    assert Arm.of({"name": "", **record}) == Arm(fps=2)
 
 
 def test_words_mention_what_varies_and_only_that():
@@ -202,11 +210,11 @@ def test_words_mention_what_varies_and_only_that():
     large, last = LARGE.arms(), LARGE.arms()[-1]
     assert words(last, large) == (
         "other weights/7b, fine-tuned, seed 3, trained at 4 fps, 6 fps, content grid:2, frames by rule train, "
-        "plain prompt, shuffled options, likelihood"
+        "each frame 6 times, plain prompt, shuffled options, likelihood"
     )
     assert words(large[0], large) == (
-        "tiny, zero-shot, 0.5 fps, content as configured, frames by rule time, study prompt, options as listed, "
-        "generation"
+        "tiny, zero-shot, 0.5 fps, content as configured, frames by rule time, frames as they are, "
+        "study prompt, options as listed, generation"
     )
     assert words(last, [last, replace(last, fps=1)]) == "fine-tuned, trained at 4 fps, 6 fps"  # one seed goes unsaid
     some = large[::7]
@@ -253,6 +261,9 @@ def test_defaults_suit_the_question():
         ({"content": ("grid:1",)}, "content='grid:1'"),
         ({"frames": ()}, "frames="),
         ({"frames": ("all",)}, r"frames=\('all',\): expected some of time, train, eval_repro, each once, at least one"),
+        ({"change": ()}, "change="),
+        ({"change": ("blank", "blank")}, "change="),
+        ({"change": ("each:1",)}, "change='each:1': expected each:N or pool:N with N >= 2, no_context, "),
         ({"prompts": ()}, "prompts="),
         ({"prompts": ("polite",)}, "prompts="),
         ({"prompts": ("study", "study")}, "prompts="),

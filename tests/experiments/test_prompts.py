@@ -111,8 +111,10 @@ def test_all_arms_see_the_same_clips_and_each_heads_its_file(worded_run):
         head, lines = read_replies(worded_run[0] / "arms" / f"{arm.name}.jsonl")
         assert [line["clip"] for line in lines] == [f"t{k}" for k in range(N)]
         assert head["question"] == worded(QUESTION, arm.prompt, LABELS)
+        factors = arm.factors()
+        assert factors.pop("change") is None
         assert head == {
-            **arm.factors(),
+            **factors,
             "name": arm.name,
             "question": head["question"],
             "rule": head["rule"],

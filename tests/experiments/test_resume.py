@@ -353,11 +353,12 @@ def test_settings_of_training_are_those_of_the_run_that_trains(tmp_path, begun, 
 
 @pytest.mark.parametrize("name", resume.GROWING)
 def test_values_of_every_factor_are_added_behind_those_that_are_there(tmp_path, name):
-    factors = ("fps", "content", "frames", "prompts", "answering", "seeds", "train_fps")
+    factors = ("fps", "content", "frames", "change", "prompts", "answering", "seeds", "train_fps")
     values = (
         (2, 1),
         ("mean", "all"),
         ("train", "time"),
+        ("blank", "guided"),
         tuple(PROMPTS)[1::-1],
         ("likelihood", "generation"),
         (4, 3),

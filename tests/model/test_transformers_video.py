@@ -295,6 +295,8 @@ def test_pixels_a_frame_are_equal_at_every_rate(folders, clip, fps):
 def test_what_such_a_model_does_not_do(llm, family, clip):
     with pytest.raises(ValueError, match="content tokens are LLaMA-VID's"):
         llm.generate([clip], ASK, View(2, content="grid:2"))
+    with pytest.raises(ValueError, match="^change='blank': changes are made to LLaMA-VID's frame tokens"):
+        llm.fits(clip, ASK, (), View(2, change="blank"), max_new_tokens=1)
     for mark in (llm.processor.tokenizer.eos_token, llm.processor.image_token, llm.processor.video_token):
         with pytest.raises(ValueError, match="mark of the model's own"):
             llm.generate([clip], f"Is {mark} there?", View(2))

@@ -180,7 +180,7 @@ def _receipt(run: Run, arm: Arm) -> dict[str, str]:
     receipt, n = run.scores[arm.name]["receipt"], run.scores[arm.name]["n"]
     cells = {"frames a clip": f"{receipt['n_frames'] / n:.1f}"}
     if receipt["visual_tokens"] is not None:
-        cells["tokens a frame"] = f"{receipt['tokens_a_frame']:.3g}"
+        cells["tokens a frame"] = f"{receipt['tokens_a_frame'] or 0:.3g}"
         cells["tokens in all"] = f"{receipt['visual_tokens']:,}"
     if not _told_apart(run):
         return cells
