@@ -149,7 +149,7 @@ def _outcomes(
             if n_unreachable == IN_A_ROW:
                 raise ValueError(
                     f"{IN_A_ROW} requests in a row got no reply, the last: {outcome.detail}. {len(known)} replies are "
-                    f"kept in {known.path}; the same command goes on from there"
+                    f"kept in {known.path}; the same command continues from there"
                 )
     return outcomes
 
@@ -223,7 +223,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1")
     key = "environment variable with the endpoint's key; without it none is sent"
     parser.add_argument("--key-env", metavar="NAME", help=key)
-    out = "folder for pairs, failures and the log of replies (default: movie_pairs); the same folder goes on"
+    out = "folder for pairs, failures and the log of replies (default: movie_pairs); the same folder continues"
     parser.add_argument("--out", default="movie_pairs", help=out)
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked, and ask nothing")
     for name, kind in KINDS.items():
@@ -269,7 +269,7 @@ def _run(args: argparse.Namespace, per_film: Mapping[str, int], prompts: Prompts
         )
     except KeyboardInterrupt:
         print(
-            f"stopped: the replies so far are kept in {replies}; the same command goes on from there", file=sys.stderr
+            f"stopped: the replies so far are kept in {replies}; the same command continues from there", file=sys.stderr
         )
         return 130
     counts = result.counts()

@@ -56,7 +56,7 @@ def label_from_file_name(name: str) -> str:
 def find_list(folder: Path, names: Sequence[str]) -> Path:
     """The first of `names` that lies in `folder`. Raises FileNotFoundError naming folder and names."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; expected the one that holds {' or '.join(names)}")
+        raise FileNotFoundError(f"{folder} is not a folder; expected the one that holds {' or '.join(names)}")
     for name in names:
         if (folder / name).is_file():
             return folder / name

@@ -59,7 +59,7 @@ def ablate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shuffle-labels", type=int, help="control: permute the training answers with this seed")
     text = "room for frame tokens; those used longest ago go, and are computed again if need be (default: no limit)"
     parser.add_argument("--cache-limit", type=gib, metavar="GIB", help=text)
-    parser.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+    parser.add_argument("--out", type=Path, required=True, help="run folder; an interrupted run continues")
     add_judge_options(parser, of="of an open question that is not about animals: one rule or chat model", first="")
 
 

@@ -71,7 +71,7 @@ def _ask_film(args: argparse.Namespace) -> None:
     why = f"for a clip, and {args.video} holds features, which bring their own rate and subtitles"
     refuse(args, ("fps", "frames", "subtitles", "choices"), why)
     if args.attention:
-        raise ValueError(f"{args.video} holds features and no frames: there is nothing to draw an overlay on")
+        raise ValueError(f"{args.video} holds features but no frames: there is nothing to draw an overlay on")
     film = import_features(args.video)
     _print(_model(args, context=args.context).ask(film, args.question, max_new_tokens=args.max_new_tokens))
 

@@ -22,7 +22,7 @@ def cache(args: argparse.Namespace) -> None:
 
     for named in args.folders:
         if not named.is_dir():
-            raise FileNotFoundError(f"{named} is no folder; expected a run, or its {FRAME_TOKENS}")
+            raise FileNotFoundError(f"{named} is not a folder; expected a run, or its {FRAME_TOKENS}")
     for named in args.folders:
         folder = named / FRAME_TOKENS if (named / FRAME_TOKENS).is_dir() else named
         removed = [] if args.limit is None else prune(folder, args.limit)

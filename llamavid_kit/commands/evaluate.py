@@ -23,7 +23,7 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, help=ADAPTER_HELP)
     parser.add_argument("--quantise", choices=PACKED, help=QUANTISE_HELP)
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's files, see below")
-    parser.add_argument("--out", type=Path, required=True, help="run folder; a run that was cut off goes on")
+    parser.add_argument("--out", type=Path, required=True, help="run folder; an interrupted run continues")
     text = "score the finished run in --out again, by other judges say: no model is loaded, no clip is decoded"
     parser.add_argument("--score-only", action="store_true", help=text)
     parser.add_argument("--batch", type=int, help="pictures answered at once (default: 16); videos: one at a time")

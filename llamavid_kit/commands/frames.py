@@ -20,7 +20,7 @@ def frames_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="jpg", help=text)
     parser.add_argument("--quality", type=int, help=f"of jpg, 1 to 100 (default: {QUALITY})")
-    parser.add_argument("--out", type=Path, required=True, help="folder; a run that was cut off goes on")
+    parser.add_argument("--out", type=Path, required=True, help="folder; an interrupted run continues")
 
 
 def frames(args: argparse.Namespace) -> None:

@@ -63,8 +63,8 @@ def clips_from_csv(
             row.video = posix
     if absent := [f"{row.video} ({row.where})" for row in rows if not (root / row.video).is_file()]:
         raise ValueError(
-            f"{len(absent)} clips are not where {path} says, seen from {root}: {some(absent)}; "
-            "correct the column video, or give root= (--root FOLDER)"
+            f"{len(absent)} clip{' is' if len(absent) == 1 else 's are'} not where {path} says, seen from {root}: "
+            f"{some(absent)}; correct the column video, or give root= (--root FOLDER)"
         )
     clips = list(_by_video(rows))
     labels = _labels(path, [first for first, *_ in clips])

@@ -149,7 +149,7 @@ def _stands(line: dict[str, Any] | None, path: Path, out: Path) -> bool:
         )
     for name, content in line["files"].items():
         if not (out / name).is_file() or content_key(out / name) != content:
-            log.warning("%s is gone or changed: the frames of %s at %g fps are written anew", name, path, line["fps"])
+            log.warning("%s is gone or changed: the frames of %s at %g fps are written again", name, path, line["fps"])
             return False
     return True
 

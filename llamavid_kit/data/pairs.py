@@ -194,7 +194,7 @@ def _pair_of(record: Any) -> InstructionPair:
     if not isinstance(record, dict):
         raise ValueError(f"expected a JSON object with the fields {names}, got {type(record).__name__}")
     if unknown := sorted(set(record) - set(names)):
-        raise ValueError(f'unknown fields {unknown}; known are {names}, anything else belongs into "extra"')
+        raise ValueError(f'unknown fields {unknown}; known are {names}, anything else belongs in "extra"')
     if absent := [n for n in ("id", "video", "question", "answer") if n not in record]:
         raise ValueError(f"fields {absent} are missing")
     for name, kind in (("choices", list), ("events", list), ("extra", dict), ("source", str)):

@@ -150,9 +150,7 @@ def open_container(path: Path) -> Any:
     try:
         return av.open(str(path.absolute()), metadata_errors="replace", options=options)
     except av.ArgumentError as error:
-        cause = (
-            "is no video file, or of a kind that is not opened because it may lead to other files, such as a playlist"
-        )
+        cause = "is not a video, or of a kind that is not opened because it may lead to other files, such as a playlist"
         raise VideoError(path, cause, f"give the video itself or, if you trust it, a copy ({CLEAN_COPY})") from error
 
 

@@ -129,10 +129,10 @@ def _say_changes(before: dict, clips: dict, out: Path) -> None:
     if train & {*changes} and any((out / "finetune").glob("*/settings.json")):
         raise ValueError(
             f"since the adapters of {out} were trained, clips have changed: {text}; delete {out / 'finetune'} to train "
-            "and answer anew, or give another output folder"
+            "and answer again, or give another output folder"
         )
     log.warning(
-        "%s: since this run began, clips have changed: %s; every arm answers anew from the first of their batches on",
+        "%s: since this run began, clips have changed: %s; every arm answers again from the first of their batches on",
         out,
         text,
     )

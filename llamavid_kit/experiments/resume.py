@@ -55,9 +55,9 @@ def begun_config(out: Path) -> AblationConfig | None:
         try:
             return AblationConfig.of(stored)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is no run's configuration ({error!r}): give another output folder") from None
+            raise ValueError(f"{path} is not a run's configuration ({error!r}): give another output folder") from None
     if holds_files(out):
-        raise ValueError(f"{out} is not empty and no run of this kit: give another output folder")
+        raise ValueError(f"{out} is not empty and not a run of this kit: give another output folder")
     return None
 
 
@@ -144,7 +144,7 @@ def resume_arm(
         stored, n_lines = read_head(path)
         differing = _differing(stored, head)
         if differing == ["training"]:
-            log.warning("%s is answered anew: its adapter was trained on other clips", path.stem)
+            log.warning("%s is answered again: its adapter was trained on other clips", path.stem)
             path.unlink()
         elif differing == ["rule"] and isinstance(question, ClosedQuestion):
             resume(path, stored, n=n_lines, batch=1)

@@ -69,7 +69,7 @@ def load(
         kwargs["quantization_config"] = four_bits(quantise)
     folder = ASSETS / "tiny" if name == "tiny" else Path(name)
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f'{name!r} is no model: expected "tiny" or a folder with config.json')
+        raise CheckpointError(f'{name!r} is not a model: expected "tiny" or a folder with config.json')
     packs = kwargs.get("quantization_config") is not None
     if packs and device is not None:
         kwargs["device_map"] = device  # each weight is packed there as it is read

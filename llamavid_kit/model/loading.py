@@ -81,7 +81,7 @@ def config_of(name: str | Path) -> LlamaVidConfig:
     if not isinstance(config, dict) or config.get("model_type") != LlamaVidConfig.model_type:
         shapes = ", ".join(SHAPES)
         raise ValueError(
-            f"{str(name)!r} is no model of this kit: expected tiny, what `convert` wrote, or a shape ({shapes})"
+            f"{str(name)!r} is not a model of this kit: expected tiny, what `convert` wrote, or a shape ({shapes})"
         )
     return ours_config(folder)
 

@@ -292,7 +292,7 @@ def check_family(folder: Path) -> None:
     """CheckpointError for a model that transformers does not know; ValueError where torchvision is missing."""
     kind = read_object(folder / "config.json").get("model_type")
     if kind not in FAMILIES:
-        raise CheckpointError(f"{folder}: model_type {kind!r} is no model of images and text that transformers knows")
+        raise CheckpointError(f"{folder}: model_type {kind!r} is not a model of images and text in transformers")
     if not is_torchvision_available():
         raise ValueError(f"{folder}: processors of videos need torchvision: pip install 'llamavid-kit[models]'")
 

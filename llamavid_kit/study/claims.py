@@ -110,8 +110,8 @@ def zero_shot_columns(evidence: Evidence) -> tuple[Verdict, str]:
         text += f"No number of videos out of {' or '.join(none)} is {published}%{but}. "
     if odd:
         text += (
-            f"In Table 3 these are no share of their class: {', '.join(odd)}; replies without a label may have been "
-            "left out of the denominators. "
+            f"In Table 3 these cannot be shares of their class: {', '.join(odd)}; replies without a label may have "
+            "been left out of the denominators. "
         )
     text += (
         "The numbers were made by a language model as judge, which need not follow any of these rules. An earlier "

@@ -84,7 +84,7 @@ def read_logs(folder: str | Path) -> dict[str, Log]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; expected the one with the study's prediction files (CSV)")
+        raise FileNotFoundError(f"{folder} is not a folder; expected the one with the study's prediction files (CSV)")
     paths = {key: folder / f"{key}.csv" for key in BY_KEY if (folder / f"{key}.csv").is_file()}
     for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv"):
         if path not in paths.values():

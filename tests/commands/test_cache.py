@@ -46,7 +46,7 @@ def test_a_limit_is_a_size(run, capsys, limit):
 
 def test_a_folder_that_is_none_is_named_before_anything_goes(run, capsys):
     assert main(["cache", str(run), str(run / "none"), "--limit", "0"]) == 2
-    assert "none is no folder; expected a run, or its frame_tokens" in capsys.readouterr().err
+    assert "none is not a folder; expected a run, or its frame_tokens" in capsys.readouterr().err
     assert len(list((run / "frame_tokens").iterdir())) == 3
 
 

@@ -8,7 +8,7 @@ from llamavid_kit.model.original import doctor
 def test_the_doctors_exit_status(tmp_path, capsys, monkeypatch):
     """1 where the folder does not load, 2 where there is none; no GPU and little memory are no problem of it."""
     assert main(["doctor", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is no folder; expected one that may hold a model" in capsys.readouterr().err
+    assert "nowhere is not a folder; expected one that may hold a model" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["doctor", str(tmp_path / "empty")]) == 1
     assert "problem: no config.json" in capsys.readouterr().out

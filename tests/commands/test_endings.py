@@ -120,7 +120,7 @@ def test_a_stop_while_an_object_is_freed(name, status, said):
     [
         (PermissionError(13, "No", "/x/y"), "/x/y cannot be read or written: No; name another path"),
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
-        (FileNotFoundError("x is no folder"), "x is no folder"),
+        (FileNotFoundError("x is not a folder"), "x is not a folder"),
         (ValueError("fps=6"), "fps=6"),
         (MemoryError(), f"{FULL}; no more is said"),
         (RuntimeError("CUDA out of memory.\n Tried"), f"{FULL}; CUDA out of memory. Tried"),

@@ -35,4 +35,4 @@ def test_a_folder_of_ours_and_one_that_is_none(capsys, tmp_path, tokenizers):
     (tmp_path / "config.json").write_text('["llama"]')
     for name in (str(tmp_path), "70b"):
         assert main(["plan", "--model", name, "--duration", "3"]) == 2
-        assert f"error: {name!r} is no model of this kit: expected tiny" in capsys.readouterr().err
+        assert f"error: {name!r} is not a model of this kit: expected tiny" in capsys.readouterr().err

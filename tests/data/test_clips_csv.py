@@ -91,7 +91,7 @@ def test_windows_separators(table, tmp_path):
         ("", "no column video and no column label"),
         ("video,label\n", "no clips"),
         ("video,label\na.mp4,Fall\nb.mp4,Fall\n", "every clip has the label 'Fall'"),
-        ("video,label\na.mp4,Fall\nz.mp4,Walk\n", r"1 clips are not where .*z.mp4 \(.*line 3\)"),
+        ("video,label\na.mp4,Fall\nz.mp4,Walk\n", r"1 clip is not where .*z.mp4 \(.*line 3\)"),
         ("video,label\na.mp4,\n", "line 2: label is empty"),
         ("video,label\na.mp4,Fall,2\n", "line 2: more fields than columns"),
         ("video,label,start_s,end_s\na.mp4,Fall,2,1\n", "line 2: start_s='2', end_s='1'"),

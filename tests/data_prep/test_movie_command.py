@@ -94,7 +94,7 @@ def test_ctrl_c_leaves_at_once_and_says_how_to_go_on(films, tmp_path):
         asked_s = time.monotonic()
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 130 and time.monotonic() - asked_s < 5
-    assert "the same command goes on from there" in errors and "Traceback" not in errors
+    assert "the same command continues from there" in errors and "Traceback" not in errors
     assert len((tmp_path / "out" / "replies.jsonl").read_text().splitlines()) == 2
 
 

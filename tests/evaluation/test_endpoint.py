@@ -186,7 +186,7 @@ SECRET = (  # where a key is put by mistake
         ({"url": "file:///etc/passwd"}, "expected an address such as"),
         ({"url": "127.0.0.1:8000"}, "expected an address such as"),
         ({"url": "http://me:pw@host/v1"}, "through the environment"),
-        *(({"url": url}, "holds a user, a key, a query or a port that is no number") for url in SECRET),
+        *(({"url": url}, "holds a user, a key, a query or a port that is not a number") for url in SECRET),
         ({"url": "http:///v1"}, "endpoint 'http:///v1': expected an address such as"),
         ({"model": ""}, "expected the name"),
         ({"settings": {"stream": True, "n": 2}}, r"\['n', 'stream'\] are not free"),

@@ -336,7 +336,7 @@ def test_another_model_under_the_same_name(clips, tokenizers, own_run):
 
 def test_a_foreign_folder(clips, tokenizers, tmp_path):
     (tmp_path / "holiday.txt").write_text("photos")
-    with pytest.raises(ValueError, match="not empty and no run"):
+    with pytest.raises(ValueError, match="not empty and not a run"):
         start_again(clips, tokenizers, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["holiday.txt"]
 

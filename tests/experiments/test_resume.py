@@ -276,7 +276,7 @@ def test_a_damaged_configuration_is_named(own, tokenizers, content):
     before = arms(runs / "zero-shot")
     (runs / "zero-shot" / "config.json").write_text(content)
     with pytest.raises(
-        ValueError, match=r"config\.json is (no run's configuration|not JSON).*give another output folder"
+        ValueError, match=r"config\.json is not (a run's configuration|JSON).*give another output folder"
     ):
         start(clips, tokenizers, runs / "zero-shot")
     assert arms(runs / "zero-shot") == before
@@ -309,7 +309,7 @@ def test_an_arm_that_is_another_is_refused_and_stays(tmp_path, head, question):
 def test_an_arm_begins_anew_where_training_alone_differs(tmp_path, caplog):
     path = arm_file(tmp_path / "a.jsonl")
     assert resume.resume_arm(path, HEAD | {"training": "other"}, ITEMS, batch=2, question=CLOSED) == 0
-    assert read_replies(path) == (HEAD | {"training": "other"}, []) and "a is answered anew" in caplog.text
+    assert read_replies(path) == (HEAD | {"training": "other"}, []) and "a is answered again" in caplog.text
 
 
 @pytest.mark.parametrize(("n", "kept"), [(3, 3), (2, 2), (1, 0), (0, 0)])
@@ -435,5 +435,5 @@ def test_a_folder_is_a_run_or_empty_or_refused(tmp_path):
     resume.write_record(tmp_path / "a" / "run", ZERO_SHOT.record())
     assert resume.begun_config(tmp_path / "a" / "run") == ZERO_SHOT
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match="is not empty and no run of this kit"):
+    with pytest.raises(ValueError, match="is not empty and not a run of this kit"):
         resume.begun_config(tmp_path)

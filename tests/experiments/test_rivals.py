@@ -163,7 +163,7 @@ def test_it_may_stand_alone(clips, run, tmp_path):
         assert content.split(b"\n", 1)[1] == arms(run[0])[f"rival-{name}"].split(b"\n", 1)[1]
     assert json.loads((tmp_path / "run" / "config.json").read_text())["model"] == "rival" and summary["worlds"] == {}
     read = Run(tmp_path / "run")
-    assert "the model is **rival**, as it came" in text.setting(read) and read.families == ["fps", "answering"]
+    assert "the model is **rival**, as it comes" in text.setting(read) and read.families == ["fps", "answering"]
     assert answer.answer(read).startswith("Of the same 4 clips **zero-shot, 4 fps** answered 4 (100.0%) right and ")
     assert all(path.stat().st_size for path in write_figures(read))
 

@@ -57,7 +57,7 @@ def test_a_clip_brings_its_own_times(tmp_path):
 def test_nothing_is_guessed(asked, message):
     with pytest.raises(ValueError, match=message):
         lvk.audit("tiny", **asked)
-    with pytest.raises(ValueError, match="'no-model' is no model of this kit"):
+    with pytest.raises(ValueError, match="'no-model' is not a model of this kit"):
         lvk.audit("no-model")
 
 

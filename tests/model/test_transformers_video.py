@@ -400,5 +400,5 @@ def test_a_name_in_the_cache(folders, tmp_path, monkeypatch):
     (cached / "refs" / "main").write_text("abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert lvk.load("some/model").name == "some/model"
-    with pytest.raises(CheckpointError, match="is no model"):
+    with pytest.raises(CheckpointError, match="is not a model"):
         lvk.load("some/other")

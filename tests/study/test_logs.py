@@ -36,7 +36,7 @@ def test_files_that_are_refused(tmp_path, logs):
     (tmp_path / "short.csv").write_text(",".join(COLUMNS) + "\na.mp4,900\n")
     with pytest.raises(ValueError, match="line 2: 2 fields"):
         read_log(tmp_path / "short.csv")
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder; expected the one with"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder; expected the one with"):
         read_logs(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="holds none of zero_shot_fps1.csv"):

@@ -108,5 +108,5 @@ def check_clips(items: Sequence[Item], path: Path) -> None:
     if changed := sorted({str(media) for media, content in told if keys[media] != content}):
         raise ValueError(
             f"{some(changed)}: changed since questions about them were answered in {path}; put them back as they "
-            "were, or answer anew in another output folder"
+            "were, or answer again in another output folder"
         )

@@ -20,7 +20,7 @@ def load(data: Path) -> list[Item]:
     rows = read_by_id(path, {"question_id": (str, int), "image": str, "text": str})
     labels = read_json(labels_path, way_out=DOWNLOAD)
     if not isinstance(labels, dict):
-        raise ValueError(f"{labels_path} is no object; expected question id → label, as GQA publishes it")
+        raise ValueError(f"{labels_path} is not an object; expected question id → label, as GQA publishes it")
     same_ids(rows, labels, where=labels_path)
     return [_item(name, row, labels[name], images, labels_path) for name, row in rows.items()]
 

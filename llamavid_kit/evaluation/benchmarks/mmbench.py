@@ -42,7 +42,7 @@ def load(data: Path) -> list[Item]:
     try:
         table = pd.read_table(path)
     except ValueError as error:  # pandas' own errors and letters that are not UTF-8
-        raise ValueError(f"{path} is no table of tabs ({error}); download it again") from error
+        raise ValueError(f"{path} is not a table with tabs ({error}); download it again") from error
     if absent := [name for name in COLUMNS if name not in table]:
         raise ValueError(f"{path} has no column {', '.join(absent)}; expected MMBench's table of 2023-07-12")
     rows = table.to_dict("records")
@@ -62,7 +62,7 @@ def load(data: Path) -> list[Item]:
 def _item(row: Mapping[str, Any], path: Path) -> Item:
     name = str(row["index"])
     if not isinstance(row["index"], int):
-        raise ValueError(f"{path}: index {row['index']!r} is no whole number")
+        raise ValueError(f"{path}: index {row['index']!r} is not a whole number")
     choices = {letter: str(row[letter]) for letter in takewhile(lambda letter: not _is_none(row[letter]), OPTIONS)}
     answer = None if _is_none(row["answer"]) else row["answer"]
     if len(choices) < 2 or (answer is not None and answer not in choices):

@@ -33,7 +33,7 @@ def needed(data: Path, benchmark: str, *names: str) -> list[Path]:
 def inside(folder: Path, name: Any, *, where: str) -> Path:
     """The media file that a row names; ValueError for a path that leaves `folder`, FileNotFoundError for no file."""
     if not isinstance(name, str) or not name or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{where}: {name!r} is no file name below {folder}")
+        raise ValueError(f"{where}: {name!r} is not a file name inside {folder}")
     path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"{where}: {path} is not there; download the benchmark's media into {folder}")

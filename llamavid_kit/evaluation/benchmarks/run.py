@@ -297,16 +297,16 @@ def rescore(
         raise ValueError(f"{path} was made with {words}: leave that out, or give another output folder")
     if not isinstance(head.get("model"), str):
         raise ValueError(
-            f"{path}, line 1 names no model: it is not as `evaluate` wrote it; answer anew in another folder"
+            f"{path}, line 1 names no model: it is not as `evaluate` wrote it; answer again in another folder"
         )
     items = benchmark.load(Path(data))
     if head.get("items") != items_key(items, benchmark.media):
         raise ValueError(
             f"{path} answers {head.get('n')} other items than the {len(items)} in {data}: their ids, prompts, "
-            "questions or pictures were changed since; put them back as they were, or answer anew in another folder"
+            "questions or pictures were changed since; put them back as they were, or answer again in another folder"
         )
     if n_lines < len(items):
-        text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first, it goes on where it stopped"
+        text = f"{path} holds {n_lines} of {len(items)} replies: finish the run first: it continues where it stopped"
         raise ValueError(text)
     if benchmark.media == "video":
         check_clips(items, path)

@@ -11,7 +11,7 @@ from llamavid_kit.evaluation.benchmarks.published import NO_PAPER, published
 from llamavid_kit.evaluation.benchmarks.run import Result
 
 JUDGED: dict[Mode, str] = {
-    "strict": "what a judge says that is no verdict is left out and counted",
+    "strict": "what a judge says that is not a verdict is left out and counted",
     "original": "a judge's words read as the original's scripts do, their faults included",
     "official": "the benchmark's own rule, the same characters, and no judge",
 }

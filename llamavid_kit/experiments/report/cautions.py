@@ -63,7 +63,7 @@ def _unread(run: Run) -> Iterator[str]:
         yield (
             f"{n_one} of the {n_silent} written replies without a label mention one label alone. By rule {BY_MENTION} "
             f"({RULE_TEXT[BY_MENTION]}) these would be right: {'; '.join(counts)}. Start the run again with --rule "
-            f"{BY_MENTION} to count so; nothing is asked again."
+            f"{BY_MENTION} to count them; nothing is asked again."
         )
     several = sum(len({*mentions(reply, run.labels)}) > 1 for rows in silent.values() for reply in rows["reply"])
     if several:

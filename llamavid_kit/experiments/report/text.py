@@ -32,7 +32,7 @@ def _rates(run: Run) -> str:
 
 def setting(run: Run) -> str:
     """Models, clips, rates and the question itself."""
-    kinds = ["as it came (zero-shot)"] * any(arm.adapter is None for arm in run.arms)
+    kinds = ["as it comes (zero-shot)"] * any(arm.adapter is None for arm in run.arms)
     if run.seeds:
         train = int((run.clips["split"] == "train").sum())
         kinds.append(f"after fine-tuning on {plural(train, 'labelled clip')}")
@@ -40,11 +40,11 @@ def setting(run: Run) -> str:
     known = f" ({plain('; '.join(worlds))})" if worlds else ""
     durations = run.test["duration_s"].dropna()
     length = f" (median length {durations.median():.1f} s)" if len(durations) else ""
-    model = "model is" if len(run.models) == 1 else "models are"
+    model, asked = ("model is", "It was") if len(run.models) == 1 else ("models are", "They were")
     packed = ", the language model's layers packed to 4 bits" if run.config.get("quantise") else ""
     return (
-        f"Here the {model} **{plain(listed(run.models))}**{known}{packed}, {listed(kinds)}. Asked about were "
-        f"**{plural(len(run.test), 'clip')}** of **{plain(run.source)}**{length}, with the frames taken at "
+        f"Here the {model} **{plain(listed(run.models))}**{known}{packed}, {listed(kinds)}. {asked} asked "
+        f"about **{plural(len(run.test), 'clip')}** of **{plain(run.source)}**{length}, with the frames taken at "
         f"{_rates(run)}. Every arm, that is every combination of what was varied, got the same clips and the same "
         f"question:\n\n> {plain(run.question)}"
     )
@@ -60,9 +60,9 @@ def clips(run: Run) -> str:
         least = f"{6 / n:.0%}" if n >= 6 else "more than all"
         low, high = wilson(round(n / 2), n)
         lines.append(
-            f"**{plural(n, 'clip')} are too few for anything but a very large difference**: an arm that gets half of "
-            f"them right has a 95% interval of {percents_text(low, high)}, and for p < 0.05 two arms must differ on "
-            f"at least 6 clips, all in the same direction: {least} of this set. Read what follows as a rehearsal."
+            f"**{plural(n, 'clip')} are too few to show any but a very large difference**: an arm that gets half "
+            f"of them right has a 95% interval of {percents_text(low, high)}, and for p < 0.05 two arms must differ on "
+            f"at least 6 clips, all in the same direction: {least} of this set. Take what follows as a trial run."
         )
     return "\n\n".join(lines)
 
@@ -81,9 +81,9 @@ def _baseline(run: Run) -> str:
     base = run.summary["baseline"]
     origin = {
         None: "",
-        "train": f", what most training answers hold ({base.get('n_answers')} of them),",
-        "test": f", the most frequent answer of **these very clips** ({base.get('n_answers')}), for want of training "
-        "clips: it knows more than a model may,",
+        "train": f", found in more training answers than any other ({base.get('n_answers')} of them),",
+        "test": f", the most frequent answer of **these very clips** ({base.get('n_answers')}), as there are no "
+        "training clips: it knows more than a model may,",
     }[base.get("from")]
     score = f", with a mean score of {base['score']:.2f}" if "score" in base else ""
     return (
@@ -98,15 +98,15 @@ def visibility(run: Run) -> str:
     table = tables.visibility(run)
     ours, crime = (table[(table["set"] == "UCF-Crime") == real].sort_values("fps") for real in (False, True))
     if ours.empty:
-        text = "**Nobody has marked when this set's events happen**: how many a frame rate misses cannot be said."
+        text = "**Nobody has marked when this set's events happen**, so nobody can say how many a frame rate misses."
     else:
         shares = [f"{r.fps:g} fps shows {r.seen} of {r.n} ({r.seen / r.n:.0%})" for r in ours.itertuples()]
         text = f"No model can see an event between two sampled frames. Of this set's events {listed(shares)}. "
         first, last = ours.iloc[0], ours.iloc[-1]
         gain = (last.seen - first.seen) / first.n
         text += (
-            f"Going from {first.fps:g} to {last.fps:g} fps uncovers another {gain:.0%} of them, so a gain in accuracy "
-            "is to be expected here by arithmetic alone."
+            f"Going from {first.fps:g} to {last.fps:g} fps uncovers another {gain:.0%} of them, so by "
+            "arithmetic alone a gain in accuracy is to be expected here."
             if gain > 0
             else "More frames uncover no further event: a gain in accuracy would need another reason."
         )
@@ -114,14 +114,14 @@ def visibility(run: Run) -> str:
         return text
     first = crime.iloc[0]
     text += (
-        f"\n\nBeside it stands UCF-Crime, a set of real surveillance videos: in its authors' annotation {first.seen} "
-        f"of {first.n} events have a frame at {first.fps:g} fps already."
+        f"\n\nFor comparison, UCF-Crime, a set of real surveillance videos: by its authors' annotation {first.seen} "
+        f"of {first.n} events have a frame already at {first.fps:g} fps."
     )
     if len(ours) and ours.iloc[0].seen / ours.iloc[0].n < first.seen / first.n:
         text += (
             " **So an effect measured here must not be taken for UCF-Crime's.** This set has events short enough to "
-            "be missed; there, nothing annotated is missed, and a gain from more frames would have to come from "
-            "elsewhere."
+            "be missed. In UCF-Crime no annotated event is missed, so a gain from more frames would need another "
+            "reason."
         )
     return text
 
@@ -140,7 +140,7 @@ def accuracy(run: Run, answering: str) -> str:
     }
     how = {
         "generation": "The model wrote its answer freely, always taking the likeliest next word.",
-        "likelihood": "The model was not allowed free words: of the listed labels the likeliest was taken.",
+        "likelihood": "The model did not write: of the listed labels the likeliest was taken.",
     }[answering]
     parts = [f"{how} The baseline is {share:.1%}."]
     parts += [
@@ -161,8 +161,8 @@ def accuracy(run: Run, answering: str) -> str:
     flat = [plain(run.words(arm["name"])) for arm in scores if run.open and max(arm["scores"]) == arm["n"]]
     if flat:
         parts.append(
-            f"**All clips score alike in: {'; '.join(flat)}.** A bootstrap sees no spread there, and its interval has "
-            "no width; that does not make the number certain. Wilson's interval of the accuracy has no such flaw."
+            f"**All clips score alike in: {'; '.join(flat)}.** So the bootstrap finds no spread, and its interval "
+            "has no width; that does not make the number certain. Wilson's interval of the accuracy has no such flaw."
         )
     return " ".join(parts)
 
@@ -227,7 +227,7 @@ def groups(run: Run) -> str:
 
 
 def classes(run: Run) -> str:
-    """Small classes by name, because a percentage of two clips is no percentage."""
+    """Small classes by name, because a percentage of two clips says nothing."""
     sizes = run.test["label"].value_counts().reindex(run.labels, fill_value=0)
     small = [f"{plain(label)} {n}" for label, n in sizes.items() if 0 < n < 10]
     none = [plain(label) for label, n in sizes.items() if n == 0]
@@ -272,8 +272,8 @@ def training(run: Run) -> str:
     losses = {name: rows["loss"].dropna() for name, rows in run.training.items()}
     ends = [f"{plain(name)} from {loss.iloc[0]:.2f} to {loss.iloc[-1]:.2f}" for name, loss in losses.items()]
     return (
-        f"Loss while training (of the answer's tokens only): {'; '.join(ends)}. A low loss on clips that were trained "
-        "on says nothing about new ones; the tables above do."
+        f"Loss during training (of the answer's tokens only): {'; '.join(ends)}. A low loss on training clips says "
+        "nothing about new clips; the tables above do."
     )
 
 
@@ -291,24 +291,24 @@ def limits(run: Run) -> str:
     asked_otherwise = {"prompt", "order"} & set(run.varied)
     lines = {
         f"**What about the frame rate matters.** Between {run.fps[0]:g} and {run.fps[-1]:g} fps three things change "
-        "together: which frames there are, how many tokens the language model reads, and at which positions they "
+        "together: which frames the model sees, how many tokens the language model reads, and at which positions they "
         "stand. The arms cannot tell these apart.": len(run.fps) > 1,
         "**Anything about frame rates.** One rate was run.": len(run.fps) == 1,
         "**Anything about real videos.** The clips are drawn, of a small made-up world: the report shows that the way "
-        "from video files to this page works, and what sampling alone can do.": drawn,
+        "from video files to this page works, and what sampling alone can change.": drawn,
         f"**What a model of real videos would do.** {plain(worlds[:1].upper() + worlds[1:])}.": bool(worlds),
         "**That one recipe beats another.** Each was trained once: two models were compared.": len(run.seeds) == 1,
-        f"**Much at all.** {plural(n, 'clip')}: see section 2.": n < FEW,
+        f"**Much at all.** There are only {plural(n, 'clip')}: see section 2.": n < FEW,
         f"**Another way of scoring.** Replies were matched by rule `{run.rule}`; another rule, or a language model as "
         "judge, can give other numbers from the same replies.": bool(run.labels) and "generation" in run.answering,
-        "**What a kind reader would grant.** Another judge gives other numbers from the same replies, and its ranking "
-        "of the arms may differ.": run.open,
+        "**What a generous reader would accept.** Another judge gives other numbers from the same replies, and its "
+        "ranking of the arms may differ.": run.open,
         "**That a zero-shot model does not see the animals.** The rule knows the wording of this set's answers, which "
-        "a fine-tuned model has read and a zero-shot model has not: part of a gain from fine-tuning is learning to say "
-        "it in these words. Table 5 and *animals alone* show how much is wording.": bool(run.animals and run.seeds),
+        "a fine-tuned model has read and a zero-shot model has not: part of a gain from fine-tuning is learning to use "
+        "these words. Table 5 and *animals alone* show how much is wording.": bool(run.animals and run.seeds),
         "**Other questions.** One wording of one question was asked; other words, or the labels in another order, may "
         "change the answers.": not asked_otherwise,
         "**Other questions.** The words and orders that were asked are a few of many; others may change the answers "
-        "more.": bool(asked_otherwise),
+        "more strongly.": bool(asked_otherwise),
     }
     return "\n".join(f"- {line}" for line, holds in lines.items() if holds)

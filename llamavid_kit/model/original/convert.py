@@ -110,7 +110,7 @@ def convert(
 def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
     """The kind of checkpoint is told by its files."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; expected a checkpoint of the original")
+        raise FileNotFoundError(f"{folder} is not a folder; expected a checkpoint of the original")
     kind = kind_of(folder)
     if kind == "ours":
         raise CheckpointError(
@@ -118,9 +118,9 @@ def _open(folder: Path, base, text_decoder, kwargs: dict) -> Opened:
         )
     if kind in ("adapter", "other", "nothing"):
         why = KINDS[kind] if kind == "adapter" else why_none(folder, kind)
-        raise CheckpointError(f"{folder} is no checkpoint of the original: {why}")
+        raise CheckpointError(f"{folder} is not a checkpoint of the original: {why}")
     if kind in ("lora", "stage1") and base is None:
-        raise CheckpointError(f"{folder} holds an adapter and no model: name the model it belongs to with --base")
+        raise CheckpointError(f"{folder} holds an adapter but no model: name the model it belongs to with --base")
     if kind == "lora" and text_decoder is not None:
         raise CheckpointError(
             f"{folder} is a LoRA folder: --text-decoder is for a bare language model or a stage-1 folder; leave it out"
@@ -222,7 +222,7 @@ def export(folder: Path | str, *, out: Path | str) -> ExportReport:
     folder, out = Path(folder), Path(out)
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") != OURS:
-        raise CheckpointError(f"{folder} is no folder of this kit: expected one that `convert` or `save` wrote")
+        raise CheckpointError(f"{folder} is not a folder of this kit: expected one that `convert` or `save` wrote")
     ours, stored = check_ours(folder), folder / ORIGINAL
     if ours.text_config.model_type != "llama":
         raise CheckpointError(f"{folder}: its language model is a {ours.text_config.model_type}, the original a llama")
@@ -307,7 +307,7 @@ class _Source:
             return 1.0 / (theta ** (torch.arange(0, width, 2).float() / width))
         if name.endswith("embeddings.position_ids"):
             return torch.arange(decoder.max_position_embeddings)[None]
-        raise CheckpointError(f"{name}: the original had it, this folder does not, and it is no buffer")
+        raise CheckpointError(f"{name}: the original had it, this folder does not, and it is not a buffer")
 
 
 def _write_small_files(folder: Path, stored: Path, config: LlamaVidConfig, out: Path) -> None:

@@ -84,7 +84,7 @@ def examine(folder: Path | str, *, vision_heads: int | None = None) -> Examinati
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; expected one that may hold a model")
+        raise FileNotFoundError(f"{folder} is not a folder; expected one that may hold a model")
     result = Examination(folder, "nothing")
     try:
         result.kind = kind_of(folder)

@@ -30,7 +30,7 @@ def import_features(path: Path | str) -> LongVideo:
         except CheckpointError as error:
             raise CheckpointError(f"{path} is not loaded: {error}") from None
         except Exception as error:  # a torn or made-up pickle can fail in any way; none of them is ours
-            raise CheckpointError(f"{path} is no feature file of the original: {error}") from error
+            raise CheckpointError(f"{path} is not a feature file of the original: {error}") from error
     stored, inputs = (content.get("feats"), content.get("inputs")) if isinstance(content, dict) else (None, None)
     if not isinstance(stored, _Array) or not isinstance(inputs, str):
         raise CheckpointError(f'{path}: expected {{"feats": an array, "inputs": a text}}')

@@ -130,7 +130,7 @@ def open_parts(llm: Path | str, **kwargs) -> Opened:
     """
     llm = Path(llm)
     if not (llm / "config.json").is_file():
-        raise CheckpointError(f"{llm} is no language model: it holds no config.json")
+        raise CheckpointError(f"{llm} is not a language model: it holds no config.json")
     return _opened(partial(read_parts, llm), llm, VISION, **kwargs)
 
 
@@ -223,7 +223,7 @@ def ours_config(folder: Path) -> LlamaVidConfig:
         config.to_dict()  # where a damaged dtype shows
         return config
     except Exception as error:  # transformers and torch raise many kinds
-        raise CheckpointError(f"{file} is no configuration of this kit: {' '.join(str(error).split())}") from error
+        raise CheckpointError(f"{file} is not a configuration of this kit: {' '.join(str(error).split())}") from error
 
 
 def shapes_of(model_class: type, config: PreTrainedConfig, state: Collection[str], folder: Path) -> dict[str, Tensor]:
@@ -239,7 +239,7 @@ def shapes_of(model_class: type, config: PreTrainedConfig, state: Collection[str
             model = model_class(config)
     except Exception as error:  # transformers and torch raise many kinds
         words = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise CheckpointError(f"{folder / 'config.json'} is the configuration of no model: {words}") from error
+        raise CheckpointError(f"{folder / 'config.json'} is not the configuration of a model: {words}") from error
     tied = getattr(model, "all_tied_weights_keys", {})
     return {name: t for name, t in model.state_dict().items() if name in state or name not in tied}
 

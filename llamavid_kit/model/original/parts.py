@@ -117,7 +117,7 @@ def read_llm(folder: Path, report: ConversionReport) -> tuple[dict, dict[str, Te
     original = original_config(folder, "llama")
     state = _named(read_shards(folder), KEY_MAP, report, "llm:")
     if others := [report.used[name] for name in state if not name.startswith("language_model.")]:
-        raise CheckpointError(f"{folder} is no bare language model, it also holds {', '.join(others)}")
+        raise CheckpointError(f"{folder} is not a bare language model: it also holds {', '.join(others)}")
     return original, state
 
 

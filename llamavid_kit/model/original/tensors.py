@@ -108,7 +108,7 @@ def original_config(folder: Path, model_type: str = "llava") -> dict:
     """
     file = folder / "config.json"
     if not file.is_file():
-        raise CheckpointError(f"{folder} is no checkpoint of the original: it holds no config.json")
+        raise CheckpointError(f"{folder} is not a checkpoint of the original: it holds no config.json")
     original = read_object(file)
     try:
         check_fields(original, model_type)

@@ -118,7 +118,7 @@ def test_axes_are_compared_one_by_one(tmp_path):
     assert "A, asked 2 times; score at each asking: 4.00, 4.00 of 5" in text
     assert "Consistency             4.00 of 5; n = 2" in text  # all alike: no interval
     assert text.count("[low, high]: 95% interval") == 1
-    assert "scorer strict: what a judge says that is no verdict is left out and counted" in text
+    assert "scorer strict: what a judge says that is not a verdict is left out and counted" in text
     assert text.count("consistency: a verdict at every asking on 2 of 2 items, at some only on 0") == 2
 
 

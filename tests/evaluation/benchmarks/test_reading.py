@@ -54,7 +54,7 @@ BROKEN = {
     "gqa, out of the folder": (
         "gqa",
         lambda f: _rewrite(f / GQA, lambda r: r[0].update(image="../../n0.png")),
-        "no file name below",
+        "not a file name inside",
     ),
     "gqa, no file": ("gqa", lambda f: (f / GQA).unlink(), "the data folder must hold"),
     "gqa, no picture": ("gqa", lambda f: (f / "images" / "n0.png").unlink(), "n0.png is not there"),
@@ -102,7 +102,7 @@ BROKEN = {
     "scienceqa, out of the folder": (
         "scienceqa",
         lambda f: _rewrite_json(f / "llava_test_CQM-A.json", lambda c: c[0].update(image="/etc/passwd")),
-        "no file name below",
+        "not a file name inside",
     ),
     "mmbench, no picture": ("mmbench", _tsv(lambda text: text.replace("iVBOR", "!!!!!")), "is not base64"),
     "mmbench, a doubled row": ("mmbench", _tsv(lambda t: t + t.splitlines()[-1] + "\n"), "more than once"),
@@ -111,9 +111,9 @@ BROKEN = {
         _tsv(lambda t: "\n".join(line for line in t.split("\n") if not line.startswith("240\t"))),
         "a rotation of 240, which is not there",
     ),
-    "mmbench, empty": ("mmbench", _tsv(lambda t: ""), r"\.tsv is no table"),
+    "mmbench, empty": ("mmbench", _tsv(lambda t: ""), r"\.tsv is not a table"),
     "mmbench, no rows": ("mmbench", _tsv(lambda t: t.split("\n")[0] + "\n"), r"\.tsv holds no rows"),
-    "mmbench, torn": ("mmbench", _tsv(lambda t: t + "\t".join("abcdefghijklmnopq") + "\n"), r"\.tsv is no table"),
+    "mmbench, torn": ("mmbench", _tsv(lambda t: t + "\t".join("abcdefghijklmnopq") + "\n"), r"\.tsv is not a table"),
     "mmbench, no column": ("mmbench", _tsv(lambda t: t.replace("\tanswer\t", "\tlabel\t")), "no column answer"),
     "vizwiz, a picture twice": (
         "vizwiz",
@@ -169,7 +169,7 @@ def test_a_name_that_leaves_the_folder(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b.png").write_bytes(b"")
     for name in ("../b.png", str(tmp_path / "b.png"), "", None, 3):
-        with pytest.raises(ValueError, match="no file name below"):
+        with pytest.raises(ValueError, match="not a file name inside"):
             inside(tmp_path / "a", name, where="row 1")
 
 
@@ -228,7 +228,7 @@ BAD = {
             (d / "video" / "1302.avi").rename(d.parent / "x.avi"),
             (d / "video" / "1302.avi").symlink_to(d.parent / "x.avi"),
         ),
-        "no file name below",
+        "not a file name inside",
     ),
     "a question without answer": (
         "activitynet",

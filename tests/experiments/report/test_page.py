@@ -42,7 +42,7 @@ def test_the_report_is_one_page_that_fetches_nothing(runs, pages, name):
     assert text.index("What sampling can show at all") < text.index("How many clips each arm got right")
     assert ("Table 3" in text) == (name != "own_labels")
     assert text.index("Does the answer depend on how it was asked?") < text.index("Fine-tuning</h2>")
-    assert "place and label are the same thing here" in text and "in another order</h3>" not in text
+    assert "place and label cannot be told apart here" in text and "in another order</h3>" not in text
     assert ("match no log" in " ".join(text.split())) == (name != "own_labels")
     assert ("one model, trained once" in text) == (name != "no_train") == ("Nothing was fine-tuned: one" not in text)
     assert ("choosing among the labels" in text) == (name != "own_labels")

@@ -53,7 +53,7 @@ def test_a_factors_sentences_count_its_comparisons_alone(runs):
 
 def test_models_and_their_worlds_are_named(runs):
     words = text.setting(runs["normal"])
-    assert "the model is **tiny** (tiny knows toy world), as it came (zero-shot) and after fine-tuning on 20" in words
+    assert "the model is **tiny** (tiny knows toy world), as it comes (zero-shot) and after fine-tuning on 20" in words
     assert "**330 clips** of **toy** (median length 8.0 s)" in words and "taken at 1 and 6 fps" in words
     assert html.unescape(words).endswith(f"> {runs['normal'].question}")
     assert "after fine-tuning" not in text.setting(runs["no_train"])
@@ -63,7 +63,7 @@ def test_packed_weights_are_said(runs, monkeypatch):
     run = runs["no_train"]
     assert "packed" not in text.setting(run)
     monkeypatch.setitem(run.config, "quantise", "4bit")
-    assert "toy world), the language model's layers packed to 4 bits, as it came" in text.setting(run)
+    assert "toy world), the language model's layers packed to 4 bits, as it comes" in text.setting(run)
 
 
 def test_small_numbers_and_lists():

@@ -128,9 +128,9 @@ def test_what_is_refused(original, tmp_path):
         convert(original, out=tmp_path / "ours", vision_heads=HEADS)
     with pytest.raises(CheckpointError, match="is a folder of this kit already"):
         convert(tmp_path / "ours", out=tmp_path / "again")
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         convert(tmp_path / "nowhere", out=tmp_path / "again")
-    with pytest.raises(CheckpointError, match="no folder of this kit"):
+    with pytest.raises(CheckpointError, match="not a folder of this kit"):
         export(original, out=tmp_path / "back")
     export(tmp_path / "ours", out=tmp_path / "back")
     with pytest.raises(CheckpointError, match="holds a model already"):
@@ -140,5 +140,5 @@ def test_what_is_refused(original, tmp_path):
     with pytest.raises(CheckpointError, match=r"changed since; remove the folder `original`"):
         export(tmp_path / "ours", out=tmp_path / "changed")
     (tmp_path / "ours/config.json").unlink()
-    with pytest.raises(CheckpointError, match="is no model"):
+    with pytest.raises(CheckpointError, match="is not a model"):
         load(tmp_path / "ours")

@@ -58,7 +58,7 @@ def test_doctor_looks_into_the_files(tmp_path):
     weights = tmp_path / "ours/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     assert examine(config.parent).problems
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         examine(tmp_path / "nowhere")
 
 

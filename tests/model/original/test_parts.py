@@ -211,7 +211,7 @@ def test_lora_left_beside_its_base(pieces):
             "llm/pytorch_model.bin",
             None,
             lambda t: t.update({"model.vlm_att_query": torch.ones(1)}),
-            r"no bare language model, it also holds llm:model\.vlm_att_query",
+            r"not a bare language model: it also holds llm:model\.vlm_att_query",
         ),
     ],
 )

@@ -181,11 +181,11 @@ def _check_address(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number: it may be a key
+    except ValueError:  # a port that is not a number: it may be a key
         plain = known = False
     if not plain:
         raise ValueError(
-            "the endpoint's address holds a user, a key, a query or a port that is no number: expected one such as "
+            "the endpoint's address holds a user, a key, a query or a port that is not a number: expected one such as "
             "http://127.0.0.1:8000/v1; give a key through the environment"
         )
     if not known:
