@@ -120,12 +120,16 @@ def gain(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Estimate, float]:
     """Share right `after` less that `before`, and its p-value (permutation test, unadjusted); see `compare_scores`.
 
     before, after: right or wrong, a row a clip and a column an arm, as many of each. Clips are resampled whole: what
-    several arms say about one clip is no more than one observation. Raises ValueError for other clips or arms.
+    several arms say about one clip is no more than one observation. Where no clip differs a bootstrap would be certain;
+    the interval is then that of the rule of three, 3 in n clips at most. Raises ValueError for other clips or arms.
     """
     n = before.shape[1]
     if not n or after.shape[1] != n:
         raise ValueError(f"{n} arms before and {after.shape[1]} after: expected as many, at least one")
     first, second = (frame.astype(int).sum(axis=1).to_dict() for frame in (before, after))
+    if first == second:
+        most = min(1.0, 3 / len(first))
+        return Estimate(0.0, -most, most), 1.0
     paired = compare_scores(first, second, top=n)
     return Estimate(paired.difference / n, *(bound / n for bound in paired.interval95)), paired.p
 

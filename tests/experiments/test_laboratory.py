@@ -127,6 +127,11 @@ def test_gain_is_of_clips_and_not_of_answers():
     assert found.value == pytest.approx(0.4) and found.low < 0.4 < found.high < 1
     twice = [pd.concat([frame, frame], axis=1) for frame in (before, after)]
     assert gain(*twice) == (found, p)
+    assert gain(before, before.iloc[::-1]) == (
+        Estimate(0.0, -0.15, 0.15),
+        1.0,
+    )  # 3 of 20: no clip differs, yet others may
+    assert gain(before[:2], before[:2])[0] == Estimate(0.0, -1.0, 1.0)
     with pytest.raises(ValueError, match="1 arms before and 2 after"):
         gain(before, twice[1])
     with pytest.raises(ValueError, match="must answer the same clips"):
