@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,14 +136,6 @@ class ChosenFrames(FrameCache):
             )
         return [tokens[torch.from_numpy(at)]], times_s[at]
 
-    def fill(
-        self,
-        video: Video,
-        questions: Sequence[str],
-        *,
-        fps: float,
-        contents: Sequence[str | None] = (None,),
-        rule: Rule = "time",
-    ) -> None:
+    def fill(self, *args: Any, **kwargs: Any) -> None:
         """All candidates' tokens are kept, in the cache that they come from."""
-        self.cache.fill(video, questions, fps=fps, contents=contents, rule=rule)
+        self.cache.fill(*args, **kwargs)
