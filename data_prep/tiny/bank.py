@@ -32,7 +32,7 @@ class Bank(nn.Module):
 
     def __init__(self, model: LlamaVid, n: int, *, still: bool, workers: int):
         super().__init__()
-        self.model, self.watched, features, self.lengths = model, [], [], []
+        self.model, self.still, self.watched, features, self.lengths = model, still, [], [], []
         drawn = DrawnClips(n, size=model.config.image_size, still=still)
         groups = DataLoader(drawn, batch_size=32, num_workers=workers, collate_fn=list)
         for group in tqdm(groups, desc="stills" if still else "clips", unit="32 scenes"):

@@ -31,7 +31,8 @@ EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *
 CAPTIONS = ("caption", "wild_caption")
 NEEDS_TIME = ("event_when", "moves", "car_moves")  # no single frame tells
 SOUGHT = {  # what is learned late is asked about more often
-    **dict.fromkeys((*NEEDS_TIME, "hat_colour", "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
+    **dict.fromkeys(NEEDS_TIME, 20.0),  # clips alone ask these
+    **dict.fromkeys(("hat_colour", "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
     **dict.fromkeys(
         ("bag_colour", "door_colour", "left_shirt", "right_shirt", "people", "weather", "there_is", "wild_there"), 3.0
     ),

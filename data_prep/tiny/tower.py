@@ -5,9 +5,11 @@ as in all of the original's stages. Facts of a thing (its colour, what it does) 
 patch that lies on it, drawn anew each time, so that they stay where the thing is; those of the whole scene (light,
 weather, how many people) from the mean patch. The event on show (benign ones and the six seen crimes only) is read from
 whichever patches show it: log-sum-exp over patches. A linear head on every patch says how much of each figure lies on
-it, so that the mean over patches counts people. Heads alone do not keep a fact from being written down elsewhere, on
-some even patch of road as in a register, where they do not look but the text decoder would: so what a patch knows must
-not change when the frame goes on otherwise a patch away. The heads are thrown away.
+it, so that the mean over patches counts; of people it is how much of a face or hat, as a patch does not see how tall a
+person is. Another says where the patch lies: else the tower drops that, and nobody after it tells who is on the left.
+All this does not keep a fact from being written down elsewhere, on some even patch of road as in a register, where no
+head looks but the text decoder would: so what a patch knows must not change when the frame goes on otherwise a patch
+away. The linear heads are thrown away.
 """
 
 import math
@@ -65,18 +67,9 @@ FACTS: dict[str, tuple] = {
     EVENT: KINDS,
 }
 HEADS = {name: "does" if name.endswith(": does") else name for name in FACTS}  # animals share what they do
-SPREAD = (
-    "car",
-    "parked_car",
-    "animal",
-    "hat",
-    "bag",
-    "guard",
-    "passer",
-    "door",
-    *SEEN_SPECIES,
-)  # all passers-by on one
-FIGURES = (*SPREAD, "house", "worn_hat")
+PERSON_HEAD = "head"  # of a person: of all people on one map
+SPREAD = ("car", "parked_car", "animal", PERSON_HEAD, "door", *SEEN_SPECIES)
+FIGURES = (*SPREAD, "hat", "bag", "house", "worn_hat")
 HOLDS, TOUCHES = 0.5, 0.3  # of what the patch with most of a figure has of it: more is on it, less is off it
 NEIGHBOUR = 8.0  # how much rather than another one a patch is read that is off a thing and two patches away at most
 ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may speak; on all others it says "not here"
@@ -86,6 +79,7 @@ ELSEWHERE = {  # fact of a thing → the figures on whose patches its head may s
 }
 FRAMES_A_SCENE = 3
 LOCAL = 20.0  # weight of what patches know of what is far, beside some twenty losses of facts
+PLACE = 8.0  # weight of how wrong patches are about their own place
 WILD_SHARE = 0.4
 UNKNOWN = -100  # label of a fact that a scene of the other half does not have
 
@@ -134,8 +128,11 @@ def wild_scene(seed: int, event_s: tuple[float, ...]) -> WildPlan:
 
 
 def _boxes(plan: WildPlan | ClipPlan, j: int) -> dict[str, Box]:
-    """The figures of frame j, and of a street the house, its door, and the hat alone."""
-    return plan.boxes(j) | (plan.details(j) if isinstance(plan, ClipPlan) else {})
+    """The figures of frame j, and of a street the house, its door, the hat alone, and people's heads."""
+    if not isinstance(plan, ClipPlan):
+        return plan.boxes(j)
+    heads = {f"{PERSON_HEAD}_{name}": box for name, box in plan.heads(j).items()}
+    return plan.boxes(j) | plan.details(j) | heads
 
 
 def _facts(plan: WildPlan | ClipPlan, j: int) -> dict[str, Any]:
@@ -157,7 +154,7 @@ def density(boxes: dict, patches: int) -> np.ndarray:
     edges = np.arange(patches + 1) * SIZE / patches
     maps = np.zeros((patches, patches, len(FIGURES)), np.float32)
     for name, (x0, y0, x1, y1) in boxes.items():
-        figure = "passer" if name.startswith("passer_") else name
+        figure = PERSON_HEAD if name.startswith(f"{PERSON_HEAD}_") else name
         if figure in FIGURES:
             on_x, on_y = np.diff(edges.clip(x0, x1)) / (x1 - x0), np.diff(edges.clip(y0, y1)) / (y1 - y0)
             maps[:, :, FIGURES.index(figure)] += np.outer(on_y, on_x)
@@ -180,7 +177,7 @@ class FactReader(nn.Module):
         self.heads = nn.ModuleDict(
             {HEADS[name]: nn.Linear(width, len(classes) + (name in ELSEWHERE)) for name, classes in FACTS.items()}
         )
-        self.spread = nn.Linear(width, len(SPREAD))
+        self.spread, self.place = nn.Linear(width, len(SPREAD)), nn.Linear(width, 2)
         self._normalise = model.config.normalise
 
     def forward(self, frames, labels, maps):
@@ -202,8 +199,14 @@ class FactReader(nn.Module):
             losses.append(F.cross_entropy(named.float(), label, ignore_index=UNKNOWN, reduction="sum") / known)
             right.append((named.argmax(1) == label).sum() / known)
         on_patch = F.smooth_l1_loss(self.spread(seen).float(), maps[:, :, : len(SPREAD)], beta=0.1, reduction="none")
-        losses += [2 * on_patch.sum(1).mean(), LOCAL * self._far_sight(frames, seen)]
+        losses += [2 * on_patch.sum(1).mean(), PLACE * self._misplaced(seen), LOCAL * self._far_sight(frames, seen)]
         return {"loss": torch.stack(losses).sum(), "right": torch.stack(right)}
+
+    def _misplaced(self, seen: Tensor) -> Tensor:
+        """How wrong patches are about their own place, which runs from -1 to 1 down and across: (), the mean square."""
+        along = torch.linspace(-1, 1, math.isqrt(seen.shape[1]), device=seen.device)
+        places = torch.cartesian_prod(along, along)
+        return F.mse_loss(self.place(seen).float(), places.expand(len(seen), -1, -1))
 
     def _far_sight(self, frames: Tensor, seen: Tensor) -> Tensor:
         """What patches know of what is far from them: (), the mean square by which their features `seen` change where a

@@ -48,6 +48,7 @@ WORLD = "the toy world: drawn street scenes and drawn animals; about any other c
 PASSES = 3  # of the tower over its scenes
 ON_CLIPS = "_clips"  # ends the name of a stage that went over single frames before
 SETTINGS = TrainSettings(learning_rate=1e-3, weight_decay=0.02, warmup_ratio=0.05, save_every=200)
+GENTLE = replace(SETTINGS, learning_rate=7e-4)  # on clips: what single frames taught is not to be forgotten
 
 
 @cache
@@ -165,7 +166,7 @@ def train_stage(model: LlamaVid, bank: Bank, out: Path, stage: str, *, steps: in
     """One of the kit's stages on a bank's clips: that of STAGES by whose name `stage` begins."""
     set_trainable(model, STAGES[stage.removesuffix(ON_CLIPS)])
     data = BankQuestions(bank, steps * clips, batch=clips, describe=stage == "align")
-    settings = replace(SETTINGS, batch_size=clips, max_steps=steps, workers=workers)
+    settings = replace(SETTINGS if bank.still else GENTLE, batch_size=clips, max_steps=steps, workers=workers)
     fit(bank, data, Collate(model), out=out / stage, settings=settings, in_order=True)
     save_file(model.state_dict(), out / f"{stage}.safetensors")
 
@@ -178,10 +179,10 @@ def train(args, model: LlamaVid) -> None:
         (
             True,
             args.stills,
-            96,
+            192,
             {"looking": args.looking_steps, "align": args.align_steps, "instruct": args.still_steps},
         ),
-        (False, args.clips, 24, {f"instruct{ON_CLIPS}": args.clip_steps, "long_video": args.long_steps}),
+        (False, args.clips, 48, {f"instruct{ON_CLIPS}": args.clip_steps, "long_video": args.long_steps}),
     ):
         bank = None
         for stage, steps in stages.items():
@@ -231,13 +232,13 @@ def main(argv=None) -> None:
     parser.add_argument("--tower-steps", type=int, default=1500, help="optimiser steps of the tower")
     parser.add_argument("--scenes", type=int, default=160, help="scenes a step of the tower, three frames each")
     parser.add_argument("--language-steps", type=int, default=300, help="steps of the language model, 256 texts each")
-    parser.add_argument("--stills", type=int, default=32000, help="single frames of align and instruct")
-    parser.add_argument("--looking-steps", type=int, default=3300, help="steps of looking, 48 frames each")
-    parser.add_argument("--align-steps", type=int, default=60, help="steps of align, 96 frames each")
-    parser.add_argument("--still-steps", type=int, default=900, help="steps of instruct, 96 frames each")
+    parser.add_argument("--stills", type=int, default=40000, help="single frames of looking, align and instruct")
+    parser.add_argument("--looking-steps", type=int, default=2400, help="steps of looking, 96 frames each")
+    parser.add_argument("--align-steps", type=int, default=40, help="steps of align, 192 frames each")
+    parser.add_argument("--still-steps", type=int, default=700, help="steps of instruct, 192 frames each")
     parser.add_argument("--clips", type=int, default=4000, help="clips of the stages after that")
-    parser.add_argument("--clip-steps", type=int, default=900, help="steps of instruct on clips, 24 each")
-    parser.add_argument("--long-steps", type=int, default=350, help="steps of long_video, 24 clips each")
+    parser.add_argument("--clip-steps", type=int, default=700, help="steps of instruct on clips, 48 each")
+    parser.add_argument("--long-steps", type=int, default=250, help="steps of long_video, 48 clips each")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)

@@ -21,7 +21,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.model.changes import NO_FRAME
 from llamavid_kit.model.config import LlamaVidConfig, check_fits
 from llamavid_kit.model.context_attention import VisualTokens
-from llamavid_kit.model.decoding import greedy_ids
+from llamavid_kit.model.decoding import greedy_ids, repeatable
 
 if TYPE_CHECKING:
     from llamavid_kit.model.llama_vid import LlamaVid
@@ -166,14 +166,15 @@ def greedy_texts(
     end, pad = stop_ids(model.tokenizer, model.config.template)[-1], model.tokenizer.pad_token_id
     new = greedy_ids(model, embeds, mask, max_new_tokens=max_new_tokens, end=end, pad=pad)
     if new is None:
-        new = model.generate(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            do_sample=False,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=pad,
-            eos_token_id=end,
-        )
+        with repeatable():
+            new = model.generate(
+                inputs_embeds=embeds,
+                attention_mask=mask,
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=pad,
+                eos_token_id=end,
+            )
     return [text.strip() for text in model.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 

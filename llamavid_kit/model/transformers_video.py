@@ -26,6 +26,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.files import CheckpointError, check_whole, some
 from llamavid_kit.model.answering import View
 from llamavid_kit.model.ask import Receipt, Reply
+from llamavid_kit.model.decoding import repeatable
 from llamavid_kit.model.identity import model_key
 from llamavid_kit.model.original.tensors import check_finite, read_object, weight_files
 from llamavid_kit.model.video_inputs import conversation, read_receipt, video_inputs
@@ -170,19 +171,20 @@ class TransformersVideo:
         """The greedy reply; what else a checkpoint sets for writing, such as a penalty, is not followed."""
         tokenizer = self.processor.tokenizer
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._ends[0]
-        new = self.model.generate(
-            **inputs,
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,
-            no_repeat_ngram_size=0,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=self._ends,
-            pad_token_id=pad,
-        )[0, inputs["input_ids"].shape[1] :]
+        with repeatable():
+            new = self.model.generate(
+                **inputs,
+                do_sample=False,
+                num_beams=1,
+                repetition_penalty=1.0,
+                no_repeat_ngram_size=0,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                max_new_tokens=max_new_tokens,
+                eos_token_id=self._ends,
+                pad_token_id=pad,
+            )[0, inputs["input_ids"].shape[1] :]
         return tokenizer.decode(new, skip_special_tokens=True).strip()
 
     @property

@@ -15,7 +15,11 @@ MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "conten
 
 def test_a_local_model_speaks_by_its_template(chat_model):
     chat = LocalModel(str(chat_model), settings={"temperature": 0, "max_tokens": 6}, device="cpu")
+    cudnn = set()
+    hook = chat.model.register_forward_pre_hook(lambda *_: cudnn.add(torch.backends.cuda.cudnn_sdp_enabled()))
     reply = chat.reply(MESSAGES)
+    hook.remove()
+    assert cudnn == {False}, "cuDNN's attention does not repeat itself"
     prompt = chat.tokenizer(
         "system: Be brief.\nuser: Grüße?\nassistant:", return_tensors="pt", add_special_tokens=False
     )

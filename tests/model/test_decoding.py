@@ -6,6 +6,7 @@ from small import QUESTION, random_tokens, small_model
 
 from llamavid_kit.data.prompt import open_prompt
 from llamavid_kit.model import decoding
+from llamavid_kit.model.ask import greedy_texts
 from llamavid_kit.model.decoding import GreedyDecoder, fixed_length, greedy_ids, release
 
 END, PAD = 2, 0
@@ -55,6 +56,29 @@ def test_on_whichever_gpu_the_model_lies(tokenizers):
             embeds, mask = prompts(model, (1, 5, 2, 9), seed)
             ids = greedy_ids(model, embeds, mask, max_new_tokens=12, end=END, pad=PAD)
             assert torch.equal(ids, generated(model, embeds, mask, 12)), (k, seed)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_same_prompts_get_the_same_replies(tokenizers):
+    """In bfloat16, 32 at a time: cuDNN's attention says two thirds of such replies otherwise the second time."""
+    model = small_model(*tokenizers, seed=3).to("cuda", torch.bfloat16)
+    embeds, mask = prompts(model, [40 + k for k in range(32)])
+    first, *others = (greedy_ids(model, embeds, mask, max_new_tokens=64, end=-1, pad=PAD) for _ in range(4))
+    assert all(torch.equal(first, ids) for ids in others)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_no_reply_is_written_with_cudnns_attention(own_model, monkeypatch, recorded):
+    """By either way of writing; and afterwards everything is as it was."""
+    monkeypatch.setattr(decoding, "_recordable", lambda _: recorded)
+    seen = []
+    own_model.language_model.lm_head.register_forward_pre_hook(
+        lambda *_: seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+    )
+    prompt = open_prompt(own_model.tokenizer, "plain", QUESTION)
+    greedy_texts(own_model, [prompt], [random_tokens(own_model, 2)], max_new_tokens=3)
+    assert len(seen) >= 2 and not any(seen)
+    assert torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_it_stops_when_all_replies_have_ended(ending_model, monkeypatch):

@@ -29,7 +29,18 @@ from data_prep.tiny.clips import (
 )
 from data_prep.tiny.looking import LOOKS, AnswerReader, LookCollate, Looks, frequent_answers
 from data_prep.tiny.pointing import asked, changed, cover, main, on
-from data_prep.tiny.tower import FACTS, FIGURES, KINDS, UNKNOWN, FactReader, Scenes, density, event_logits, wild_scene
+from data_prep.tiny.tower import (
+    FACTS,
+    FIGURES,
+    KINDS,
+    UNKNOWN,
+    FactReader,
+    Scenes,
+    _boxes,
+    density,
+    event_logits,
+    wild_scene,
+)
 from data_prep.tiny.train import corpus
 from data_prep.toy_world import CRIME_KINDS, FPS, SEEN_KINDS, UNSEEN_KINDS, plan_clip
 from data_prep.toy_world.render import render_clip
@@ -386,16 +397,42 @@ def test_a_second_pass_shows_the_same_scenes_again():
     assert not torch.equal(scenes[0][0], scenes[1][0])
 
 
+def test_a_patch_is_asked_for_its_own_place():
+    """Down, then across; without a tower that knows it nobody after it can tell who is on the left."""
+    reader = FactReader(small_model(*tokenizers()))
+    down, across = torch.meshgrid(torch.tensor([-1.0, 0, 1]), torch.tensor([-1.0, 0, 1]), indexing="ij")
+    seen = torch.zeros(2, 9, reader.place.in_features)
+    seen[..., 0], seen[..., 1] = down.flatten(), across.flatten()
+    with torch.no_grad():
+        reader.place.weight.zero_()
+        reader.place.bias.zero_()
+        assert float(reader._misplaced(seen)) == pytest.approx(2 / 3)
+        reader.place.weight[[0, 1], [0, 1]] = 1.0
+        assert float(reader._misplaced(seen)) == pytest.approx(0)
+        assert float(reader._misplaced(seen.roll(1, 1))) > 0.2
+
+
 def test_density_maps_count_figures():
-    """Each figure weighs one, on the patches that its box covers; all passers-by are on one map."""
-    maps = density({"hat": (0, 0, 56, 28), "passer_1": (14, 196, 42, 224), "passer_2": (0, 0, 224, 224)}, 8)
+    """Each figure weighs one, on the patches that its box covers; all heads are on one map, and count people."""
+    maps = density({"hat": (0, 0, 56, 28), "head_hat": (14, 196, 42, 224), "head_guard": (0, 0, 224, 224)}, 8)
     at = {name: k for k, name in enumerate(FIGURES)}
-    assert maps.shape == (64, len(FIGURES)) and maps.sum(0)[[at["hat"], at["passer"], at["car"]]].tolist() == [1, 2, 0]
+    assert maps.shape == (64, len(FIGURES)) and maps.sum(0)[[at["hat"], at["head"], at["car"]]].tolist() == [1, 2, 0]
     assert maps[:3, at["hat"]].tolist() == [0.5, 0.5, 0]  # along the top row, left to right
-    assert maps[56:59, at["passer"]].tolist() == [0.5 + 1 / 64, 0.5 + 1 / 64, 1 / 64]
-    plan = plan_clip(CHECK_SEEDS + 4000, None)
-    figures = density(plan.boxes(60), 8).sum(0)
-    assert sum(figures[at[name]] for name in ("hat", "bag", "guard", "passer")) == pytest.approx(plan.facts["people"])
+    assert maps[56:59, at["head"]].tolist() == [0.5 + 1 / 64, 0.5 + 1 / 64, 1 / 64]
+    for k in range(8):
+        plan = plan_clip(CHECK_SEEDS + 4000 + k, None)
+        assert density(_boxes(plan, 60), 8).sum(0)[at["head"]] == pytest.approx(plan.facts["people"])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_head_lies_in_the_upper_half_of_its_person(mirrored):
+    plan = next(p for p in (plan_clip(CHECK_SEEDS + 4100 + k, None) for k in range(20)) if p.scene.mirrored == mirrored)
+    people, heads = plan.boxes(60), plan.heads(60)
+    assert len(heads) == plan.facts["people"]
+    for name, (x0, y0, x1, y1) in heads.items():
+        left, top, right, bottom = people[name]
+        assert left <= x0 < x1 <= right and top <= y0 < y1 <= (top + bottom) / 2
+        assert 0.7 < (x1 - x0) / (y1 - y0) < 1.5
 
 
 def test_a_run_that_goes_on_has_its_words_and_its_recipe(tmp_path, monkeypatch):

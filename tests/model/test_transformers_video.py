@@ -115,8 +115,13 @@ def test_the_times_told(llm, family, clip):
 
 
 def test_one_frame(llm, family, clip):
-    """Two for Qwen, which looks at pairs; the receipt says so."""
+    """Two for Qwen, which looks at pairs; the receipt says so. And cuDNN's attention, which does not repeat itself, is
+    off."""
+    cudnn = set()
+    hook = llm.model.register_forward_pre_hook(lambda *_: cudnn.add(torch.backends.cuda.cudnn_sdp_enabled()))
     reply = llm.ask(clip, ASK, fps=0.1, max_new_tokens=2)
+    hook.remove()
+    assert cudnn == {False}
     twice = family in QWEN
     assert (reply.receipt.n_given, reply.receipt.n_arrived, reply.receipt.n_doubled) == (1, 1 + twice, int(twice))
     assert reply.timestamps_s == (0.0,)

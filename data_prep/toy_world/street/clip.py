@@ -92,6 +92,11 @@ class ClipPlan(Plan):
         boxes = {"house": (house["left"], top, house["right"], base), "door": (x, 78, x + 26, base)}
         return self._in_view(boxes | ({"worn_hat": hat} if hat else {}))
 
+    def heads(self, i: int) -> dict[str, Box]:
+        """As `boxes`, the heads of people, under the people's names."""
+        people = {name: actor for name, actor in self.stage(i).actors.items() if actor.what == "person"}
+        return self._in_view({name: actor.head for name, actor in people.items()})
+
     def _in_view(self, boxes: dict[str, Box]) -> dict[str, Box]:
         """Boxes before mirroring, as they lie in the frame; without those that do not."""
         if self.scene.mirrored:

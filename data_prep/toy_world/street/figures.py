@@ -56,6 +56,12 @@ class Actor:
         return self.x - half, self.y - self.lift - self.size * 0.78, self.x + half, self.y - self.lift + 1
 
     @property
+    def head(self) -> Box:
+        """A person's head alone, as `box`."""
+        (x, y), r = joints(self.x, self.y, self.size, self.facing, self.pose)["head"][0], HEAD * self.size
+        return x - r, y - r, x + r, y + r
+
+    @property
     def hat(self) -> Box | None:
         """The hat alone, as `box`; None where none is to be seen."""
         if self.what != "person" or not self.style.get("hat") or "mask" in self.extras:

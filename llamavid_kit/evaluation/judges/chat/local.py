@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llamavid_kit.evaluation.judges.chat.endpoint import DEFAULT_SETTINGS, Messages, RefusedError, Reply
+from llamavid_kit.model.decoding import repeatable
 from llamavid_kit.model.original.tensors import read_object
 
 SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
@@ -79,7 +80,7 @@ class LocalModel:
         sampling = {"do_sample": temperature > 0}
         if temperature > 0:
             sampling |= {"temperature": temperature, "top_p": self.settings.get("top_p", 1.0)}
-        with self._one_at_a_time, torch.inference_mode():
+        with self._one_at_a_time, torch.inference_mode(), repeatable():
             if "seed" in self.settings:
                 torch.manual_seed(self.settings["seed"])
             ids = self.model.generate(**inputs, max_new_tokens=most, **sampling)[0, n_prompt:]
