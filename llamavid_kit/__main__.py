@@ -17,6 +17,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "export": ("checkpoints", "write a converted or trained model in the original's layout"),
     "doctor": ("checkpoints", "what a folder holds, what is missing, where to get it, whether it fits this machine"),
     "plan": ("plan", "tokens and memory of a clip at several rates, before anything runs"),
+    "forensics": ("forensics", "which frames a closed model looked at, read from its answers to made-up clips"),
     "audit": ("audit", "what frame rates differ in for a model, beside the number of frames, before any run"),
     "cache": ("cache", "how much room the frame tokens of runs take, and less of it"),
     "frames": ("frames", "write the frames that rates pick, once, as files for tools outside"),
