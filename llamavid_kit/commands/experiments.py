@@ -39,6 +39,7 @@ def experiments(args: argparse.Namespace) -> None:
         folder = (out / path.stem).resolve()
         given = {"MODEL": args.model, "QUANTISE": args.quantise, "OUT": str(folder), "QUICK": args.quick}
         given["FOLDER"] = str(LAB)
+        folder.mkdir(parents=True, exist_ok=True)
         notebook = execute(nbformat.read(path, as_version=4), given, name=path.name, progress=True)
         write_whole(folder / "notebook.ipynb", nbformat.writes(notebook))
         for cell in notebook.cells:

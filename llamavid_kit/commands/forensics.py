@@ -53,7 +53,7 @@ def _make(folder: Path, n: int, seed: int) -> None:
 
 
 def _read(folder: Path, answers: Path) -> None:
-    from llamavid_kit.evaluation.forensics import read
+    from llamavid_kit.evaluation.forensics import Foretold
     from llamavid_kit.evaluation.scoring import label_of
     from llamavid_kit.evaluation.stimuli import Stimulus
     from llamavid_kit.files import check_shape, read_json
@@ -68,7 +68,7 @@ def _read(folder: Path, answers: Path) -> None:
         label_of(reply, stimulus.choices, rule="unique_mention")
         for stimulus, reply in zip(asked, replies.values(), strict=True)
     ]
-    reading = read(asked, said)
+    reading = Foretold(asked).read(said)
     print(f"{len(said)} replies, {sum(label is None for label in said)} of them without one of the choices\n")
     for group, chance in zip(reading.samplers[:5], reading.chances[:5], strict=False):
         if chance < 0.005:
@@ -77,7 +77,7 @@ def _read(folder: Path, answers: Path) -> None:
         for other in group[1:]:
             print(f"      or {other}")
     print("\nAnswered at random, by kind of question:")
-    for kind, share in reading.random.items():
+    for kind, share in reading.at_random.items():
         print(f"{share:.0%}  {kind}")
 
 

@@ -2,8 +2,8 @@
 
 A black box, such as a closed API, is asked about clips whose answer at every choice of frames is known (`stimuli`). Its
 mistakes are those of one way of choosing frames: how many a second, from where on, at most how many, some lost or
-repeated. `read` weighs every such way (`SAMPLERS`) by Bayes' rule. A model may be bad at one kind of question: of
-each kind, how often it answers at random is unknown and summed over, so that such a kind says little, and never
+repeated. `Foretold.read` weighs every such way (`SAMPLERS`) by Bayes' rule. A model may be bad at one kind of question:
+of each kind, how often it answers at random is unknown and summed over, so that such a kind says little, and never
 something wrong. What the answers cannot tell apart is named together.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from llamavid_kit.evaluation.stimuli import FPS, KINDS, Stimulus, draw
 
@@ -135,48 +135,58 @@ class Reading:
 
     samplers: the likeliest first, those that foretell the same for every clip in one group.
     chances: (groups,) of each group, all samplers being as likely before; they sum to 1.
-    random: of each kind of question, how much of it was answered at random, by the likeliest group.
+    at_random: of each kind of question, how much of it was answered at random, by the likeliest group.
     """
 
     samplers: tuple[tuple[Sampler, ...], ...]
     chances: np.ndarray
-    random: dict[str, float]
+    at_random: dict[str, float]
 
 
-def read(stimuli: Sequence[Stimulus], answers: Sequence[str | None], samplers: Sequence[Sampler] = SAMPLERS) -> Reading:
-    """The answers to `stimuli`, each one of the choices, or None where the reply is none of them: as if at random.
+class Foretold:
+    """What each of many samplers would make a model answer about a set of clips."""
 
-    Raises ValueError where there are not as many answers, or one is not among the choices.
-    """
-    if len(stimuli) != len(answers) or not stimuli:
-        raise ValueError(f"{len(answers)} answers to {len(stimuli)} stimuli: give one for each, None where it is none")
-    for stimulus, answer in zip(stimuli, answers, strict=True):
-        if answer is not None and answer not in stimulus.choices:
-            raise ValueError(f"{answer!r} to {stimulus.question!r}: expected one of {', '.join(stimulus.choices)}")
-    foretold = expected(stimuli, samplers)
-    total, by_kind = np.zeros(len(samplers)), {}
-    for kind in dict.fromkeys(stimulus.kind for stimulus in stimuli):
-        of_kind = [i for i, s in enumerate(stimuli) if s.kind == kind and answers[i] is not None]
-        if not of_kind:
-            continue
-        choices = KINDS[kind].choices
-        said = np.array([choices.index(answers[i]) for i in of_kind])  # type: ignore[arg-type]
-        habit = (np.bincount(said, minlength=len(choices)) + 1) / (len(said) + len(choices))
-        sees = np.stack([foretold[i][:, k] for i, k in zip(of_kind, said, strict=True)], 1)  # (samplers, clips)
-        mixed = (1 - LAPSES)[:, None, None] * sees + LAPSES[:, None, None] * habit[said]
-        by_kind[kind] = np.log(mixed).sum(2)  # (lapses, samplers)
-        total += logsumexp(by_kind[kind], 0) - np.log(len(LAPSES))
-    groups: dict[bytes, list[int]] = {}
-    for i in range(len(samplers)):
-        groups.setdefault(b"".join(table[i].tobytes() for table in foretold), []).append(i)
-    of_group = np.array([total[members[0]] + np.log(len(members)) for members in groups.values()])
-    chances = np.exp(of_group - logsumexp(of_group))
-    order, members = np.argsort(-chances, kind="stable"), list(groups.values())
-    best = members[order[0]][0]
-    random = {
-        kind: float(np.exp(table[:, best] - logsumexp(table[:, best])) @ LAPSES) for kind, table in by_kind.items()
-    }
-    return Reading(tuple(tuple(samplers[i] for i in members[k]) for k in order), chances[order], random)
+    def __init__(self, stimuli: Sequence[Stimulus], samplers: Sequence[Sampler] = SAMPLERS):
+        self.stimuli, self.samplers, self.tables = list(stimuli), tuple(samplers), expected(stimuli, samplers)
+
+    def read(self, answers: Sequence[str | None]) -> Reading:
+        """An answer to each clip, one of its choices; None where there is none, which tells nothing.
+
+        Raises ValueError where there are not as many answers, or one is not among the choices.
+        """
+        if len(self.stimuli) != len(answers):
+            raise ValueError(f"{len(answers)} answers to {len(self.stimuli)} clips: give one for each, or None")
+        said: dict[str, list[tuple[np.ndarray, int]]] = {}  # kind → (samplers, choices) and the choice, of each clip
+        for stimulus, answer, table in zip(self.stimuli, answers, self.tables, strict=True):
+            if answer is None:
+                continue
+            if answer not in stimulus.choices:
+                raise ValueError(f"{answer!r} to {stimulus.question!r}: expected one of {', '.join(stimulus.choices)}")
+            said.setdefault(stimulus.kind, []).append((table, stimulus.choices.index(answer)))
+        of_lapse = {kind: _log_likelihood(of_kind) for kind, of_kind in said.items()}  # (lapses, samplers) each
+        total = sum((logsumexp(table, 0) for table in of_lapse.values()), np.zeros(len(self.samplers)))
+        told = [table for of_kind in said.values() for table, _ in of_kind]
+        groups: dict[bytes, list[int]] = {}
+        for i in range(len(self.samplers)):
+            groups.setdefault(b"".join(table[i].tobytes() for table in told), []).append(i)
+        members = list(groups.values())
+        of_group = np.array([total[alike[0]] + np.log(len(alike)) for alike in members])
+        chances = np.exp(of_group - logsumexp(of_group))
+        order = np.argsort(-chances, kind="stable")
+        best = members[order[0]][0]
+        at_random = {kind: float(softmax(table[:, best]) @ LAPSES) for kind, table in of_lapse.items()}
+        ranked = tuple(tuple(self.samplers[i] for i in members[k]) for k in order)
+        return Reading(ranked, chances[order], at_random)
+
+
+def _log_likelihood(answers: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    """Of answers to one kind of question, each with its clip's table: (lapses, samplers). An answer at random is as
+    likely as the model gives it at all, so that who always says no has not therefore seen nothing."""
+    said = np.array([choice for _, choice in answers])
+    n_choices = answers[0][0].shape[1]
+    habit = (np.bincount(said, minlength=n_choices) + 1) / (len(said) + n_choices)
+    sees = np.stack([table[:, choice] for table, choice in answers], 1)  # (samplers, clips)
+    return np.log((1 - LAPSES)[:, None, None] * sees + LAPSES[:, None, None] * habit[said]).sum(2)
 
 
 def black_box(stimuli: Sequence[Stimulus], sampler: Sampler, *, lapse: float, rng: np.random.Generator) -> list[str]:

@@ -14,8 +14,7 @@ import data_prep.toy_world.stimuli
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.stimuli import frames
 from llamavid_kit import __main__ as cli
-from llamavid_kit.evaluation import forensics
-from llamavid_kit.evaluation.forensics import SAMPLERS, Sampler, black_box, clip_set, expected, read
+from llamavid_kit.evaluation.forensics import SAMPLERS, Foretold, Sampler, black_box, clip_set
 from llamavid_kit.evaluation.stimuli import FPS, KINDS, MOST_FLASHES, Stimulus, draw
 
 
@@ -24,15 +23,9 @@ def clips():
     return clip_set(100, among=200)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tables(clips):
-    """What is foretold for `clips`, once."""
-    found, real = expected(clips), forensics.expected
-    forensics.expected = lambda stimuli, samplers=SAMPLERS: (
-        found if stimuli is clips and samplers is SAMPLERS else real(stimuli, samplers)
-    )
-    yield
-    forensics.expected = real
+@pytest.fixture(scope="module")
+def foretold(clips):
+    return Foretold(clips)
 
 
 def looked_at(stimulus: Stimulus, pictures: list[np.ndarray]) -> str | None:
@@ -117,16 +110,16 @@ def test_mistakes_that_sampling_makes():
 
 
 @pytest.mark.parametrize("blind", [(), ("how often", "which way")])
-def test_hidden_samplers_are_found(clips, blind):
+def test_hidden_samplers_are_found(clips, foretold, blind):
     """Where a seventh of the answers is given at random; and where two kinds of questions are not understood at all."""
     rng, found, claimed = np.random.default_rng(5), [], []
     for _ in range(20):
         hidden = SAMPLERS[rng.integers(len(SAMPLERS))]
         answers = black_box(clips, hidden, lapse=0.15, rng=rng)
         answers = [str(rng.choice(c.choices)) if c.kind in blind else a for c, a in zip(clips, answers, strict=True)]
-        reading = read(clips, answers)
+        reading = foretold.read(answers)
         assert sum(reading.chances) == approx(1) and sum(map(len, reading.samplers)) == len(SAMPLERS)
-        assert all(reading.random[kind] > 0.4 for kind in blind)
+        assert all(reading.at_random[kind] > 0.4 for kind in blind)
         found.append(hidden in reading.samplers[0])
         claimed.append(reading.chances[0])
         rank = next(k for k, group in enumerate(reading.samplers) if hidden in group)
@@ -135,22 +128,21 @@ def test_hidden_samplers_are_found(clips, blind):
     assert np.mean(found) == approx(np.mean(claimed), abs=0.2), "as sure as it is right"
 
 
-def test_a_black_box_that_says_no_to_everything_tells_nothing(clips):
+def test_a_black_box_that_says_no_to_everything_tells_nothing(clips, foretold):
     """It could have seen no frame at all, or not understood a word: neither is claimed."""
     answers = [c.choices[1] if len(c.choices) == 2 else "0" for c in clips]
-    reading = read(clips, answers)
+    reading = foretold.read(answers)
     assert reading.chances[0] < 0.9
-    silent = read(clips, [None] * len(clips))
-    assert silent.chances.sum() == approx(1) and silent.random == {}
-    sizes = np.array([len(group) for group in silent.samplers])
-    assert silent.chances == approx(sizes / len(SAMPLERS)), "nothing said: every sampler is as likely as before"
+    silent = foretold.read([None] * len(clips))
+    assert silent.chances.sum() == approx(1) and silent.at_random == {}
+    assert silent.samplers == (SAMPLERS,), "nothing said: every sampler is as likely as before"
 
 
-def test_answers_that_do_not_fit_are_refused(clips):
-    with pytest.raises(ValueError, match="3 answers to 100 stimuli"):
-        read(clips, ["yes"] * 3)
+def test_answers_that_do_not_fit_are_refused(foretold):
+    with pytest.raises(ValueError, match="3 answers to 100 clips"):
+        foretold.read(["yes"] * 3)
     with pytest.raises(ValueError, match="'perhaps' to 'Does the lamp light up"):
-        read(clips[:1], ["perhaps"])
+        foretold.read(["perhaps"] + [None] * 99)
 
 
 def test_a_set_repeats_itself_and_comes_back_from_its_file(clips):
