@@ -76,7 +76,8 @@ def _read(folder: Path, answers: Path) -> None:
         print(f"{chance:.0%}  {group[0]}")
         for other in group[1:]:
             print(f"      or {other}")
-    print("\nAnswered at random, by kind of question:")
+    print("\nA way of choosing frames that is not in the list gets the name of another one.")
+    print("Answered at random, by kind of question:")
     for kind, share in reading.at_random.items():
         print(f"{share:.0%}  {kind}")
 

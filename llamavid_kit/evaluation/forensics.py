@@ -46,7 +46,9 @@ class Sampler:
     block: int = 1
 
     def __str__(self) -> str:
-        words = [f"{self.most} frames a clip" if self.fps is None else f"{self.fps:g} frames a second"]
+        words = [
+            f"{self.most} frames a clip" if self.fps is None else f"{self.fps:g} frame{'s' * (self.fps != 1)} a second"
+        ]
         words += ["from the middle of each interval"] * self.middle
         if self.fps is not None and self.most is not None:
             words.append(f"at most {self.most}, {'thinned evenly' if self.thinned else 'the first ones'}")
