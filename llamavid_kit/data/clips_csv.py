@@ -181,7 +181,7 @@ def _labels(path: Path, clips: list[_Row]) -> list[str]:
         if (other := alike.setdefault(_seen(label), label)) != label:
             both = f"{name[other]} and {name[label]}"
             raise ValueError(f"{path}: the labels {both} differ in letter case or blanks alone; write them alike")
-    few = {"labels of one clip, a typo?": [label for label in labels if n[label] == 1]}
+    few = {"labels that only one clip has, perhaps misspelt:": [label for label in labels if n[label] == 1]}
     of_split = {split: {row.label for row in clips if row.split == split} for split in SPLITS}
     for split, kind in zip(SPLITS, ("training", "test"), strict=True) if all(of_split.values()) else ():
         few[f"labels without a {kind} clip:"] = [label for label in labels if label not in of_split[split]]

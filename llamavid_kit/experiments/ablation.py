@@ -230,7 +230,7 @@ def _replies(
                 raise ValueError(f"model {arm.model} gave no likelihood for some option: ask it by generation alone")
         if len(answers) != len(batch):
             raise ValueError(
-                f"model {arm.model} gave {len(answers)} replies to {len(batch)} clips: expected one a clip"
+                f"model {arm.model} gave {len(answers)} replies to {len(batch)} clips: expected one for each clip"
             )
         replies |= dict(zip(at, answers, strict=True))
     return [replies[k] for k in range(len(asks))]

@@ -65,7 +65,7 @@ def test_labels_of_few_clips_are_mentioned_in_one_sentence(table, caplog):
     clips_from_csv(path)
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{path}: labels of one clip, a typo? Fall (1, from line 2); "
+        f"{path}: labels that only one clip has, perhaps misspelt: Fall (1, from line 2); "
         "labels without a training clip: Walk (2, from line 4); labels without a test clip: Fall (1, from line 2)"
     )
 

@@ -217,7 +217,7 @@ def test_adapters_are_refused_where_no_model_can_be_trained(clips, tmp_path):
 
 
 def test_a_reply_for_each_clip_is_expected(clips, tmp_path):
-    with pytest.raises(ValueError, match="model rival gave 1 replies to 2 clips: expected one a clip"):
+    with pytest.raises(ValueError, match="model rival gave 1 replies to 2 clips: expected one for each clip"):
         go(clips, tmp_path / "run", config=ALONE, model=Mute())
     assert arms(tmp_path / "run")[f"{ZERO_SHOT[0]}.jsonl"].count(b"\n") == 1  # the head, and no reply of another clip
 

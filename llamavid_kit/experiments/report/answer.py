@@ -70,9 +70,9 @@ def verdict(row: pd.Series) -> str:
             f"interval {low:.1f} to {high:.1f}; {only_b} clips only it got right, {only_a} only the other; {p}."
         )
     return (
-        f"**{a}** and **{b}** are **not told apart** on {row['n']} clips: the second is {points:+.1f} points from the "
-        f"first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; {only_a} clips only the "
-        f"first got right, {only_b} only the second; {p}."
+        f"**No clear difference** between **{a}** and **{b}** on {row['n']} clips: the second is {points:+.1f} points "
+        f"from the first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; {only_a} clips "
+        f"only the first got right, {only_b} only the second; {p}."
     )
 
 

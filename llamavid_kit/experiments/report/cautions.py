@@ -36,7 +36,7 @@ def _labels(run: Run) -> Iterator[str]:
         {label: sizes.get(split, {}).get(label, 0) for label in run.labels} for split in ("train", "test")
     )
     if once := [label for label in run.labels if n_train[label] + n_test[label] == 1]:
-        yield f"{'A label' if len(once) == 1 else 'Labels'} of one clip alone, a typo? {_any_of(once)}."
+        yield f"Only one clip has the label {_any_of(once)}: is it misspelt?"
     if run.seeds and (untrained := [label for label in run.labels if n_test[label] and not n_train[label]]):
         yield f"No training clip has the label {_any_of(untrained)}: adapters never met it."
     if untested := [label for label in run.labels if n_train[label] and not n_test[label]]:

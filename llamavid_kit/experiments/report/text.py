@@ -191,9 +191,9 @@ def family(run: Run, name: str) -> str:
     lines = [verdict(row) for _, row in (main if len(main) else widest).iterrows()]
     if run.open and len(main):
         row = main.iloc[0]
-        word = "differ" if row["score_p_holm"] < SURE else "are not told apart"
+        word = "they differ" if row["score_p_holm"] < SURE else "there is no clear difference"
         lines.append(
-            f"By mean score they {word}: the second is {row['score_difference']:+.2f} from the first (95% interval "
+            f"By mean score {word}: the second is {row['score_difference']:+.2f} from the first (95% interval "
             f"{row['score_low']:+.2f} to {row['score_high']:+.2f}; permutation test after Holm p "
             f"{p_text(row['score_p_holm'])})."
         )

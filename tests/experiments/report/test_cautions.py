@@ -97,7 +97,7 @@ def test_labels_that_stand_alone_or_in_one_split(tmp_path):
     clips["train"][0]["answer"], clips["train"][1]["answer"], clips["train"][2]["answer"] = "fihgt", "rare", "rare"
     (folder / "clips.json").write_text(json.dumps(clips))
     once, untrained, untested = cautions(Run(folder))
-    assert once == "A label of one clip alone, a typo? “fihgt”."
+    assert once == "Only one clip has the label “fihgt”: is it misspelt?"
     assert untrained == "No training clip has the label “fight”: adapters never met it."
     assert untested == "No test clip has the label “fihgt” or “rare”: nothing is known about it."
 

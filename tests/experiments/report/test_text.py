@@ -47,7 +47,7 @@ def test_a_factors_sentences_count_its_comparisons_alone(runs):
         expected = f"Of 4 comparisons, {sum(x < 0.05 for x in p)} have p < 0.05 after Holm's correction over them."
         assert text.family(run, family).endswith(expected)
     assert text.family(run, "fps").count("answered more of the same 330 clips right") == 2  # either way of answering
-    assert "not told apart" in text.family(runs["seeds"], "seed")
+    assert "No clear difference" in text.family(runs["seeds"], "seed")
     assert len(runs["seeds"].seeds) == 2 and text.seed_spread(runs["seeds"]).count(" to ") == 2
 
 
@@ -83,10 +83,10 @@ def test_sentences_know_the_open_run(open_run, open_zero_shot):
     assert "In 2 of 20 replies" in words
     assert "Above it by the 95% interval: fine-tuned, 1 fps; fine-tuned, 4 fps" in words
     words = text.family(open_run, "fps")
-    assert words.startswith("**fine-tuned, 1 fps** and **fine-tuned, 4 fps** are **not told apart** on 5 clips")
-    assert (
-        "By mean score they are not told apart: the second is +1.20" in words and "Of 4 tests (2 comparisons" in words
-    )
+    between = "between **fine-tuned, 1 fps** and **fine-tuned, 4 fps** on 5 clips"
+    assert words.startswith(f"**No clear difference** {between}")
+    assert "By mean score there is no clear difference: the second is +1.20" in words
+    assert "Of 4 tests (2 comparisons" in words
     assert "a zero-shot model has not" in text.limits(open_run).replace("\n", " ")
     assert "zero-shot" not in text.limits(open_zero_shot)
     example = text.rule_example(open_run)
