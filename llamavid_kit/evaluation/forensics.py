@@ -74,6 +74,7 @@ class Sampler:
 
 
 def _samplers() -> tuple[Sampler, ...]:
+    """All RATES and COUNTS with limits and faults; and every quarter of a frame a second up to 10, without."""
     limits = [(None, True), *product(COUNTS[1:], (True, False))]
     ways = [
         Sampler(fps=fps, middle=middle, most=most, thinned=thinned)
@@ -81,7 +82,8 @@ def _samplers() -> tuple[Sampler, ...]:
     ]
     ways += [Sampler(most=most, middle=middle) for most, middle in product(COUNTS, (False, True))]
     faults = [("none", 1), ("the first", 1), ("the last", 1), ("none", 2), ("none", 8)]
-    return tuple(replace(way, lost=lost, block=block) for way, (lost, block) in product(ways, faults))
+    between = [Sampler(fps=k / 4, middle=m) for k in range(1, 41) if k / 4 not in RATES for m in (False, True)]
+    return *(replace(way, lost=lost, block=block) for way, (lost, block) in product(ways, faults)), *between
 
 
 SAMPLERS = _samplers()
