@@ -24,7 +24,8 @@ def ending_model(tokenizers):
 @torch.no_grad()
 def prompts(model, lengths, seed=0):
     ids = torch.tensor([open_prompt(model.tokenizer, "plain", QUESTION)] * len(lengths)).to(model.device)
-    clips = [[random_tokens(model, n, seed=seed + k).to(model.device)] for k, n in enumerate(lengths)]
+    where = (model.device, model.get_input_embeddings().weight.dtype)
+    clips = [[random_tokens(model, n, seed=seed + k).to(*where)] for k, n in enumerate(lengths)]
     embeds, mask, _ = model.splice(ids, clips, side="left")
     return embeds, mask
 
