@@ -67,12 +67,12 @@ def verdict(row: pd.Series) -> str:
             a, b, only_a, only_b, points, low, high = b, a, only_b, only_a, -points, -high, -low
         return (
             f"**{b}** answered more of the same {row['n']} clips right than **{a}**: {points:.1f} points more, 95% "
-            f"interval {low:.1f} to {high:.1f}; {only_b} clips only it got right, {only_a} only the other; {p}."
+            f"interval {low:.1f} to {high:.1f}; clips that only it got right: {only_b}, only the other: {only_a}; {p}."
         )
     return (
         f"**No clear difference** between **{a}** and **{b}** on {row['n']} clips: the second is {points:+.1f} points "
-        f"from the first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; {only_a} clips "
-        f"only the first got right, {only_b} only the second; {p}."
+        f"from the first, and the 95% interval leaves open anything from {low:+.1f} to {high:+.1f}; clips "
+        f"that only the first got right: {only_a}, only the second: {only_b}; {p}."
     )
 
 

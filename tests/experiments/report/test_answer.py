@@ -36,7 +36,7 @@ def test_the_verdicts_numbers_are_those_of_the_replies(runs):
     row = main_pair(run, "generation")
     a, b = (run.of(row[key]).set_index("clip")["correct"] for key in ("key_a", "key_b"))
     only_b = int((b & ~a).sum())
-    assert f"{only_b} clips only it got right, {int((a & ~b).sum())} only the other" in verdict(row)
+    assert f"clips that only it got right: {only_b}, only the other: {int((a & ~b).sum())};" in verdict(row)
     clips = tables.discordant(run, row["key_a"], row["key_b"])
     assert len(clips) == row["only_a"] + row["only_b"] and (clips["right in"] == "second").sum() == only_b
 
