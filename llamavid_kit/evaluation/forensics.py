@@ -17,9 +17,7 @@ from scipy.special import logsumexp, softmax
 
 from llamavid_kit.evaluation.stimuli import FPS, KINDS, Stimulus, draw
 
-LAPSES = np.array(
-    [0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0]
-)  # shares of answers given at random, as likely each
+LAPSES = np.array([0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0])  # shares of answers at random, each as likely
 DESIGN_LAPSE = 0.15  # that a set of clips is chosen for
 CLIP_S = (4.0, 8.0, 12.0)  # lengths of the clips of a set
 RATES = (0.5, 1, 2, 3, 4, 6, 8)
@@ -46,9 +44,8 @@ class Sampler:
     block: int = 1
 
     def __str__(self) -> str:
-        words = [
-            f"{self.most} frames a clip" if self.fps is None else f"{self.fps:g} frame{'s' * (self.fps != 1)} a second"
-        ]
+        fps = f"{self.fps:g} frames a second" if self.fps != 1 else "1 frame a second"
+        words = [f"{self.most} frames a clip" if self.fps is None else fps]
         words += ["from the middle of each interval"] * self.middle
         if self.fps is not None and self.most is not None:
             words.append(f"at most {self.most}, {'thinned evenly' if self.thinned else 'the first ones'}")
