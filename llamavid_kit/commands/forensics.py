@@ -1,7 +1,12 @@
 """`forensics`: which frames did a closed model look at? A set of clips to ask it about, and what its answers say."""
 
 import argparse
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llamavid_kit.evaluation.stimuli import Stimulus
 
 CLIPS, QUESTIONS = "stimuli.json", "questions.csv"
 
@@ -31,37 +36,50 @@ def _make(folder: Path, n: int, seed: int) -> None:
     from data_prep.toy_world.render import encode
     from data_prep.toy_world.stimuli import frames
     from llamavid_kit.evaluation.forensics import clip_set
-    from llamavid_kit.files import claim, whole, write_whole
+    from llamavid_kit.files import whole, write_whole
 
     if n < 1:
         raise ValueError(f"--clips {n}: expected 1 or more; 200 tell most ways of choosing frames apart")
-    stimuli = clip_set(n, seed=seed)
-    record = {"seed": seed, "stimuli": [stimulus.as_dict() for stimulus in stimuli]}
-    if claim(folder / CLIPS, record):
-        raise ValueError(f"{folder} holds another set: give another folder, or its --clips and --seed")
+    if (folder / CLIPS).is_file():
+        stimuli, its_seed = _stimuli(folder)
+        if (len(stimuli), its_seed) != (n, seed):
+            its = f"--clips {len(stimuli)} --seed {its_seed}"
+            raise ValueError(f"{folder} holds another set: give another folder, or {its}, which continues it")
+    else:
+        stimuli = clip_set(n, seed=seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"seed": seed, "stimuli": [stimulus.as_dict() for stimulus in stimuli]}
+        write_whole(folder / CLIPS, json.dumps(record, indent=1))
     for i, stimulus in enumerate(tqdm(stimuli, unit="clip")):
         path = folder / _name(i)
         if not path.is_file():
             with whole(path) as part:
                 encode(frames(stimulus), part, crf=18)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["clip", "question", "reply"])
-    rows.writerows([_name(i), stimulus.question, ""] for i, stimulus in enumerate(stimuli))
-    write_whole(folder / QUESTIONS, table.getvalue())
+    if not (folder / QUESTIONS).is_file():  # replies may stand there already
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(["clip", "question", "reply"])
+        rows.writerows([_name(i), stimulus.question, ""] for i, stimulus in enumerate(stimuli))
+        write_whole(folder / QUESTIONS, table.getvalue())
     print(f"{n} clips. Ask the model each question of {folder / QUESTIONS} about its clip, and write down its replies")
+
+
+def _stimuli(folder: Path) -> tuple[list["Stimulus"], int]:
+    """The set that `folder` holds, and its seed."""
+    from llamavid_kit.evaluation.stimuli import Stimulus
+    from llamavid_kit.files import check_shape, read_json
+
+    path, way_out = folder / CLIPS, "make the set with `forensics` in another folder"
+    record = read_json(path, way_out=way_out)
+    check_shape(record, {"seed": int, "stimuli": [dict]}, str(path), way_out=way_out)
+    return [Stimulus.of(fields) for fields in record["stimuli"]], record["seed"]
 
 
 def _read(folder: Path, answers: Path) -> None:
     from llamavid_kit.evaluation.forensics import Foretold
     from llamavid_kit.evaluation.scoring import label_of
-    from llamavid_kit.evaluation.stimuli import Stimulus
-    from llamavid_kit.files import check_shape, read_json
 
-    way_out = "make the set again with `forensics`"
-    record = read_json(folder / CLIPS, way_out=way_out)
-    check_shape(record, {"stimuli": [dict]}, str(folder / CLIPS), way_out=way_out)
-    stimuli = {_name(i): Stimulus.of(fields) for i, fields in enumerate(record["stimuli"])}
+    stimuli = {_name(i): stimulus for i, stimulus in enumerate(_stimuli(folder)[0])}
     replies = _replies(answers, list(stimuli))
     asked = [stimuli[clip] for clip in replies]
     said = [

@@ -166,7 +166,8 @@ def test_the_command_from_clips_to_the_sampler(tmp_path, capsys, monkeypatch):
     kept = (tmp_path / "008.mp4").stat().st_mtime_ns
     assert cli.main(make) == 0 and (tmp_path / "007.mp4").is_file()
     assert (tmp_path / "008.mp4").stat().st_mtime_ns == kept
-    assert cli.main([*make[:-1], "5"]) == 2 and "holds another set" in capsys.readouterr().err
+    assert cli.main([*make[:-1], "5"]) == 2
+    assert "holds another set" in (said := capsys.readouterr().err) and "--clips 30 --seed 4" in said
     stimuli = clip_set(30, seed=4)
     rows = list(csv.DictReader((tmp_path / "questions.csv").open()))
     assert [row["question"] for row in rows] == [s.question for s in stimuli]
@@ -174,6 +175,10 @@ def test_the_command_from_clips_to_the_sampler(tmp_path, capsys, monkeypatch):
     for row, answer in zip(rows, answers, strict=True):
         row["reply"] = f"The answer is {answer.upper()}."
     rows[3]["reply"] = ""
+
+    (tmp_path / "questions.csv").write_text("clip,question,reply\n000.mp4,?,yes\n")
+    assert cli.main(make) == 0 and "yes" in (tmp_path / "questions.csv").read_text(), "replies are kept"
+    capsys.readouterr()
 
     def write(rows):
         with (tmp_path / "said.csv").open("w", newline="") as file:
@@ -193,3 +198,5 @@ def test_the_command_from_clips_to_the_sampler(tmp_path, capsys, monkeypatch):
         ([row | {"reply": " "} for row in rows], "no reply"),
     ):
         assert write(bad) == 2 and message in capsys.readouterr().err
+    (tmp_path / "stimuli.json").write_text('{"seed": 4, "stimuli": [{"kind": "lights"}]}')
+    assert write(rows) == 2 and "not a stimulus" in capsys.readouterr().err
