@@ -70,10 +70,8 @@ def greedy_ids(
         release(model)
         del decoder
         decoder = _KEPT[model] = GreedyDecoder(model.language_model, batch, length, state=state)
-    with (
-        repeatable(),
-        torch.cuda.device_of(embeds),
-    ):  # a graph records what runs on the current GPU, and is empty for any other
+    # A graph records what runs on the current GPU, and is empty for any other.
+    with repeatable(), torch.cuda.device_of(embeds):
         return decoder.generate(embeds, mask, max_new_tokens=max_new_tokens, end=end, pad=pad)
 
 
