@@ -69,7 +69,7 @@ class Stimulus:
             seconds, turns_per_s, angle = (float(fields[name]) for name in ("seconds", "turns_per_s", "angle"))
             made = cls(fields["kind"], seconds, red, blue, turns_per_s, angle)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{str(fields)[:200]}: not a stimulus as `forensics --make` writes it ({error})") from None
+            raise ValueError(f"{str(fields)[:200]}: not a stimulus as `forensics` writes it ({error})") from None
         if made.kind not in KINDS or not 0 < made.seconds <= 3600:
             raise ValueError(f"kind={made.kind!r}, seconds={made.seconds:g}: expected one of {', '.join(KINDS)}")
         return made
@@ -81,27 +81,30 @@ def lit(on: tuple[Interval, ...], times_s: np.ndarray) -> np.ndarray:
     return np.any((begin <= times_s[:, None]) & (times_s[:, None] < end), axis=1)
 
 
-def undecided(n: int, among: tuple[int, ...] = ()) -> np.ndarray:
-    """(n,): as likely each of `among`, or of all."""
-    chances = np.zeros(n)
-    chances[[*among] if among else slice(None)] = 1
-    return chances / chances.sum()
+def undecided(n: int) -> np.ndarray:
+    """(n,): each answer as likely."""
+    return np.full(n, 1 / n)
+
+
+def sure(k: int, n: int) -> np.ndarray:
+    """(n,): answer k, and no other."""
+    return np.eye(n)[k]
 
 
 def _lights(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
-    return undecided(2, (0 if lit(stimulus.red, times_s).any() else 1,))
+    return sure(0 if lit(stimulus.red, times_s).any() else 1, 2)
 
 
 def _how_often(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
     """Flashes with no dark frame between them run together."""
     on = lit(stimulus.red, times_s)
     begun = int(on[0]) + int((on[1:] & ~on[:-1]).sum())
-    return undecided(MOST_FLASHES + 1, (min(begun, MOST_FLASHES),))
+    return sure(min(begun, MOST_FLASHES), MOST_FLASHES + 1)
 
 
 def _how_long(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
     share = lit(stimulus.red, times_s).mean()
-    return undecided(2) if np.isclose(share, MORE_THAN) else undecided(2, (0 if share > MORE_THAN else 1,))
+    return undecided(2) if np.isclose(share, MORE_THAN) else sure(0 if share > MORE_THAN else 1, 2)
 
 
 def _first(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
@@ -109,7 +112,7 @@ def _first(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
     red, blue = (
         int(on.argmax()) if on.any() else len(on) for on in (lit(x, times_s) for x in (stimulus.red, stimulus.blue))
     )
-    return undecided(2) if red == blue else undecided(2, (0 if red < blue else 1,))
+    return undecided(2) if red == blue else sure(0 if red < blue else 1, 2)
 
 
 def _which_way(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
@@ -118,7 +121,7 @@ def _which_way(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
     steps = turns - np.round(turns)
     steps = np.where(np.abs(steps) > 0.5 - HALF_TURN, 0, steps)
     way = steps.sum()
-    return undecided(2) if np.abs(way) < 1e-9 else undecided(2, (0 if way > 0 else 1,))
+    return undecided(2) if np.abs(way) < 1e-9 else sure(0 if way > 0 else 1, 2)
 
 
 @dataclass(frozen=True)
