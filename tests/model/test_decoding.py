@@ -61,7 +61,7 @@ def test_on_whichever_gpu_the_model_lies(tokenizers):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_same_prompts_get_the_same_replies(tokenizers):
-    """In bfloat16, 32 at a time: cuDNN's attention says two thirds of such replies otherwise the second time."""
+    """In bfloat16, 32 at a time: of a 7B, cuDNN's attention says two thirds of them otherwise the second time."""
     model = small_model(*tokenizers, seed=3).to("cuda", torch.bfloat16)
     embeds, mask = prompts(model, [40 + k for k in range(32)])
     first, *others = (greedy_ids(model, embeds, mask, max_new_tokens=64, end=-1, pad=PAD) for _ in range(4))
