@@ -73,7 +73,9 @@ def test_every_factor_that_varies_has_a_section_of_its_own(runs, pages):
 def test_a_section_holds_sentences_a_figure_a_table_and_the_single_clips(runs):
     run = runs["seeds"]
     heading, figure, table, *clips = family_section(run, "seed")
-    assert heading.data.startswith("### How much the training seed alone decides\n\n**fine-tuned, ")
+    title, sentence = heading.data.split("\n\n")[:2]
+    assert title == "### How much the training seed alone decides"
+    assert "**fine-tuned, seed 0, 1 fps**" in sentence and "**fine-tuned, seed 1, 1 fps**" in sentence
     assert len(figure.axes) == 1 and table.data.count("<tr") == 1 + 2
     assert len(clips) == 2 and all("right in only one: fine-tuned, " in one.data for one in clips)
     assert "seed 0 (first) against fine-tuned, 1 fps, seed 1 (second)" not in clips[0].data.replace("1 fps, ", "")
