@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from data_prep.tiny.clips import TRAIN_SEEDS, DrawnClips, captions, choose_questions
-from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, human_turn, supervised, template, tokenize
+from llamavid_kit.data.prompt import IGNORE, IMAGE_SLOT, human_turn, template, tokenize
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.model.text_decoder import tokenize_questions
 from llamavid_kit.training.dataset import collate_text
@@ -46,8 +46,10 @@ class Bank(nn.Module):
 
     def forward(self, clips, **batch):
         """clips (K,) indices into the bank; the rest as `LlamaVid.forward` takes it."""
-        picked = [self.features[self.starts[k] : self.starts[k] + self.lengths[k]] for k in clips.tolist()]
-        return self.model(features=[f.to(self.model.dtype) for f in picked], **batch)
+        lengths = [self.lengths[k] for k in clips.tolist()]
+        frames = np.concatenate([np.arange(self.starts[k], self.starts[k + 1]) for k in clips.tolist()])
+        picked = self.features[torch.from_numpy(frames).to(self.features.device)].to(self.model.dtype)
+        return self.model(features=picked.split(lengths), **batch)
 
 
 def words_to_repeat(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> tuple[str, str]:
@@ -99,12 +101,10 @@ class BankQuestions(Dataset):
 
     def text(self, question: str, answer: str, rng) -> tuple[list[int], list[int]]:
         """Ids and labels; some are spelt in smaller pieces, so that unknown words later meet trained pieces."""
-        if rng.random() < 0.8 or len(question) + len(answer) > SHORT:
-            return supervised(self.tokenizer, self.template, [(human_turn(question), answer)])
-        torch.manual_seed(int(rng.integers(2**31)))
-        form = template(self.template)
-        question_ids = tokenize(self.pieces, form.render([(human_turn(question), None)]))
-        answer_ids = self.pieces(f" {answer}{form.answer_end}", add_special_tokens=False).input_ids
+        whole = rng.random() < 0.8 or len(question) + len(answer) > SHORT
+        tokenizer, form = self.tokenizer if whole else self.pieces, template(self.template)
+        question_ids = tokenize(tokenizer, form.render([(human_turn(question), None)]))
+        answer_ids = tokenizer(f" {answer}{form.answer_end}", add_special_tokens=False).input_ids
         return question_ids + answer_ids, [IGNORE] * len(question_ids) + answer_ids
 
 

@@ -231,10 +231,16 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
         Raises ValueError where the number of slots and of entries differ (the original raises IndexError for too few
         entries and ignores those that are too many).
         """
-        index = _layout(input_ids.cpu(), visual, side).to(input_ids.device)
+        entries = [VisualTokens(entry.context, entry.content) for sample in visual for entry in sample]
+        tokens = VisualTokens.cat(entries) if entries else None
+        n_rows = [[entry.n_tokens for entry in sample] for sample in visual]
+        return self._fill(input_ids, tokens, n_rows, attention_mask=attention_mask, labels=labels, side=side)
+
+    def _fill(self, input_ids, tokens: VisualTokens | None, n_rows, *, attention_mask, labels, side="right"):
+        """`splice` with the frame tokens of all entries, one below the other, and how many each entry has."""
+        index = _layout(input_ids.cpu(), n_rows, side).to(input_ids.device)
         text = self.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_SLOT, 0)).flatten(0, 1)  # (B*L, D)
-        clips = [VisualTokens(tokens.context, tokens.content) for sample in visual for tokens in sample]
-        rows = self.project(VisualTokens.cat(clips)).to(text.dtype) if clips else text[:0]
+        rows = text[:0] if tokens is None else self.project(tokens).to(text.dtype)
         embeds = torch.cat([text, rows, text.new_zeros(1, text.shape[-1])])[index]  # index -1: the row of zeros
         is_text = (index >= 0) & (index < len(text))
         place = index.clamp(0, len(text) - 1)
@@ -271,8 +277,12 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             lengths = [len(clip) for clip in frames]
             features = self.encode_frames(torch.cat(list(frames)), chunk=sum(lengths)).split(lengths)
         if features is not None:
-            visual = self._clip_tokens(features, question_ids, question_mask, clip_of.tolist(), content)
-        if visual is not None:
+            tokens, n_rows = self._clip_tokens(features, question_ids, question_mask, clip_of.tolist(), content)
+            inputs_embeds, attention_mask, labels = self._fill(
+                input_ids, tokens, n_rows, attention_mask=attention_mask, labels=labels
+            )
+            input_ids = None
+        elif visual is not None:
             visual = [[t if isinstance(t, VisualTokens) else VisualTokens(*t) for t in sample] for sample in visual]
             inputs_embeds, attention_mask, labels = self.splice(
                 input_ids, visual, attention_mask=attention_mask, labels=labels
@@ -290,16 +300,16 @@ class LlamaVid(Asking, PreTrainedModel, GenerationMixin):
             **kwargs,
         )
 
-    def _clip_tokens(self, clips: Sequence[Tensor], ids: Tensor, mask: Tensor, clip_of: list[int], content) -> Visual:
-        """Each sample's clip for its own question; every (frame, question) at once, for training."""
+    def _clip_tokens(self, clips: Sequence[Tensor], ids: Tensor, mask: Tensor, clip_of: list[int], content):
+        """Each sample's clip for its own question, all samples' frames in one `VisualTokens`, and each one's rows."""
         n_frames = [len(clips[clip]) for clip in clip_of]
         if 0 in n_frames:
             raise ValueError(f"clip {clip_of[n_frames.index(0)]} has no frames: sample at least one from each")
         sample_of_frame = torch.repeat_interleave(torch.tensor(n_frames, device=self.device))
         features = torch.cat([clips[clip] for clip in clip_of])
         tokens = self.compress(features, ids[sample_of_frame], mask[sample_of_frame], content)
-        pairs = zip(tokens.context.split(n_frames), tokens.content.split(n_frames), strict=True)
-        return [[VisualTokens(*pair)] for pair in pairs]
+        tokens_a_frame = tokens.n_tokens // len(tokens)
+        return tokens, [[n * tokens_a_frame] for n in n_frames]
 
 
 def _decoded(video: Video, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
@@ -317,23 +327,26 @@ def _decoded(video: Video, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
             yield waiting.popleft().result()
 
 
-def _layout(ids: Tensor, visual: Visual, side: str) -> Tensor:
-    """Where each position of the filled prompts comes from: ids (B, L) → (B, L') int64.
+def _layout(ids: Tensor, n_rows: Sequence[Sequence[int]], side: str) -> Tensor:
+    """Where each position of the filled prompts comes from: ids (B, L), rows of each sample's entries → (B, L') int64.
 
-    Below B*L: that token of the flattened ids. From B*L on: that row of all frame tokens, one clip below the other.
+    Below B*L: that token of the flattened ids. From B*L on: that row of all frame tokens, one entry below the other.
     -1: padding, on `side`.
     """
-    rows, next_row = [], ids.numel()
-    for i, row in enumerate(ids):
-        slots = (row == IMAGE_SLOT).nonzero().flatten().tolist()
-        n_rows = [tokens.n_tokens for tokens in visual[i]]  # for each slot
-        if len(n_rows) == 1 and n_rows[0] == len(slots):
-            n_rows = [1] * len(slots)
-        if len(slots) != len(n_rows):
-            raise ValueError(f"sample {i}: {len(slots)} image slots in the prompt, {len(n_rows)} clips given")
-        position, done, pieces = torch.arange(i * len(row), (i + 1) * len(row)), 0, []
-        for slot, n in zip(slots, n_rows, strict=True):
-            pieces += [position[done:slot], torch.arange(next_row, next_row + n)]
-            next_row, done = next_row + n, slot + 1
-        rows.append(torch.cat([*pieces, position[done:]]))
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1, padding_side=side)
+    is_slot = ids == IMAGE_SLOT
+    of_slots: list[int] = []  # rows that each slot takes, sample by sample
+    for i, (n_slots, rows) in enumerate(zip(is_slot.sum(1).tolist(), n_rows, strict=True)):
+        if len(rows) == 1 and rows[0] == n_slots:
+            rows = [1] * n_slots
+        if n_slots != len(rows):
+            raise ValueError(f"sample {i}: {n_slots} image slots in the prompt, {len(rows)} clips given")
+        of_slots += rows
+    n = torch.ones(ids.shape, dtype=torch.int64).masked_scatter(is_slot, torch.tensor(of_slots, dtype=torch.int64))
+    length, begin = n.sum(1), (n.flatten().cumsum(0) - n.flatten())  # of a filled sample; where a token's places begin
+    token = torch.repeat_interleave(n.flatten())  # of each place, all samples in one row
+    place = torch.arange(len(token))
+    first_row = ids.numel() + (n * is_slot).flatten().cumsum(0) - n.flatten()
+    source = torch.where(is_slot.flatten()[token], first_row[token] + place - begin[token], token)
+    return nn.utils.rnn.pad_sequence(
+        source.split(length.tolist()), batch_first=True, padding_value=-1, padding_side=side
+    )
