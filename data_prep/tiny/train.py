@@ -37,6 +37,7 @@ from llamavid_kit.data.prompt import template
 from llamavid_kit.files import claim, whole
 from llamavid_kit.model.checkpoints import QUESTION_TOKENIZER, load_question_tokenizer, save
 from llamavid_kit.model.config import LlamaVidConfig
+from llamavid_kit.model.decoding import repeatable
 from llamavid_kit.model.llama_vid import LlamaVid
 from llamavid_kit.training.dataset import collate_text
 from llamavid_kit.training.finetune import TrainSettings
@@ -248,7 +249,8 @@ def main(argv=None) -> None:
     if device == "cuda":
         torch.set_num_threads(1)  # the cores are for the processes that draw
     model = new_model(args.out, seed=args.seed).to(device)
-    train(args, model)
+    with repeatable():
+        train(args, model)
     model.requires_grad_(True)
     save(model, args.out / "model", dtype=torch.bfloat16)
     draw_losses(args.out)
