@@ -2,7 +2,8 @@
 
 Takes events as (start, end), half open, in seconds or in frames, from any list; gives counts with Wilson intervals, and
 the curve of them over frame rates. It bounds what a model could see before any model looks: that a frame of the event
-was sampled does not mean that the frame shows it well. `visibility_curve` counts events, `clip_curve` clips.
+was sampled does not mean that the frame shows it well. `visibility_curve` counts events, `clip_curve` clips;
+`share_shown` needs no list, and `still_likely` says what a "no" leaves open.
 """
 
 import csv
@@ -163,3 +164,30 @@ def n_frames_shown(event_frames: Sequence[tuple[int, int]], *, n_frames: int, vi
     """How many of the frames that the study's own stride rule takes lie in the events [start, end)."""
     indices = sample_indices(n_frames, video_fps, fps, rule="eval_repro")
     return sum(any(start <= index < end for start, end in event_frames) for index in indices)
+
+
+def share_shown(times_s: Sequence[float] | np.ndarray, *, event_s: float, seconds: float) -> float:
+    """How likely one of the frames at `times_s` lies in an event of `event_s` seconds that may begin anywhere, with
+    equal chance, in a clip of `seconds` that holds it whole.
+
+    Raises ValueError for an event that is no longer than 0 s or not shorter than the clip.
+    """
+    room = seconds - event_s
+    if not 0 < event_s < seconds:
+        raise ValueError(
+            f"event_s={event_s:g} in a clip of {seconds:g} s: expected more than 0, and less than the clip"
+        )
+    last = np.sort(np.asarray(times_s, float)).clip(0, room)  # a frame shows what began up to event_s before it
+    first = (np.sort(np.asarray(times_s, float)) - event_s).clip(0, room)
+    shown = last - np.maximum(first, np.concatenate([[0.0], last[:-1]]))  # what the frame before it does not show
+    return float(shown.clip(0).sum() / room)
+
+
+def still_likely(share: float | np.ndarray, *, before: float, hit: float = 1.0, false_alarm: float = 0.0):
+    """How likely the event happened although the reply is "no".
+
+    share: how likely a frame lies in it (`share_shown`), a number or an array; before: how likely it was anyway.
+    hit: of events with a frame, how many the model says; false_alarm: of clips that show none, how many it says.
+    """
+    silent = share * (1 - hit) + (1 - share) * (1 - false_alarm)
+    return before * silent / (before * silent + (1 - before) * (1 - false_alarm))

@@ -17,6 +17,8 @@ from llamavid_kit.evaluation.visibility import (
     n_frames_shown,
     n_samples_in,
     read_events,
+    share_shown,
+    still_likely,
     visibility_curve,
 )
 
@@ -167,3 +169,30 @@ def test_an_event_ends_with_its_clip():
     assert events == ((1, 2), (7.5, 8.0)) and check_events([], 8.0, clip="a.mp4") == ()
     assert clip_curve({"a.mp4": events[1:]}, fps=[1, 2])[0].n_visible == 0  # its last frame is at 7 s
     assert clip_curve({"a.mp4": events[1:]}, fps=[1, 2])[1].n_visible == 1
+
+
+@pytest.mark.parametrize("event_s", [0.1, 0.4, 1.3])
+@pytest.mark.parametrize(
+    "times_s", [np.arange(8), np.arange(16) / 2 + 0.25, [0.2, 0.3, 5.0], [7.9], [5.0, 0.2, 5.0, 0.3]]
+)
+def test_the_share_shown_is_that_of_all_places_where_the_event_could_begin(times_s, event_s):
+    """Counted over a fine grid of beginnings."""
+    begins = np.linspace(0, 8 - event_s, 20_001)
+    times = np.asarray(times_s, float)
+    seen = ((begins[:, None] <= times) & (times < begins[:, None] + event_s)).any(1)
+    assert share_shown(times_s, event_s=event_s, seconds=8) == pytest.approx(seen.mean(), abs=2e-3)
+
+
+def test_no_frame_shows_nothing_and_a_long_event_has_no_place():
+    assert share_shown([], event_s=1, seconds=8) == 0
+    with pytest.raises(ValueError, match="event_s=8 in a clip of 8 s: expected more than 0, and less than the clip"):
+        share_shown([0], event_s=8, seconds=8)
+
+
+def test_what_a_no_leaves_open_is_bayes_rule():
+    """By counting a large made-up sample: who is silent, and of them, where it happened."""
+    rng = np.random.default_rng(0)
+    happened, shown = rng.random(400_000) < 0.3, rng.random(400_000) < 0.6
+    says = np.where(happened & shown, rng.random(400_000) < 0.9, rng.random(400_000) < 0.05)
+    assert still_likely(0.6, before=0.3, hit=0.9, false_alarm=0.05) == pytest.approx(happened[~says].mean(), abs=4e-3)
+    assert still_likely(1.0, before=0.5) == 0 and still_likely(0.0, before=0.3) == pytest.approx(0.3)
