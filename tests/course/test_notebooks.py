@@ -5,7 +5,7 @@ import statistics
 from itertools import pairwise
 
 import pytest
-from lessons import BOOKS, LESSONS, PATHS, REPORTS, ROOT, code_cells
+from lessons import BOOKS, LESSONS, PATHS, REPORTS, ROOT, SOLUTIONS, code_cells
 
 WORDS_A_LINE, LONGEST_CELL, MEDIAN_CELL, CELLS_TO_A_PICTURE = 4, 25, 6, 5
 WIDEST_LINE = 100  # characters: what JupyterLab shows uncut in a window of 1,280 pixels
@@ -15,12 +15,18 @@ def prose(name: str) -> list[str]:
     return [cell.source for cell in BOOKS[name].cells if cell.cell_type == "markdown"]
 
 
+def told(name: str) -> list:
+    """The cells of code that stand before the exercises."""
+    at = next(i for i, cell in enumerate(BOOKS[name].cells) if "## Exercises\n" in cell.source)
+    return [cell for cell in BOOKS[name].cells[:at] if cell.cell_type == "code"]
+
+
 def n_lines(cell) -> int:
     return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
-def test_every_notebook_is_a_lesson_or_a_report():
-    assert sorted(LESSONS + REPORTS) == sorted(BOOKS)
+def test_every_notebook_is_a_lesson_or_a_report_or_the_solutions():
+    assert sorted([*LESSONS, *REPORTS, "solutions"]) == sorted(BOOKS) and SOLUTIONS == ["solutions"]
     numbered = [name for name in BOOKS if re.match(r"\d\d_", name)]
     assert len(LESSONS) >= 6 and set(LESSONS) <= set(numbered)
 
@@ -35,13 +41,13 @@ def test_a_lesson_begins_as_promised(name):
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_keeps_its_pace(name):
-    """At least four words a line of code, short cells, a picture within every five cells of code."""
+    """At least four words a line of code, short cells, a picture within every five cells of code before exercises."""
     lines = [n_lines(cell) for cell in code_cells(name)]
     assert len(" ".join(prose(name)).split()) >= WORDS_A_LINE * sum(lines)
     assert statistics.median(lines) <= MEDIAN_CELL and max(lines) <= LONGEST_CELL
-    shown = [any({"image/png", "image/jpeg"} & set(o.get("data", ())) for o in c.outputs) for c in code_cells(name)]
+    shown = [any({"image/png", "image/jpeg"} & set(o.get("data", ())) for o in c.outputs) for c in told(name)]
     for start in range(len(shown) - CELLS_TO_A_PICTURE + 1):
-        assert any(shown[start : start + CELLS_TO_A_PICTURE]), code_cells(name)[start].source
+        assert any(shown[start : start + CELLS_TO_A_PICTURE]), told(name)[start].source
 
 
 @pytest.mark.parametrize("name", BOOKS)
@@ -64,12 +70,30 @@ def test_a_lesson_asks_before_it_tells(name):
     assert "</details>" in text and "## Recap" in text and "**Next:**" in text
 
 
+@pytest.mark.parametrize("name", [name for name in LESSONS if name[:2] not in ("00", "03", "06", "08", "09")])
+def test_a_guess_is_printed_beside_what_came_out(name):
+    """By a later cell, before the next guess is asked for."""
+    sources = [cell.source for cell in code_cells(name)]
+    guesses = [i for i, source in enumerate(sources) if "my_guess = " in source]
+    for i, until in pairwise([*guesses, len(sources)]):
+        assert "my_guess" in "".join(sources[i + 1 : until]), sources[i]
+
+
+@pytest.mark.parametrize("name", [name for name in LESSONS if any("\ncheck(" in c.source for c in code_cells(name))])
+def test_an_exercise_says_how_long_it_takes_and_gives_hints(name):
+    text = "\n".join(prose(name)).split("## Exercises\n")[1]
+    assert "★ five minutes, ★★ a quarter of an hour.\n" in text
+    exercises = re.findall(r"^\d\. (.*)", text.split("<details>")[0], re.M)
+    assert len(exercises) >= 2 and all(re.match("★{1,2} ", line) for line in exercises)
+    assert re.findall(r"<summary>(.*)</summary>", text) == ["Hint 1", "Hint 2", "Answers"]
+
+
 @pytest.mark.parametrize("name", LESSONS[1:5])
 def test_a_part_built_by_hand_equals_the_librarys(name):
     assert any("torch.testing.assert_close" in cell.source for cell in code_cells(name))
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", LESSONS + SOLUTIONS)
 def test_saved_outputs_come_from_one_run(name):
     """Restart and run all: cells are counted from 1, without a gap, and no cell failed."""
     assert [c.execution_count for c in code_cells(name)] == list(range(1, len(code_cells(name)) + 1))

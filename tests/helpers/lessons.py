@@ -1,7 +1,8 @@
 """The course's notebooks as the tests meet them: which there are, their cells, and running one in a fresh kernel.
 
-The rule that tells two kinds apart: a notebook whose `parameters` cell sets MODEL is a lesson (`test_lessons.py`,
-`test_lessons_converted.py`); one that sets RUN is a report and runs on a finished run (`test_page.py`).
+The rule that tells three kinds apart: a notebook whose `parameters` cell sets MODEL is a lesson (`test_lessons.py`,
+`test_lessons_converted.py`); one that sets RUN is a report and runs on a finished run (`test_page.py`); one without
+parameters answers the lessons' exercises (`test_exercises.py`).
 """
 
 from pathlib import Path
@@ -21,11 +22,12 @@ def code_cells(name: str) -> list:
 
 
 def parameters(name: str) -> str:
-    return next(c.source for c in code_cells(name) if "parameters" in c.metadata.get("tags", ()))
+    return next((c.source for c in code_cells(name) if "parameters" in c.metadata.get("tags", ())), "")
 
 
 LESSONS = [name for name in BOOKS if parameters(name).startswith("MODEL")]
 REPORTS = [name for name in BOOKS if parameters(name).startswith("RUN")]
+SOLUTIONS = [name for name in BOOKS if not parameters(name)]
 
 
 def execute(name: str, folder: Path, monkeypatch, **settings):
