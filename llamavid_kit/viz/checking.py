@@ -37,7 +37,8 @@ def verdict(answer: Callable, exercise: Exercise) -> str:
     for given in exercise.inputs:
         if wrong := _wrong(answer, exercise, given):
             return f"Not yet. {name}({', '.join(map(_words, given))})\n{wrong}"
-    return f"Right. {name} gives what it should on all {len(exercise.inputs)} inputs."
+    n = len(exercise.inputs)
+    return f"Right. {name} gives what it should for {n} of {n} inputs."
 
 
 def _wrong(answer: Callable, exercise: Exercise, given: tuple) -> str:
