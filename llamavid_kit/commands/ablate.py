@@ -102,7 +102,7 @@ def ablate(args: argparse.Namespace) -> None:
     ablate(pairs, root=root, out=args.out, config=config, judge=judge, cache_bytes=args.cache_limit)
     if rank():
         return
-    report = write_report(args.out)
+    report = write_report(args.out, root=root)
     print("\n".join(result_lines(Run(args.out))))
     for line in spent(judges):
         print(line)

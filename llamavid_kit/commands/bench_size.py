@@ -5,7 +5,6 @@ Random weights do for time and memory; a folder is measured likewise.
 
 import json
 import logging
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from llamavid_kit.commands.bench_rows import ROWS, SMALL, Bench, Counts, Row, free
+from llamavid_kit.experiments.report.provenance import commit
 from llamavid_kit.files import read_lines, write_whole
 from llamavid_kit.model.checkpoints import default_device, load
 from llamavid_kit.model.config import LlamaVidConfig
@@ -30,7 +30,8 @@ def bench_size(size: str, names: Sequence[str], out: Path | None) -> None:
     if unknown:
         raise ValueError(f"unknown rows {', '.join(unknown)}: expected some of {', '.join(ROWS)}")
     model = _model(size)
-    machine = {"size": size, "device": _device_name(model.device), "dtype": str(model.dtype), "commit": _commit()}
+    machine = {"size": size, "device": _device_name(model.device), "dtype": str(model.dtype)}
+    machine["commit"] = commit() or version("llamavid-kit")
     machine |= {package: version(package) for package in ("torch", "transformers")}
     lines = [] if out is None or not out.is_file() else read_lines(out)
     with tempfile.TemporaryDirectory() as folder:
@@ -104,10 +105,3 @@ def _model(size: str) -> LlamaVid:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-
-
-def _commit() -> str:
-    """Of this code, where it lies in a clone."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or version("llamavid-kit")

@@ -81,7 +81,7 @@ def run(out: Path | str, demo: Demo, *, workers: int = 2) -> Path:
     ablated = time.perf_counter()
     if not demo.animals:
         answer(clips / pairs[0].video, out)
-    report = write_report(out)
+    report = write_report(out, root=clips)
     ended = time.perf_counter()
     stages = {"render clips": rendered - began, **seconds, "question and report": ended - ablated}
     print("\nseconds per stage")

@@ -11,22 +11,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.scoring import NO_LABEL
 from llamavid_kit.experiments.browser_figures import (
     ALL,
-    Frames,
     cell_clips,
     chances,
-    chosen_frames,
     matrix,
     picture,
     probabilities,
-    receipt,
     replies,
     right_or_wrong,
 )
 from llamavid_kit.experiments.report.figures import where
+from llamavid_kit.experiments.report.single_clips import Frames, frames_seen, receipt
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.experiments.summary import Summary
 from llamavid_kit.viz import plots
@@ -145,24 +142,13 @@ class PredictionBrowser(Explorer):
         if len(table.columns):
             self.chances.show(chances(table, truth, plots.arm_colours(self.run.replies)))
         if self.root is not None:
-            self.frames = self._read_frames()
+            self.frames = frames_seen(self.run, self.root, self.arm.value, self.clip.value)
             pictures = "".join(thumbnail(*frame) for frame in self.frames)
             self._clip_view.value = f'{body}<div style="display:flex;gap:4px;padding:6px 12px">{pictures}</div>'
         else:
             self._clip_view.value = body + html_line(
                 "To see its frames, name the clips' folder: PredictionBrowser(…, root=…)."
             )
-
-    def _read_frames(self) -> Frames:
-        """At most N_SHOWN of the frames that this arm saw, one of the event among them if it saw one."""
-        _, inside, _ = receipt(self.run, self.arm.value, self.clip.value)
-        if not len(inside):
-            return []
-        video = Video(self.root / self.run.test.set_index("clip").loc[self.clip.value, "video"])
-        sample, at = video.sample(self.run.arm(self.arm.value).fps), chosen_frames(inside)
-        if len(sample) != len(inside):
-            raise ValueError(f"{video.path} gives {len(sample)} frames, the arm saw {len(inside)}: it is another clip")
-        return list(zip(sample.timestamps_s[at], inside[at], video.frames(sample.indices[at]), strict=True))
 
     @property
     def title(self) -> str:

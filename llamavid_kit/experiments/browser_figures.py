@@ -1,7 +1,7 @@
 """What the PredictionBrowser shows, as tables and figures: a cell's clips, every arm's reply, what the arm saw.
 
-Input: a `run.Run`. `cell_clips`, `replies`, `probabilities` and `receipt` read it; `matrix` and `chances` are
-for the screen, `picture` for print.
+Input: a `run.Run`. `cell_clips`, `replies` and `probabilities` read it; `matrix` and `chances` are for the screen,
+`picture` for print.
 """
 
 import textwrap
@@ -18,15 +18,14 @@ from matplotlib.ticker import PercentFormatter
 from scipy.special import softmax
 
 from llamavid_kit.evaluation.scoring import NO_LABEL
-from llamavid_kit.evaluation.visibility import in_events
 from llamavid_kit.experiments.report.figures import where
+from llamavid_kit.experiments.report.single_clips import Frames, receipt
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
 from llamavid_kit.viz.explorers.shell import LAYOUT, colour_scale
 from llamavid_kit.viz.look import GREY, VERMILION, as_text, house_figure, picture_axes
 
-N_SHOWN, LONGEST_LINE = 8, 68  # frames of a clip; letters of a line in the static picture
-Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8
+LONGEST_LINE = 68  # letters of a line in the static picture
 ALL = "any answer"
 
 
@@ -66,31 +65,9 @@ def probabilities(run: Run, clip: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=run.labels)
 
 
-def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """Of the frames that the arm saw of a clip: their seconds, whether each is in an event, and both in a sentence."""
-    row = _row(run, key, clip)
-    times, events = np.sort(np.array(row["timestamps_s"], float)), run.test.set_index("clip").loc[clip, "events"]
-    inside = in_events(times, events)
-    if not events:
-        return times, inside, f"{row['arm']} saw {len(times)} frames; no event is marked in this clip."
-    spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
-    sentence = f"{row['arm']} saw {len(times)} frames, {inside.sum()} of them in the event ({spans})"
-    return times, inside, sentence + ("." if inside.any() or not len(times) else ": it lies between two frames.")
-
-
 def _row(run: Run, key: str, clip: str) -> pd.Series:
     rows = run.of(key)
     return rows[rows["clip"] == clip].iloc[0]
-
-
-def chosen_frames(inside: np.ndarray, n: int = N_SHOWN) -> list[int]:
-    """At most n positions, evenly chosen; where an event was seen but lies in none, the nearest one moves to it."""
-    at = np.arange(0, len(inside), -(-len(inside) // n))
-    hits = np.flatnonzero(inside)
-    if len(hits) and not inside[at].any():
-        event = hits[len(hits) // 2]
-        at[np.abs(at - event).argmin()] = event
-    return at.tolist()
 
 
 def matrix(run: Run, key: str) -> go.Figure:

@@ -18,7 +18,7 @@ from llamavid_kit.files import BEGIN_AGAIN, check_shape, read_json, read_replies
 from llamavid_kit.training.loop import read_training
 
 AGAIN = "run ablate again into another folder"
-MAIN = ("adapter", "fps", "answering")  # factors that the main tables show; any other has a section of its own
+MAIN = ("model", "adapter", "fps", "answering")  # factors that the main tables show; any other has its own section
 
 
 class Run:
@@ -146,7 +146,7 @@ class Run:
         return self.words(arm, without=("answering",))
 
     def is_main(self, arm: Arm) -> bool:
-        """Whether the arm has the first value of every factor but training, rate and answering."""
+        """Whether the arm has the first value of every factor but those of MAIN."""
         return all(getattr(arm, name) == getattr(self.arms[0], name) for name in FACTORS if name not in MAIN)
 
     @property

@@ -5,6 +5,7 @@ figure made under `house_figure` is in this look whatever the caller's settings,
 """
 
 import html
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -37,6 +38,23 @@ Style = dict[str, Any]  # keyword arguments that several lines of a figure share
 def as_text(words: str) -> str:
     """Words from outside for plotly, which reads markup in labels and titles, links too."""
     return html.escape(words, quote=False)
+
+
+def short(words: str, most: int = 48) -> str:
+    """A name of at most `most` letters: one that is longer loses its middle, as its end says what differs."""
+    if len(words) <= most:
+        return words
+    head = most // 3
+    return f"{words[:head]}…{words[head + 1 - most :]}"
+
+
+def fitted(fig: Figure, title: str, *, most: int | None = None) -> str:
+    """A title in as many lines as the figure's width needs: one that sticks out would leave no room for the axes.
+
+    most: letters of a line, where a title is not for the whole width.
+    """
+    most = most or int(8 * fig.get_figwidth())
+    return "\n".join(textwrap.fill(line, most) for line in title.splitlines())
 
 
 def house_figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:

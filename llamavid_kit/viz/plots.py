@@ -18,7 +18,19 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from llamavid_kit.viz.look import BLUE, GREEN, GREY, OTHERS, VERMILION, Style, house_axes, house_figure, whiskers
+from llamavid_kit.viz.look import (
+    BLUE,
+    GREEN,
+    GREY,
+    OTHERS,
+    VERMILION,
+    Style,
+    fitted,
+    house_axes,
+    house_figure,
+    short,
+    whiskers,
+)
 from llamavid_kit.viz.overlay import attention_overlay as attention_overlay
 from llamavid_kit.viz.overlay import attention_top as attention_top
 from llamavid_kit.viz.rates import rate_audit as rate_audit
@@ -61,7 +73,7 @@ def visibility_curve(table: pd.DataFrame, *, title: str | None = None, ax: Axes 
             ax.annotate(f"{value:.0%}", (fps, value), color=colour, **note)
     rates = sorted(table["fps"].unique())
     ax.set(ylim=(0, 1.12), xlabel="frames sampled a second (fps)", ylabel="events with a frame")
-    ax.set_title(title or "Events that sampling shows at all")
+    ax.set_title(fitted(fig, title or "Events that sampling shows at all"))
     ax.set_xticks(rates, [f"{r:g}" for r in rates])
     ax.set_yticks(np.linspace(0, 1, 6))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -83,7 +95,7 @@ def accuracy_forest(
     notes = [f"{row.correct}/{row.n} = {row.correct / row.n:.1%}" for row in arms.itertuples()]
     fig, ax = _forest(arms, arms["correct"] / arms["n"], notes, line, ax)
     ax.set(xlim=(0, 1.22), xticks=np.linspace(0, 1, 6), xlabel="clips answered right (95% Wilson interval)")
-    ax.set_title(title or "Accuracy of each arm")
+    ax.set_title(fitted(fig, title or "Accuracy of each arm"))
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     return fig
 
@@ -99,7 +111,7 @@ def score_forest(
     line = (baseline["score"], f'always "{baseline["label"]}": {baseline["score"]:.2f}') if baseline else None
     fig, ax = _forest(arms, arms["score"], [f"{row.score:.2f}, n = {row.n}" for row in arms.itertuples()], line, ax)
     ax.set(xlim=(0, 6.1), xticks=range(6), xlabel="mean score, 0 to 5 (95% bootstrap interval over clips)")
-    ax.set_title(title or "Mean score of each arm")
+    ax.set_title(fitted(fig, title or "Mean score of each arm"))
     return fig
 
 
@@ -118,7 +130,7 @@ def _forest(
     if line:
         ax.axvline(line[0], color=GREY, ls="--", lw=2)
         ax.annotate(line[1], (line[0], len(arms) - 0.3), xytext=(6, 0), fontsize=11, color=GREY, **beside)
-    ax.set(yticks=range(len(arms)), yticklabels=list(arms["arm"]), ylim=(len(arms) - 0.1, -0.5))
+    ax.set(yticks=range(len(arms)), yticklabels=[*map(short, arms["arm"])], ylim=(len(arms) - 0.1, -0.5))
     ax.grid(axis="y", visible=False)
     return fig, ax
 
@@ -144,7 +156,8 @@ def confusion(
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40 if many else 0, ha="right" if many else "center")
     rows = [f"{label} (n = {n})" for label, n in zip(labels, totals[:, 0], strict=True)]
     ax.set_yticks(np.arange(len(labels)) + 0.5, rows, rotation=0)
-    ax.set(xlabel="answered", ylabel="true class", title=title or f"Confusion, n = {counts.sum()} clips")
+    ax.set(xlabel="answered", ylabel="true class")
+    ax.set_title(fitted(fig, title or f"Confusion, n = {counts.sum()} clips"))
     return fig
 
 
@@ -157,13 +170,14 @@ def confusion_row(
     down = -(-len(panels) // across)
     fig, axes = plt.subplots(down, across, figsize=(5 * across, 3.6 * down + 0.4), squeeze=False)
     for ax, (name, (matrix, labels, columns)) in zip(axes.flat, panels.items(), strict=False):
+        name = fitted(fig, short(name), most=28)
         confusion(matrix, labels, columns, name, ax=ax)
         ax.set_title(name, fontsize=12)
         ax.set_xticks(ax.get_xticks(), columns, rotation=25, ha="right")  # a narrow panel has no room for level names
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
     if title:
-        fig.suptitle(title, fontweight="bold")
+        fig.suptitle(fitted(fig, title), fontweight="bold")
     return fig
 
 
@@ -182,10 +196,11 @@ def per_class_bars(table: pd.DataFrame, *, title: str | None = None, ax: Axes | 
         value = (rows["correct"] / rows["n"]).to_numpy()
         at = np.arange(len(classes)) + (i - (len(arms) - 1) / 2) * width
         style: Style = {"color": colours[arm], "edgecolor": "white", "error_kw": {"lw": 1, "ecolor": GREY}}
-        ax.bar(at, value, width, yerr=whiskers(value, rows["low"], rows["high"]), label=arm, **style)
+        ax.bar(at, value, width, yerr=whiskers(value, rows["low"], rows["high"]), label=short(arm), **style)
     sizes = table.drop_duplicates("class").set_index("class")["n"]
     ax.set_xticks(np.arange(len(classes)), [f"{c}  n={sizes[c]}" for c in classes], rotation=35, ha="right")
-    ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)", title=title or "Accuracy of each class")
+    ax.set(ylim=(0, 1.02), ylabel="answered right (95% Wilson)")
+    ax.set_title(fitted(fig, title or "Accuracy of each class"))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.grid(axis="x", visible=False)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
@@ -204,8 +219,9 @@ def training_curves(training: Mapping[str, Any], *, title: str | None = None, ax
         smooth = rows["loss"].rolling(max(1, len(rows) // 15), min_periods=1, center=True).mean()
         colour, dash = OTHERS[i % len(OTHERS)], ("-", "--", ":", "-.")[i % 4]
         ax.plot(rows["step"], rows["loss"], color=colour, lw=0.8, alpha=0.35)
-        ax.plot(rows["step"], smooth, dash, color=colour, lw=2.8, label=f"{name} (last {smooth.iloc[-1]:.2f})")
-    ax.set(xlabel="optimiser step", ylabel="loss (nats a token)", title=title or "Loss while fine-tuning")
+        ax.plot(rows["step"], smooth, dash, color=colour, lw=2.8, label=f"{short(name)} (last {smooth.iloc[-1]:.2f})")
+    ax.set(xlabel="optimiser step", ylabel="loss (nats a token)")
+    ax.set_title(fitted(fig, title or "Loss while fine-tuning"))
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=True)
@@ -230,9 +246,9 @@ def paired_differences(paired: pd.DataFrame, *, title: str | None = None, ax: Ax
         ax.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
     reach = 100 * max(0.05, np.abs(paired[["low", "high"]].to_numpy()).max()) * 1.1
     ax.set(yticks=range(len(paired)), ylim=(len(paired) - 0.5, -0.5), xlim=(-reach, reach))
-    ax.set_yticklabels([f"{row.a}  →\n{row.b}" for row in paired.itertuples()], fontsize=10.5)
+    ax.set_yticklabels([f"{short(row.a)}  →\n{short(row.b)}" for row in paired.itertuples()], fontsize=10.5)
     ax.set(xlabel="points more (right) or fewer (left) of the clips right in the second arm")
-    ax.set_title(title or f"Paired differences, n = {paired['n'].iloc[0]} clips")
+    ax.set_title(fitted(fig, title or f"Paired differences, n = {paired['n'].iloc[0]} clips"))
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -244,30 +260,32 @@ def p_text(p: float) -> str:
 
 @house_figure
 def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """How often a choice is right against how probable the model says; a line an arm, a panel a rule.
+    """How often a choice is right against how probable the model says; a panel an arm and rule, four in a row.
 
     table: columns arm, fps, fine_tuned, rule, n (clips of the bin), confidence (their mean probability), correct
     (clips), low, high (Wilson 95%, shares). On the dashed diagonal a model is calibrated, below it overconfident. A
     point's area is the share of the arm's clips that it stands for.
     """
-    rules, colours = list(dict.fromkeys(table["rule"])), arm_colours(table)
-    fig, axes = plt.subplots(1, len(rules), figsize=(3.4 + 4.6 * len(rules), 5.0), squeeze=False, sharey=True)
-    for ax, rule in zip(axes[0], rules, strict=True):
-        ax.plot([0, 1], [0, 1], ls="--", lw=2, color=GREY)
-        for i, (arm, rows) in enumerate(table[table["rule"] == rule].groupby("arm", sort=False)):
-            rows = rows.sort_values("confidence")
-            share = (rows["correct"] / rows["n"]).to_numpy()
-            style: Style = {"lw": 2, "ls": ("-", "--", ":", "-.")[i % 4], "capsize": 3, "color": colours[arm]}
-            bars, label = whiskers(share, rows["low"], rows["high"]), f"{arm} (n = {rows['n'].sum()})"
-            ax.errorbar(rows["confidence"], share, yerr=bars, label=label, **style)
-            area = 500 * rows["n"] / rows["n"].sum() + 12
-            ax.scatter(rows["confidence"], share, s=area, color=colours[arm], zorder=3)
-        ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the choice among the options")
-        ax.set_title(f"likeliest choice, {rule}", fontsize=12)
-        ax.set_xticks(np.linspace(0, 1, 6))
+    panels, colours = table.groupby(["rule", "arm"], sort=False), arm_colours(table)
+    across = min(4, table["arm"].nunique())
+    down = -(-len(panels) // across)
+    size = (0.8 + 2.7 * max(across, 2), 1.0 + 2.8 * down)
+    fig, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax, ((rule, arm), rows) in zip(axes.flat, panels, strict=False):
+        rows = rows.sort_values("confidence")
+        share, n = (rows["correct"] / rows["n"]).to_numpy(), rows["n"].sum()
+        ax.plot([0, 1], [0, 1], ls="--", lw=1.5, color=GREY)
+        style: Style = {"lw": 2, "elinewidth": 1, "capsize": 2, "color": colours[arm], "clip_on": False}
+        ax.errorbar(rows["confidence"], share, yerr=whiskers(share, rows["low"], rows["high"]), **style)
+        ax.scatter(rows["confidence"], share, s=260 * rows["n"] / n + 8, color=colours[arm], zorder=3, clip_on=False)
+        ax.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        ax.set_title(fitted(fig, f"{short(arm)}\nlikeliest choice, {rule}", most=26), fontsize=10.5)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
-    axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=10)
-    axes[0][0].set_ylabel("right (95% Wilson interval)")
-    fig.suptitle(f"Is it as sure as it is right? {title or ''}".strip(), fontweight="bold")
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    fig.get_layout_engine().set(wspace=0.05)
+    fig.supxlabel("probability of the choice among the options", fontsize=12)
+    fig.supylabel("right (95% Wilson interval)", fontsize=12)
+    fig.suptitle(fitted(fig, f"Is it as sure as it is right? {title or ''}"), fontweight="bold")
     return fig

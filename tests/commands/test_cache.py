@@ -53,7 +53,7 @@ def test_a_folder_that_is_none_is_named_before_anything_goes(run, capsys):
 def test_an_ablation_takes_a_limit(tmp_path, monkeypatch):
     got = {}
     monkeypatch.setattr(ablation, "ablate", lambda pairs, **options: got.update(options))
-    monkeypatch.setattr(page, "write_report", lambda out: out)
+    monkeypatch.setattr(page, "write_report", lambda out, **_: out)
     monkeypatch.setattr(answer, "result_lines", lambda run: [])
     monkeypatch.setattr("llamavid_kit.experiments.run.Run", lambda out: out)
     (tmp_path / "a.csv").write_text("video,label\na.mp4,x\nb.mp4,y\n")

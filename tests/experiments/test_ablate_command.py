@@ -130,7 +130,7 @@ def test_the_command_takes_open_pairs(tmp_path, monkeypatch, capsys, options, n)
     calls = {}
     by_hand(tmp_path / "out")
     monkeypatch.setattr(ablation, "ablate", lambda pairs, **kwargs: calls.update(kwargs))
-    monkeypatch.setattr(report, "write_report", lambda out: out)
+    monkeypatch.setattr(report, "write_report", lambda out, **_: out)
     write_jsonl([*open_pairs(), *train_pairs()], tmp_path / "animals.jsonl")
     out = ["--out", str(tmp_path / "out")]
     assert main(["ablate", "--pairs", str(tmp_path / "animals.jsonl"), *out, *options]) == 0
@@ -147,7 +147,7 @@ def config_of(monkeypatch, folder, *options: str) -> tuple[AblationConfig, list]
     """What the command makes of options about own clips: the configuration and the pairs."""
     calls = []
     monkeypatch.setattr(ablation, "ablate", lambda pairs, **kwargs: calls.append((kwargs["config"], pairs)))
-    monkeypatch.setattr(report, "write_report", lambda out: out)
+    monkeypatch.setattr(report, "write_report", lambda out, **_: out)
     if not (out := folder / "out").exists():
         by_hand(out)
     assert main(["ablate", "--clips", str(folder / "clips.csv"), "--out", str(out), *options]) == 0
@@ -216,7 +216,7 @@ def test_a_judge_of_the_command_line_reaches_the_run(tmp_path, monkeypatch, caps
     calls = {}
     by_hand(tmp_path / "out")
     monkeypatch.setattr(ablation, "ablate", lambda pairs, **kwargs: calls.update(kwargs))
-    monkeypatch.setattr(report, "write_report", lambda out: out)
+    monkeypatch.setattr(report, "write_report", lambda out, **_: out)
     write_jsonl(open_pairs(), tmp_path / "open.jsonl")
     argv = ["ablate", "--pairs", str(tmp_path / "open.jsonl"), "--no-finetune", "--out", str(tmp_path / "out")]
     assert main([*argv, "--judge-rule", "mention"]) == 0 and calls["judge"].identity["rule"] == "mention"

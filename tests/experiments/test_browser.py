@@ -9,7 +9,8 @@ from driving import click, saved, words
 from matplotlib.patches import Rectangle
 
 from llamavid_kit.experiments.browser import PredictionBrowser
-from llamavid_kit.experiments.browser_figures import cell_clips, chosen_frames, probabilities, receipt, replies
+from llamavid_kit.experiments.browser_figures import cell_clips, probabilities, replies
+from llamavid_kit.experiments.report.single_clips import chosen_frames, receipt
 from llamavid_kit.experiments.run import Run
 
 LABELS = ("Red", "Blue", "Nothing")
@@ -106,7 +107,7 @@ def test_frames_are_shown_where_the_clip_is_and_its_absence_is_reported(run, tmp
     assert [s for s, _, _ in browser.frames] == pytest.approx(range(8)) and "2.0 s" in words(browser.figure())
     small.write_clip(tmp_path / f"{browser.clip.options[2]}.mp4", seconds=3)
     browser.clip.index = 2
-    assert "gives 3 frames, the arm saw 8" in browser.message and not browser.frames
+    assert "has no frame at 7.00 s, which the arm saw: it is another clip" in browser.message and not browser.frames
 
 
 def test_the_receipt_says_whether_the_arm_saw_the_event(run):
@@ -121,12 +122,15 @@ def test_the_receipt_says_whether_the_arm_saw_the_event(run):
 
     assert seconds_and_sentence(slow, (2.3, 2.8)) == (
         [],
-        "zero-shot, 1 fps saw 8 frames, 0 of them in the event (2.30 to 2.80 s): it lies between two frames.",
+        "zero-shot, 1 fps saw 8 frames (16 tokens), 0 of them in the event (2.30 to 2.80 s): it lies between two "
+        "frames.",
     )
     times, sentence = seconds_and_sentence(fast, (2.3, 2.8))
-    assert times == [2.33, 2.5, 2.67] and "48 frames, 3 of them" in sentence
+    assert times == [2.33, 2.5, 2.67] and "48 frames (96 tokens), 3 of them" in sentence
     assert seconds_and_sentence(slow, (1.0, 2.0), (4.9, 5.1))[0] == [1, 5]
-    assert seconds_and_sentence(slow)[1] == "zero-shot, 1 fps saw 8 frames; no event is marked in this clip."
+    assert (
+        seconds_and_sentence(slow)[1] == "zero-shot, 1 fps saw 8 frames (16 tokens); no event is marked in this clip."
+    )
 
 
 def test_of_many_frames_one_of_the_event_is_shown():

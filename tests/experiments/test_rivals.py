@@ -13,6 +13,7 @@ from small import LABELS, small_model
 from llamavid_kit.experiments.ablation import ablate
 from llamavid_kit.experiments.arms import AblationConfig
 from llamavid_kit.experiments.report import answer, tables, text
+from llamavid_kit.experiments.report.answer import result_lines
 from llamavid_kit.experiments.report.page import write_figures, write_report
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.files import read_replies
@@ -125,12 +126,16 @@ def test_its_numbers_by_hand(run):
 def test_the_report_compares_them(run, tmp_path):
     folder = Path(shutil.copytree(run[0], tmp_path / "run"))
     page, read = write_report(folder).read_text(), Run(folder)
-    assert read.models == ["small", "rival"] and read.varied == ["model"] and "model" in read.families
+    assert read.models == ["small", "rival"] and read.varied == [] and "model" in read.families
     assert "the models are <strong>small and rival</strong>" in page
     assert page.count("Does another model do better?") >= 1 and "rival, zero-shot, 4 fps" in page
     assert "A model did not say how long its choices are" in page and REASON in page
     assert not re.search(r"\bnan\b", re.sub(r'src="[^"]+"', "", page))
-    table = tables.arm_table(read, "generation", every=True).set_index("arm")
+    section = page[page.index("4. How many clips each arm got right") : page.index("5. Do two arms differ")]
+    assert all(f"<td>{name}, zero-shot, {fps} fps</td>" in section for name in ("small", "rival") for fps in (1, 4))
+    compared = [line for line in result_lines(read) if " → rival" in line]
+    assert any(line.startswith("small, zero-shot, 1 fps, generation → rival, zero-shot, 1 fps,") for line in compared)
+    table = tables.arm_table(read, "generation").set_index("arm")
     assert table.loc["rival, zero-shot, 4 fps", "tokens in all"] == "–"
     assert table.loc["small, zero-shot, 4 fps", "tokens in all"] == "48" and set(table["frames a clip"]) == {
         "2.0",

@@ -85,9 +85,10 @@ def result_lines(run: Run) -> list[str]:
             share = f"{int(row.k):4d} of {row.n} right = {row.value:5.1%} [{row.low:.1%}, {row.high:.1%}]{score}"
             lines.append(f"{row.arm + ', ' + way:44s} {share}")
     main = main_pair(run, run.answering[0])
-    compared = () if main is None else dict.fromkeys([main["family"], *run.varied])
-    for row in (row for family in compared for row in tables.paired(run, family).itertuples()):
-        lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
+    compared = () if main is None else {main["family"], "model", *run.varied}
+    for family in (family for family in run.families if family in compared):
+        for row in tables.paired(run, family).itertuples():
+            lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
     lines += [f"note: {caution}" for caution in cautions(run)]
     result = html.unescape(answer(run).replace("**", ""))
     return [*lines, *(f"left out: {row.clip} ({row.split}): {row.reason}" for row in run.excluded.itertuples()), result]

@@ -75,7 +75,7 @@ def _never_answered(run: Run) -> Iterator[str]:
     normal = tables.normal_label(run)
     for arm in tables.of_arms(run, run.answering[0]).itertuples():
         score = run.scores[arm.key]
-        if score["no_label"] == score["n"]:
+        if tables.silent(run, arm.key):
             continue
         never = [label for label, c in score["per_class"].items() if c["n"] and not c["predicted"]]
         parts = [f"never answers {_any_of(never)}"] if never else []

@@ -11,12 +11,14 @@ from llamavid_kit.experiments.report import tables
 from llamavid_kit.experiments.report.choices import calibration_bins
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.viz import plots
+from llamavid_kit.viz.look import short
 
 
 def where(run: Run, arm: str | None = None) -> str:
     """Models, set and n, for titles."""
     n = len(run.test)
-    return f"{' and '.join(run.models)} on {run.source}" + (f", {arm}" if arm else "") + f", n = {n} clips"
+    asked = f"{short(' and '.join(run.models))} on {short(run.source)}"
+    return asked + (f", {short(arm)}" if arm else "") + f", n = {n} clips"
 
 
 def _rule(run: Run, answering: str) -> str:
@@ -33,15 +35,16 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
         if run.varied:
             draw[f"every_arm_{way}"] = partial(accuracy, run, way, every=True)
         if run.open:
-            draw["score"] = partial(_rows, run, way, "score")
-        else:
-            draw[f"per_class_{way}"] = partial(_rows, run, way, "class")
-        if tables.normal_label(run):
-            draw[f"confusion_binary_{way}"] = partial(_binary, run, way)
+            draw["score"] = partial(_score, run)
+        elif not all(tables.silent(run, key) for key in tables.of_arms(run, way)["key"]):
+            draw[f"per_class_{way}"] = partial(_per_class, run, way)
+            if tables.normal_label(run):
+                draw[f"confusion_binary_{way}"] = partial(_binary, run, way)
     for family in run.families:
         draw[f"paired_{family}"] = partial(_paired, run, family)
     if run.labels:
-        draw |= {f"confusion_{arm.name}": partial(confusion, run, arm.name) for arm in run.arms}
+        speaking = [arm.name for arm in run.arms if not tables.silent(run, arm.name)]
+        draw |= {f"confusion_{key}": partial(confusion, run, key) for key in speaking}
     if "likelihood" in run.answering:
         draw["calibration"] = partial(_calibration, run)
     if run.training:
@@ -63,12 +66,22 @@ def accuracy(run: Run, answering: str, *, every: bool = False) -> Figure:
     return plots.accuracy_forest(rows, baseline=run.summary["baseline"], title=title)
 
 
-def _rows(run: Run, answering: str, measure: str) -> Figure:
-    """The mean score of each arm, or how many clips of each class it got right."""
+def _score(run: Run) -> Figure:
+    """The mean score of each arm."""
+    rows = tables.of_arms(run, "generation", "score")
+    return plots.score_forest(rows.assign(score=rows["value"]), baseline=run.summary["baseline"], title=where(run))
+
+
+def _speaking(run: Run, answering: str, measure: str) -> pd.DataFrame:
+    """`tables.of_arms` without the arms that name no label."""
     rows = tables.of_arms(run, answering, measure)
-    if measure == "score":
-        return plots.score_forest(rows.assign(score=rows["value"]), baseline=run.summary["baseline"], title=where(run))
-    return plots.per_class_bars(rows.rename(columns={"of": "class"}), title=f"{where(run)}, {_rule(run, answering)}")
+    return rows[~rows["key"].map(partial(tables.silent, run))]
+
+
+def _per_class(run: Run, answering: str) -> Figure:
+    """How many clips of each class each arm got right."""
+    rows = _speaking(run, answering, "class").rename(columns={"of": "class"})
+    return plots.per_class_bars(rows, title=f"{where(run)}, {_rule(run, answering)}")
 
 
 def _paired(run: Run, family: str) -> Figure:
@@ -88,7 +101,7 @@ def confusion(run: Run, key: str) -> Figure:
 
 
 def _binary(run: Run, answering: str) -> Figure:
-    panels = {row.arm: binary(run, row.key) for row in tables.of_arms(run, answering).itertuples()}
+    panels = {row.arm: binary(run, row.key) for row in _speaking(run, answering, "accuracy").itertuples()}
     return plots.confusion_row(panels, title=f"Anomaly or not: {where(run)}, {_rule(run, answering)}")
 
 

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from llamavid_kit.experiments.arms import title
 from llamavid_kit.experiments.report import choices, errors, tables, text
 from llamavid_kit.experiments.report.figures import figure, figures
+from llamavid_kit.experiments.report.provenance import command_line
 from llamavid_kit.experiments.run import Run
 from llamavid_kit.experiments.summary import Summary
 from llamavid_kit.files import whole, write_whole, writing
@@ -42,25 +43,27 @@ def notebook_path(name: str = NOTEBOOK) -> Path:
     raise FileNotFoundError(f"the report's notebook is neither {places[0]} nor {places[1]}; install llamavid-kit again")
 
 
-def write_report(run_folder: str | Path | Summary) -> Path:
+def write_report(run_folder: str | Path | Summary, *, root: str | Path | None = None) -> Path:
     """Executes the notebook on a run's folder and writes `report.html` there, self-contained. Returns its path.
 
-    run_folder: its path, or what `ablate` returned.
+    run_folder: its path, or what `ablate` returned. root: the clips' folder, for the frames on the first page.
     Figures and tables go to `figures/*.png` and `tables/*.csv` too. Raises RuntimeError naming the cell that failed.
     """
     run = Run(run_folder)
     with writing(run.folder):
-        return _write_report(run)
+        return _write_report(run, root)
 
 
-def _write_report(run: Run) -> Path:
+def _write_report(run: Run, root: str | Path | None) -> Path:
     run.check()
     write_figures(run)
     path = notebook_path(OPEN_NOTEBOOK if run.open else NOTEBOOK)
     notebook = nbformat.read(path, as_version=4)
     absent = absent_tags(run)
     notebook.cells = [cell for cell in notebook.cells if not absent & set(cell.metadata.get("tags", ()))]
-    notebook = execute(notebook, {"RUN": str(run.folder.resolve())}, name=path.name)
+    given = {"RUN": run.folder, "ROOT": root}
+    parameters = {name: place and str(Path(place).resolve()) for name, place in given.items()}
+    notebook = execute(notebook, parameters | {"COMMAND": command_line()}, name=path.name)
     path = run.folder / "report.html"
     write_whole(path, page(notebook, title=f"Ablation: {run.name}"))
     return path
@@ -74,7 +77,7 @@ def absent_tags(run: Run) -> set[str]:
         "study": bool(run.animals) or tables.has_study_labels(run),
         "events": any(run.test["events"]),
         "groups": bool(run.summary["groups"]),
-        "binary": tables.normal_label(run) is not None,
+        "binary": f"confusion_binary_{run.answering[0]}" in figures(run),
         "training": bool(run.training),
         "animals": bool(run.animals),
         "order": "order" in run.families,
@@ -105,6 +108,13 @@ def family_section(run: Run, family: str) -> Iterator[Any]:
         if len(table := tables.discordant(run, row.key_a, row.key_b)):
             n_clips = text.plural(len(table), "clip")
             yield folded(f"{n_clips} right in only one: {row.a} (first) against {row.b} (second)", table)
+
+
+def mistakes_section(run: Run, key: str) -> Iterator[Any]:
+    """What an arm took for what: a sentence, and the matrix where there is one to draw."""
+    yield Markdown(text.mistakes(run, key))
+    if matrix := figure(run, f"confusion_{key}"):
+        yield matrix
 
 
 def shown_table(table: pd.DataFrame) -> HTML:

@@ -145,6 +145,11 @@ def of_arms(run: Run, answering: str, measure: str = "accuracy", *, every: bool 
     return order.drop(columns="varied").assign(k=counts, correct=counts).reset_index(drop=True)
 
 
+def silent(run: Run, key: str) -> bool:
+    """Whether none of the arm's replies names a label: there is nothing to draw by class."""
+    return bool(run.labels) and run.scores[key]["no_label"] == run.scores[key]["n"]
+
+
 def arm_table(run: Run, answering: str, *, every: bool = False) -> pd.DataFrame:
     """For reading: a row an arm with every measure of the run and its receipt, the study's numbers beside ours.
 

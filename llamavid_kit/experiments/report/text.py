@@ -134,18 +134,18 @@ def accuracy(run: Run, answering: str) -> str:
     arms, base = tables.of_arms(run, answering), run.summary["baseline"]
     share = base["correct"] / base["n"]
     kinds = {
-        "Above it": arms[arms["low"] > share]["arm"],
-        "Not told apart from it": arms[(arms["low"] <= share) & (arms["high"] >= share)]["arm"],
-        "Below it": arms[arms["high"] < share]["arm"],
+        "Better than it (the whole 95% interval lies above it)": arms[arms["low"] > share]["arm"],
+        "Perhaps no better than it, perhaps no worse (it lies in the 95% interval)": arms[
+            (arms["low"] <= share) & (arms["high"] >= share)
+        ]["arm"],
+        "Worse than it (the whole 95% interval lies below it)": arms[arms["high"] < share]["arm"],
     }
     how = {
         "generation": "The model wrote its answer freely, always taking the likeliest next word.",
         "likelihood": "The model did not write: of the listed labels the likeliest was taken.",
     }[answering]
     parts = [f"{how} The baseline is {share:.1%}."]
-    parts += [
-        f"{words} by the 95% interval: {'; '.join(map(plain, names))}." for words, names in kinds.items() if len(names)
-    ]
+    parts += [f"{words}: {'; '.join(map(plain, names))}." for words, names in kinds.items() if len(names)]
     scores, n = [run.scores[key] for key in arms["key"]], int(arms["n"].sum())
     if run.labels and answering == "generation":
         silent = sum(score["no_label"] for score in scores)
@@ -238,6 +238,9 @@ def classes(run: Run) -> str:
         parts.append(f"**Fewer than ten clips: {', '.join(small)}**; a percentage of so few says almost nothing.")
     if none:
         parts.append(f"No clips at all: {', '.join(none)}.")
+    arms = tables.of_arms(run, run.answering[0]).itertuples()
+    if silent := [plain(arm.arm) for arm in arms if tables.silent(run, arm.key)]:
+        parts.append(f"No reply of these arms names a label, so they are not drawn: {'; '.join(silent)}.")
     return " ".join(parts)
 
 
@@ -252,6 +255,8 @@ def mistakes(run: Run, key: str) -> str:
     ]
     if not wrong:
         return f"{name}: no mistake."
+    if tables.silent(run, key):
+        return f"{name.capitalize()}: none of the {table['n']} replies names a label, so there is nothing to draw."
     n = max(wrong)[0]
     most = [
         f'"{plain(label)}" answered as {"no label" if column == NO_LABEL else repr(plain(column))}'

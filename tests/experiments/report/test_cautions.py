@@ -8,9 +8,10 @@ import pytest
 from made_up_runs import MadeUp, write_run
 
 from llamavid_kit.evaluation.scoring import score
-from llamavid_kit.experiments.report import text
+from llamavid_kit.experiments.report import figures, text
 from llamavid_kit.experiments.report.answer import beside, result_lines
 from llamavid_kit.experiments.report.cautions import cautions
+from llamavid_kit.experiments.report.page import absent_tags, mistakes_section
 from llamavid_kit.experiments.run import Run
 
 MADE = MadeUp(
@@ -103,10 +104,28 @@ def test_labels_that_stand_alone_or_in_one_split(tmp_path):
 
 
 def test_ties_of_mistakes_are_called_ties(made):
-    run = made(replies=dict.fromkeys(range(12), "a dog"))
+    run = made()
+    run = made(replies=dict.fromkeys((*rows_of(run, "fire"), *rows_of(run, "fight")), "a dog"))
     words = text.mistakes(run, "zero-shot-6fps-generation")
-    assert "12 mistakes, most often" in words and "(4 times each; 3 are equally frequent)" in words
-    assert words.count("answered as no label") == 3
+    assert "8 mistakes, most often" in words and "(4 times each; 2 are equally frequent)" in words
+    assert words.count("answered as no label") == 2
+
+
+def test_an_arm_that_names_no_label_gets_a_sentence_and_no_figure(made):
+    made(replies=dict.fromkeys(range(12), "a dog"))
+    run = made("zero-shot-1fps-generation")
+    silent, speaking = "zero-shot-6fps-generation", "zero-shot-1fps-generation"
+    (sentence,) = mistakes_section(run, silent)
+    assert sentence.data == "Zero-shot, 6 fps: none of the 12 replies names a label, so there is nothing to draw."
+    assert len([*mistakes_section(run, speaking)]) == 2
+    assert "so they are not drawn: zero-shot, 6 fps." in text.classes(run)
+    names = set(figures.figures(run))
+    assert f"confusion_{speaking}" in names and f"confusion_{silent}" not in names
+    legend = figures.figure(run, "per_class_generation").axes[0].get_legend()
+    assert [words.get_text() for words in legend.get_texts()] == ["zero-shot, 1 fps"]
+    run = made("zero-shot-1fps-generation", dict.fromkeys(range(12), "a dog"))
+    assert not {"per_class_generation", "confusion_binary_generation"} & set(figures.figures(run))
+    assert "binary" in absent_tags(run) and "binary" not in absent_tags(made(silent, {0: "fire"}))
 
 
 def test_own_clips_are_not_called_drawn(made, runs):

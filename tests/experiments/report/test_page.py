@@ -52,9 +52,10 @@ def test_the_report_is_one_page_that_fetches_nothing(runs, pages, name):
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_the_page_begins_with_its_answer(runs, pages, name):
-    """Title, two sentences, a figure; then section 1."""
+    """Title, two sentences, three clips, where it comes from, a figure; then section 1."""
     head = pages[name][: pages[name].index("1. What was asked")]
-    assert head.index("<h1") < head.index("Of the same") < head.index("<img") and head.count("<img") == 1
+    places = ["<h1", "Of the same", 'class="clip"', "Nobody picked", "Last reply", "<img"]
+    assert sorted(places, key=head.index) == places and head.count("<img") == 1 and head.count('class="clip"') == 3
     plain = re.sub(r"<[^>]+>", "", head).replace("&lt;", "<").replace("&gt;", ">")
     sentences = answer.answer(runs[name]).replace("**", "")
     assert sentences in plain and sentences.count("Always answering") == 1
@@ -142,7 +143,8 @@ def test_the_notebook_is_small_and_its_cells_fit_a_slide(notebook, parameter):
     cells = nbformat.read(path, as_version=4).cells
     assert path.stat().st_size < 500_000
     assert all(len(c.source.splitlines()) <= 25 for c in cells if c.cell_type == "code")
-    assert [c.source for c in cells if "parameters" in c.metadata.get("tags", ())] == [f'RUN = "{parameter}"']
+    (given,) = [c.source.splitlines() for c in cells if "parameters" in c.metadata.get("tags", ())]
+    assert given[0] == f'RUN = "{parameter}"' and [line.split(" = ")[0] for line in given[1:]] == ["ROOT", "COMMAND"]
 
 
 def test_the_made_up_runs_differ_in_what_they_lack(runs):

@@ -81,7 +81,7 @@ def test_sentences_know_the_open_run(open_run, open_zero_shot):
     assert "these very clips** (3)" in text.clips(open_zero_shot)
     words = text.accuracy(open_run, "generation")
     assert "In 2 of 20 replies" in words
-    assert "Above it by the 95% interval: fine-tuned, 1 fps; fine-tuned, 4 fps" in words
+    assert "Better than it (the whole 95% interval lies above it): fine-tuned, 1 fps; fine-tuned, 4 fps" in words
     words = text.family(open_run, "fps")
     between = "between **fine-tuned, 1 fps** and **fine-tuned, 4 fps** on 5 clips"
     assert words.startswith(f"**No clear difference** {between}")
