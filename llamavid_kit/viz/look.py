@@ -40,7 +40,7 @@ def as_text(words: str) -> str:
     return html.escape(words, quote=False)
 
 
-def short(words: str, most: int = 48) -> str:
+def short(words: str, most: int = 52) -> str:
     """A name of at most `most` letters: one that is longer loses its middle, as its end says what differs."""
     if len(words) <= most:
         return words

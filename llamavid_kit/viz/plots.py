@@ -7,6 +7,7 @@ Figure that pyplot has forgotten, so that a notebook shows it once.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -260,32 +261,33 @@ def p_text(p: float) -> str:
 
 @house_figure
 def reliability(table: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """How often a choice is right against how probable the model says; a panel an arm and rule, four in a row.
+    """How often a choice is right against how probable the model says; a panel an arm, by each rule.
 
     table: columns arm, fps, fine_tuned, rule, n (clips of the bin), confidence (their mean probability), correct
     (clips), low, high (Wilson 95%, shares). On the dashed diagonal a model is calibrated, below it overconfident. A
     point's area is the share of the arm's clips that it stands for.
     """
-    panels, colours = table.groupby(["rule", "arm"], sort=False), arm_colours(table)
+    colours, panels = arm_colours(table), dict(iter(table.groupby(["rule", "arm"])))
+    places = [key for key in product(dict.fromkeys(table["rule"]), dict.fromkeys(table["arm"])) if key in panels]
     across = min(4, table["arm"].nunique())
-    down = -(-len(panels) // across)
+    down = -(-len(places) // across)
     size = (0.8 + 2.7 * max(across, 2), 1.0 + 2.8 * down)
     fig, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True, sharey=True)
-    for ax, ((rule, arm), rows) in zip(axes.flat, panels, strict=False):
-        rows = rows.sort_values("confidence")
+    for ax, (rule, arm) in zip(axes.flat, places, strict=False):
+        rows = panels[rule, arm].sort_values("confidence")
         share, n = (rows["correct"] / rows["n"]).to_numpy(), rows["n"].sum()
         ax.plot([0, 1], [0, 1], ls="--", lw=1.5, color=GREY)
         style: Style = {"lw": 2, "elinewidth": 1, "capsize": 2, "color": colours[arm], "clip_on": False}
         ax.errorbar(rows["confidence"], share, yerr=whiskers(share, rows["low"], rows["high"]), **style)
         ax.scatter(rows["confidence"], share, s=260 * rows["n"] / n + 8, color=colours[arm], zorder=3, clip_on=False)
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        ax.set_title(fitted(fig, f"{short(arm)}\nlikeliest choice, {rule}", most=26), fontsize=10.5)
+        ax.set_title(fitted(fig, f"{short(arm)}\nrule {rule}", most=26), fontsize=10.5)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
-    for ax in axes.flat[len(panels) :]:
+    for ax in axes.flat[len(places) :]:
         ax.set_axis_off()
     fig.get_layout_engine().set(wspace=0.05)
-    fig.supxlabel("probability of the choice among the options", fontsize=12)
+    fig.supxlabel("probability of the likeliest choice", fontsize=12)
     fig.supylabel("right (95% Wilson interval)", fontsize=12)
     fig.suptitle(fitted(fig, f"Is it as sure as it is right? {title or ''}"), fontweight="bold")
     return fig

@@ -128,6 +128,8 @@ def test_the_receipt_says_whether_the_arm_saw_the_event(run):
     times, sentence = seconds_and_sentence(fast, (2.3, 2.8))
     assert times == [2.33, 2.5, 2.67] and "48 frames (96 tokens), 3 of them" in sentence
     assert seconds_and_sentence(slow, (1.0, 2.0), (4.9, 5.1))[0] == [1, 5]
+    many = seconds_and_sentence(slow, (1.0, 2.0), (1.5, 2.5), (4.9, 5.1))
+    assert many == ([1, 2, 5], "zero-shot, 1 fps saw 8 frames (16 tokens), 3 of them in one of its 3 events.")
     assert (
         seconds_and_sentence(slow)[1] == "zero-shot, 1 fps saw 8 frames (16 tokens); no event is marked in this clip."
     )

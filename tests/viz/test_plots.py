@@ -1,10 +1,12 @@
 """Figures say what their data say: values and labels are read back from the returned Figure."""
 
+import warnings
+
 import pandas as pd
 import pytest
 from driving import words
 
-from llamavid_kit.viz import plots
+from llamavid_kit.viz import look, plots
 
 ARMS = pd.DataFrame(
     [("zero-shot, 1 fps", 1.0, False, 50, 5, 0.04, 0.21), ("fine-tuned, 6 fps", 6.0, True, 50, 40, 0.67, 0.89)],
@@ -97,6 +99,27 @@ def test_arms_that_differ_in_another_factor_do_not_share_a_colour():
     colours = plots.arm_colours(table)
     reds = [colours[arm][0] for arm, _ in names]  # of a blue: the less, the darker
     assert list(colours) == [arm for arm, _ in names] and reds == sorted(set(reds), reverse=True)
+
+
+LONG = "/models/of/somebody/with/long/names/llama-vid-7b-full-224-video-fps-1"
+
+
+def test_long_names_lose_their_middle_and_leave_room_for_the_axes():
+    """Two that differ in their end alone are told apart, and matplotlib warns where axes would have no width."""
+    name = f"{LONG}, zero-shot, 6 fps"
+    assert look.short(name) == "/models/of/somebo…-224-video-fps-1, zero-shot, 6 fps"
+    assert look.short("tiny") == "tiny"
+    arms = ARMS.assign(arm=[f"{LONG}{LONG}, {rate} fps" for rate in (1, 6)])
+    panels = {arm: ([[9, 1], [2, 3]], ("fire", "nothing"), ("fire", "nothing")) for arm in arms["arm"]}
+    title = f"{LONG} on {LONG}, n = 50 clips"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forest = plots.accuracy_forest(arms, title=title)
+        plots.confusion_row(panels, title=title)
+        plots.confusion(*panels[arms["arm"][0]], title)
+    labels = [label.get_text() for label in forest.axes[0].get_yticklabels()]
+    assert labels[0] != labels[1] and all(len(label) == 52 for label in labels)
+    assert "\n" in forest.axes[0].get_title(loc="left")
 
 
 def test_names_under_narrow_panels_do_not_run_into_each_other():

@@ -22,7 +22,7 @@ from llamavid_kit.experiments.report.answer import KEYS, main_pair
 from llamavid_kit.experiments.run import Run
 
 N_FRAMES, THUMBNAIL_PX = 8, 160  # shown of a clip, and their longer side
-LONGEST_REPLY = 180  # letters, on the first page
+LONGEST_REPLY, MOST_SPANS = 180, 2  # letters of a reply on the first page, events whose seconds are said
 MOST_REPLIES, A_FOLD = 40_000, 100  # listed in a page, which must still open; clips of an open question in a fold
 Frames = list[tuple[float, bool, np.ndarray]]  # time in seconds, whether in an event, (H, W, 3) uint8
 
@@ -39,6 +39,8 @@ def receipt(run: Run, key: str, clip: str) -> tuple[np.ndarray, np.ndarray, str]
     saw = f"{row['arm']} saw {len(times)} frames{tokens}"
     if not events:
         return times, inside, f"{saw}; no event is marked in this clip."
+    if len(events) > MOST_SPANS:
+        return times, inside, f"{saw}, {inside.sum()} of them in one of its {len(events)} events."
     spans = " and ".join(f"{start_s:.2f} to {end_s:.2f} s" for start_s, end_s in events)
     sentence = f"{saw}, {inside.sum()} of them in the event ({spans})"
     return times, inside, sentence + ("." if inside.any() or not len(times) else ": it lies between two frames.")
@@ -111,9 +113,12 @@ def _rule(run: Run, present: list[Kind], *, frames: bool) -> str:
         "Nobody picked these clips: each is the first of its kind in the list that was fixed before any arm answered."
     ]
     lines += [f"Not shown: “{kind.words}”, {len(kind.clips)} of {len(run.test)}." for kind in present[3:]]
-    lines += [f"“{kind.words}” holds for no clip." for kind in kinds(run) if not kind.clips]
+    if absent := [f"“{kind.words}”" for kind in kinds(run) if not kind.clips]:
+        lines.append(f"No clip: {', '.join(absent)}.")
     if frames:
-        lines.append(f"At most {N_FRAMES} frames of each arm are shown; a bar above a frame: it lies in the event.")
+        lines.append(
+            f"At most {N_FRAMES} frames of each arm are shown; a bar above a frame says that it lies in the event."
+        )
     else:
         lines.append("To see their frames, name the clips' folder: write_report(RUN, root=CLIPS).")
     return " ".join(lines)
@@ -130,9 +135,9 @@ def _card(run: Run, root: Path | str | None, kind: Kind) -> str:
 def _arm(run: Run, root: Path | str | None, key: str, clip: str) -> str:
     """One arm's line of a card."""
     row, (*_, saw) = run.of(key).set_index("clip").loc[clip], receipt(run, key, clip)
-    unread = " and names no label" if not run.open and pd.isna(row["label"]) else ""
+    unread = " (names no label)" if not run.open and pd.isna(row["label"]) else ""
     reply = html.escape(_short(row["reply"])) or "(nothing)"
-    says = f"{_mark(row['correct'])} It replied <strong>{reply}</strong>{unread}."
+    says = f"{_mark(row['correct'])} It replied: <strong>{reply}</strong>{unread}"
     text = f"<div>{html.escape(saw[:1].upper() + saw[1:])}<br>{says}</div>"
     return f'<div class="arm">{text}{_strip(run, root, key, clip)}</div>'
 

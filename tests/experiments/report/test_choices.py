@@ -117,12 +117,16 @@ def test_the_curve_shows_what_the_bins_hold(worded_run):
     bins = choices.calibration_bins(read)
     arm = "zero-shot, 3 fps, study prompt, options as listed"
     bins = bins[bins["main"] & (bins["rule"] == "raw") & (bins["arm"] == arm)].sort_values("confidence")
-    line = fig.axes[0].containers[1].lines[0]
+    line = fig.axes[1].containers[0].lines[0]
     assert line.get_xdata() == pytest.approx(bins["confidence"]) and line.get_ydata() == pytest.approx(
         bins["correct"] / bins["n"]
     )
-    assert [ax.get_title(loc="left") for ax in fig.axes] == ["likeliest choice, raw", "likeliest choice, per token"]
-    assert f"{arm} (n = {N})" in [t.get_text() for t in fig.axes[-1].get_legend().get_texts()]
+    titles = [" ".join(ax.get_title(loc="left").split()) for ax in fig.axes]
+    assert titles == [
+        f"zero-shot, {fps} fps, study prompt, options as listed rule {rule}"
+        for rule in ("raw", "per token")
+        for fps in (1, 3)
+    ]
 
 
 def test_the_report_of_a_run_in_other_words(worded_run, tmp_path):

@@ -48,9 +48,12 @@ def test_each_is_the_first_of_its_kind_in_the_list(run):
 def test_a_card_says_what_each_arm_saw_and_replied(run):
     card, clip = cards(run)[0], kinds(run)[0].clips[0]
     slow, fast = card.split('<div class="arm">')[1:]
-    assert "Fine-tuned, 1 fps saw 8 frames (16 tokens)" in slow and "✗ It replied" in slow
+    assert "Fine-tuned, 1 fps saw 8 frames (16 tokens)" in slow and "✗ It replied: <strong>" in slow
     truth = run.test.set_index("clip").loc[clip, "label"]
-    assert "Fine-tuned, 6 fps saw 48 frames (96 tokens)" in fast and f"✓ It replied <strong>{truth}</strong>." in fast
+    assert (
+        "Fine-tuned, 6 fps saw 48 frames (96 tokens)" in fast
+        and f"✓ It replied: <strong>{truth}</strong></div>" in fast
+    )
     assert f"truth: <strong>{truth}</strong>" in card and "<img" not in card
 
 
@@ -75,7 +78,11 @@ def test_frames_are_those_that_the_arm_saw_and_one_of_the_event_is_marked(run, t
 def test_kinds_that_do_not_occur_are_named(tmp_path):
     skill = {(True, 1): 1.0, (True, 6): 1.0}
     shown, small_print = cards(Run(write_run(tmp_path / "run", replace(MADE, skill=skill))))
-    assert "Both are right" in shown and "“Neither is right” holds for no clip." in small_print
+    assert (
+        "Both are right" in shown
+        and "No clip: “Only fine-tuned, 6 fps is right”, “Only fine-tuned, 1 fps is right”, “Neither is right”."
+        in small_print
+    )
     one_arm = Run(write_run(tmp_path / "one", replace(MADE, skill={(False, 1): 0.5})))
     assert [kind.words for kind in kinds(one_arm)] == ["Wrong", "Right"] and len(cards(one_arm)) == 3
 
