@@ -20,6 +20,7 @@ from llamavid_kit.data.video import Video
 from llamavid_kit.evaluation.visibility import in_events
 from llamavid_kit.experiments.report.answer import KEYS, main_pair
 from llamavid_kit.experiments.run import Run
+from llamavid_kit.viz.look import short
 
 N_FRAMES, THUMBNAIL_PX = 8, 160  # shown of a clip, and their longer side
 LONGEST_REPLY, MOST_SPANS = 180, 2  # letters of a reply on the first page, events whose seconds are said
@@ -94,7 +95,7 @@ def kinds(run: Run) -> list[Kind]:
         found = {"Wrong": ~right[0], "Right": right[0]}
     else:
         a, b = right
-        first, second = map(run.name_in_tables, compared(run))
+        first, second = (short(run.name_in_tables(key)) for key in compared(run))
         only = {f"Only {second} is right": b & ~a, f"Only {first} is right": a & ~b}
         found = only | {"Neither is right": ~a & ~b, "Both are right": a & b}
     return [Kind(words, list(holds.index[holds])) for words, holds in found.items()]
@@ -147,7 +148,7 @@ def _strip(run: Run, root: Path | str | None, key: str, clip: str) -> str:
         return ""
     try:
         frames = frames_seen(run, Path(root), key, clip)
-    except ValueError:  # a VideoError is one
+    except (OSError, ValueError):  # a VideoError is a ValueError
         return "<div>Its file cannot be read here, or is another one now.</div>"
     pictures = ""
     for time_s, inside, frame in frames:
