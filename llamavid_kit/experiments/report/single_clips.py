@@ -92,13 +92,13 @@ def kinds(run: Run) -> list[Kind]:
     """The clips by which compared arms are right: only the second, only the first, none, all; a kind may be empty."""
     right = [run.of(key).set_index("clip")["correct"].astype(bool).loc[run.test["clip"]] for key in compared(run)]
     if len(right) == 1:
-        found = {"Wrong": ~right[0], "Right": right[0]}
+        found = [("Wrong", ~right[0]), ("Right", right[0])]
     else:
         a, b = right
         first, second = (short(run.name_in_tables(key)) for key in compared(run))
-        only = {f"Only {second} is right": b & ~a, f"Only {first} is right": a & ~b}
-        found = only | {"Neither is right": ~a & ~b, "Both are right": a & b}
-    return [Kind(words, list(holds.index[holds])) for words, holds in found.items()]
+        found = [(f"Only {second} is right", b & ~a), (f"Only {first} is right", a & ~b)]
+        found += [("Neither is right", ~a & ~b), ("Both are right", a & b)]
+    return [Kind(words, list(holds.index[holds])) for words, holds in found]
 
 
 def three_clips(run: Run, root: Path | str | None = None) -> HTML:
