@@ -15,6 +15,7 @@ import llamavid_kit as lvk
 from llamavid_kit.viz import attention_maps
 from llamavid_kit.viz.explorers import attention_figures
 from llamavid_kit.viz.explorers.attention import AttentionExplorer
+from llamavid_kit.viz.explorers.shell import data_uri
 
 
 @pytest.fixture
@@ -57,14 +58,13 @@ def test_the_first_view_has_heat_thumbnails_timeline_reply_and_the_warning(explo
     state, panels, strip = explorer.state, explorer.panels.figure, explorer.strip.figure
     assert explorer.message == "" and len(state.clip) == 6 and explorer.frame.max == 5
     np.testing.assert_allclose(panels.data[1].z, state.maps[0][0])
-    assert panels.data[1].opacity == 0.6 and panels.data[3].opacity == 0  # no second question: the frame itself
+    assert panels.data[1].opacity == 0.8 and panels.data[3].opacity == 0  # no second question: the frame itself
     assert (
         "frame 1 of 6, 0.00 s, mean over 3 queries" in panels.layout.title.text and "2 fps" in panels.layout.title.text
     )
     assert len(strip.layout.images) == 6
     np.testing.assert_allclose(strip.data[1].y, state.timelines[0]["concentration"])
-    text = " ".join(w.value for w in explorer.view.children if hasattr(w, "value") and isinstance(w.value, str))
-    assert "does not say how much a frame matters for the answer" in text and "entropy" in text
+    assert "does not say how much a frame matters for the answer" in explorer._notes and "entropy" in explorer._notes
     assert len(explorer.query.options) == 4 and explorer.query.index == 0
     assert explorer.query.value is not None  # None is "nothing chosen": a browser shows an empty box
 
@@ -120,11 +120,11 @@ def test_two_questions_share_one_colour_scale(explorer):
     top = max(a.max(), b.max())
     assert explorer.panels.figure.data[1].zmax == explorer.panels.figure.data[3].zmax == pytest.approx(top)
     np.testing.assert_allclose(explorer.panels.figure.data[3].z, b[0])
-    assert explorer.panels.figure.data[3].opacity == 0.6
-    assert explorer.panels.figure.layout.annotations[1].text == "“How many people are there?”"
+    assert explorer.panels.figure.data[3].opacity == 0.8
+    assert explorer.panels.figure.layout.annotations[1].text == "■ “How many people are there?”"
     heat = [ax.images[1] for ax in explorer.figure().axes if len(ax.images) == 2]
-    assert [image.get_clim() for image in heat] == [(0, pytest.approx(top))] * 2
-    scale = f"attention, 1 = even; one scale, 0 to {top:.3g}"
+    assert [image.get_clim() for image in heat] == [(1, pytest.approx(top))] * 2
+    scale = f"attention, from 1 = even to {top:.3g}"
     assert explorer.panels.figure.data[1].colorbar.title.text == scale and scale in words(explorer.figure())
     explorer.question.value, explorer.second.value = explorer.second.value, explorer.question.value
     assert (
@@ -138,10 +138,35 @@ def test_two_questions_share_one_colour_scale(explorer):
     )
 
 
-def test_a_click_on_a_thumbnail_or_a_point_goes_to_its_frame(explorer):
+def test_the_frame_keeps_its_colours_under_the_map_on_screen_and_paper(explorer):
+    """A red clip: where attention is even or less, red stays red."""
+    assert explorer.state.picture[..., 0].mean() > explorer.state.picture[..., 2].mean() + 50
+    assert explorer.panels.figure.data[0].source == data_uri(explorer.state.picture)
+    heat, drawn = explorer.panels.figure.data[1], [ax.images for ax in explorer.figure().axes if len(ax.images) == 2]
+    np.testing.assert_array_equal(drawn[0][0].get_array(), explorer.state.picture)
+    assert heat.zmin == 1 and heat.colorscale[0][1].endswith(",0.000)")
+    assert drawn[0][1].to_rgba([[0.2, 1.0, heat.zmax]], alpha=None)[0, :, 3].tolist() == [0, 0, 1]
+
+
+def test_the_view_fits_a_laptop(explorer):
+    """JupyterLab leaves 848 x 679 pixels of 1280 x 800. 96: questions, replies in two lines, and the slider."""
+    explorer.second.value = "How many people are there?"
+    panels, strip = explorer.panels.figure.layout, explorer.strip.figure.layout
+    assert 96 + panels.height + strip.height <= 640 and panels.width <= 620 and strip.width <= 848
+    explorer.question.value = "Who is that? " * 8
+    assert explorer.panels.figure.layout.annotations[0].text.count("<br>") == 1
+    assert explorer.panels.figure.layout.height <= panels.height + 20
+
+
+def test_a_click_on_the_timeline_goes_to_the_nearest_frame(explorer):
+    layout = explorer.strip.figure.layout
+    assert layout.hovermode == "x" and layout.hoverdistance == -1 and layout.dragmode is False
     click(explorer.strip, trace=1, index=4, x=2.0, y=0.5)
     assert explorer.frame.value == 4
+    np.testing.assert_allclose(explorer.panels.figure.data[1].z, explorer.state.maps[0][4])
     explorer.fps.value = 12  # 36 frames: every third has a thumbnail
+    click(explorer.strip, trace=2, index=35, x=2.9, y=0.5)
+    assert explorer.frame.value == 35
     click(explorer.strip, trace=0, index=4, x=1.0, y=0.5)
     assert explorer.frame.value == 12 and explorer.strip.figure.data[0].x[4] == pytest.approx(1.0)
 

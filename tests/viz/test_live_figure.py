@@ -18,6 +18,9 @@ def test_a_live_figure_is_state_that_a_page_can_read_at_any_time():
     drawn = json.loads(figure.drawing.get_state()["value"])
     assert drawn["data"][0]["y"] == [1, 2] and drawn["layout"]["title"]["text"] == "a"
     assert drawn["layout"]["width"] == live_figure.WIDTH_PX
+    figure.show(go.Figure(layout={"width": 600}))
+    assert figure.figure.layout.width == 600
+    assert LiveFigure(buttons=False).config["displayModeBar"] is False
     figure.show(None)
     assert figure.figure is None and figure.drawing.value == ""
 

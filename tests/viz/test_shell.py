@@ -1,12 +1,12 @@
 """What all explorers share: refusals and colours."""
 
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from llamavid_kit.experiments.browser import PredictionBrowser
 from llamavid_kit.viz.explorers.attention import AttentionExplorer
 from llamavid_kit.viz.explorers.sampler import FrameSampler
-from llamavid_kit.viz.explorers.shell import colour_scale, heat_map, heat_scale
+from llamavid_kit.viz.explorers.shell import HEAT, colour_scale, heat_map, heat_scale, on_white
 
 
 def test_what_shows_nothing_saves_nothing_and_says_why(model, tmp_path):
@@ -33,3 +33,5 @@ def test_print_and_screen_have_the_same_colours():
         expected = to_rgba(heat_map()(place**0.5))
         assert (r / 255, g / 255, b / 255, a) == pytest.approx(expected, abs=0.005)
     assert heat_map()(0.0)[3] == 0 and heat_map()(1.0)[3] == 1
+    paper = on_white(heat_map(), 0.5)
+    assert to_hex(paper(0.0)) == "#ffffff" and to_rgb(HEAT) == pytest.approx([2 * x - 1 for x in paper(1.0)[:3]])

@@ -19,7 +19,7 @@ from llamavid_kit.viz.explorers.attention_figures import State
 from llamavid_kit.viz.explorers.live_figure import Click, LiveFigure, widgets
 from llamavid_kit.viz.explorers.shell import WIDE, Explorer, guarded, html_line
 
-EXPLAINED = html_line(f"{DEFINITION} {WARNING}", strong="How to read the timeline:")
+EXPLAINED = html_line(f"{DEFINITION} {WARNING}", size=12, strong="The timeline.")
 MEAN = ("mean of all", -1)  # a dropdown takes None for "nothing chosen"
 
 
@@ -54,26 +54,29 @@ class AttentionExplorer(Explorer):
         self._reply = cache(partial(attention_maps.reply, model))
         self.state: State | None = None
         self.replies: list[str] = []
-        self.panels, self.strip = LiveFigure(), LiveFigure()
+        self.panels, self.strip = LiveFigure(buttons=False), LiveFigure(buttons=False)
         self._make_controls(question, second, fps)
         self._ask()
 
     def _make_controls(self, question: str, second: str, fps: float) -> None:
-        long = {"layout": {"width": "70%"}, "style": WIDE, "continuous_update": False}
-        short = {"description_width": "60px"}
+        long = {"layout": {"flex": "1 1 0"}, "style": WIDE, "continuous_update": False}
         self.question = widgets.Text(question, description="Question", **long)
         hint = "a second question, or nothing"
         self.second = widgets.Text(second, description="Compare with", placeholder=hint, **long)
-        rate = {"description": "Frames a second", "style": WIDE, "layout": {"width": "200px"}}
+        rate = {"description": "Frames a second", "style": WIDE, "layout": {"width": "174px"}}
         self.fps = widgets.BoundedFloatText(fps, min=0.05, max=60, step=1, **rate)
-        self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "42%"})
-        self.query = widgets.Dropdown(options=[MEAN], description="Query", style=short, layout={"width": "190px"})
-        opacity = {"description": "Opacity", "style": short, "layout": {"width": "32%"}}
-        self.opacity = widgets.FloatSlider(0.6, min=0, max=1, step=0.05, **opacity)
+        beside = {"style": {"description_width": "60px"}, "layout": {"width": "auto"}}
+        self.query = widgets.Dropdown(options=[MEAN], description="Query", **beside)
+        self.opacity = widgets.FloatSlider(0.8, min=0, max=1, step=0.05, description="Opacity", **beside)
+        self.frame = widgets.IntSlider(0, 0, 0, description="Frame", style=WIDE, layout={"width": "auto"})
         self._words = widgets.HTML()
-        asking = [self.question, widgets.HBox([self.second, self.fps]), self._message, self._words]
-        looking = [widgets.HBox([self.frame, self.query, self.opacity]), self.panels, self.strip]
-        self.view = widgets.VBox([*asking, *looking, widgets.HTML(EXPLAINED), self.saving])
+        world = self.model.config.world
+        self._notes = EXPLAINED + (html_line(f"This model only knows {world}", size=12) if world else "")
+        column = [self.query, self.opacity, widgets.HTML(self._notes)]
+        beside_maps = widgets.VBox(column, layout={"flex": "1 1 200px", "min_width": "0"})
+        asking = [widgets.HBox([self.question, self.second, self.fps]), self._message, self._words]
+        looking = [widgets.HBox([self.panels, beside_maps]), self.frame, self.strip]
+        self.view = widgets.VBox([*asking, *looking, self.saving])
         for control in (self.question, self.second, self.fps):
             control.observe(self._ask, "value")
         for control in (self.frame, self.query, self.opacity):
@@ -91,14 +94,12 @@ class AttentionExplorer(Explorer):
         self._words.value = self._reply_lines()
 
     def _reply_lines(self) -> str:
-        """Each question with its reply, and what world the model knows, as HTML."""
+        """Each question with its reply, side by side, as HTML."""
         lines = [
-            html_line(reply or "(no words)", size=17, strong=f"“{question.question}” →")
+            f'<div style="flex:1 1 0">{html_line(reply or "(no words)", strong=f"“{question.question}” →")}</div>'
             for question, reply in zip(self._need(self.state).questions, self.replies, strict=True)
         ]
-        if world := self.model.config.world:
-            lines.append(html_line(f"This model only knows {world}", size=14))
-        return "".join(lines)
+        return f'<div style="display:flex">{"".join(lines)}</div>'
 
     def _watch(self, fps: float) -> EncodedClip:
         self.say("Watching the clip …")
@@ -110,7 +111,7 @@ class AttentionExplorer(Explorer):
     def _show(self, clip: EncodedClip, questions: tuple[QuestionAttention, ...]) -> None:
         """Set the controls to what this clip has without asking again, then draw both figures."""
         self.state = None  # the controls' observers have nothing to draw until all of them fit the clip
-        self._words.value = html_line("…", size=17, strong="Reply:")
+        self._words.value = html_line("…", strong="Reply:")
         self.frame.max = len(clip) - 1
         options = [MEAN, *((f"query {k + 1}", k) for k in range(questions[0].attention.shape[1]))]
         if len(self.query.options) != len(options):
@@ -134,9 +135,8 @@ class AttentionExplorer(Explorer):
             self._draw(self.state.at(*self._controls()))
 
     def _go_to(self, click: Click) -> None:
-        """A thumbnail or a point of a line was clicked: go to its frame."""
-        frames = self._need(self.strip.figure).data[click.trace].customdata
-        self.frame.value = click.index if frames is None else int(frames[click.index])
+        """The timeline was clicked, on or near a thumbnail or a point of a line: go to its frame."""
+        self.frame.value = int(self._need(self.strip.figure).data[click.trace].customdata[click.index])
 
     @property
     def title(self) -> str:
@@ -147,5 +147,5 @@ class AttentionExplorer(Explorer):
         return figures.picture(self._need(self.state), self.replies)
 
     def page(self) -> list[go.Figure | str]:
-        """All frames behind a slider, the replies above and what the timeline says below."""
-        return [self._reply_lines(), figures.page(self._need(self.state)), EXPLAINED]
+        """All frames behind a slider and the timeline, the replies above and what the timeline says below."""
+        return [self._reply_lines(), figures.page(self._need(self.state)), self._notes]

@@ -44,6 +44,7 @@ class LiveFigure(anywidget.AnyWidget):
     """A widget that shows a plotly figure.
 
     figure: what is shown, None at first; change it by `show` only. A zoom by hand outlives a change of the figure.
+    buttons: plotly's own, over the figure's upper edge while the mouse is there; without them nothing is hidden.
     drawing: holds the figure as JSON, "" for none; library: holds plotly.js, one for all figures of a kernel.
     """
 
@@ -52,16 +53,19 @@ class LiveFigure(anywidget.AnyWidget):
     drawing = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
     library = Instance(widgets.Label).tag(sync=True, **widgets.widget_serialization)
 
-    def __init__(self) -> None:
+    def __init__(self, *, buttons: bool = True) -> None:
         self.figure: go.Figure | None = None
         self._callbacks: list[Callable[[Click], None]] = []
-        super().__init__(drawing=widgets.Label(), library=_plotly_js())
+        config = {**CONFIG, "displayModeBar": "hover" if buttons else False}
+        super().__init__(config=config, drawing=widgets.Label(), library=_plotly_js())
         self.on_msg(self._on_message)
 
     def show(self, figure: go.Figure | None) -> None:
-        """Show this figure, as wide as a laptop's notebook; None shows nothing."""
+        """Show this figure; None shows nothing. One without a width becomes as wide as a laptop's notebook."""
         self.figure = figure
-        self.drawing.value = "" if figure is None else figure.update_layout(width=WIDTH_PX, uirevision="one").to_json()
+        if figure is not None:
+            figure.update_layout(width=figure.layout.width or WIDTH_PX, uirevision="one")
+        self.drawing.value = "" if figure is None else figure.to_json()
 
     def on_click(self, call: Callable[[Click], None]) -> None:
         """Call it with every point of the figure that is clicked."""

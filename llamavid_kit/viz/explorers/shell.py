@@ -18,7 +18,7 @@ import numpy as np
 import plotly.graph_objects as go
 from IPython import display
 from matplotlib import colormaps
-from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.colors import ListedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from plotly.offline import get_plotlyjs
@@ -33,6 +33,7 @@ FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 15, "color": "#222
 MARGIN = {"l": 70, "r": 20, "t": 50, "b": 50}
 LAYOUT = {"font": FONT, "paper_bgcolor": "white", "plot_bgcolor": "white", "margin": MARGIN}
 WIDE = {"description_width": "110px"}
+HEAT = "#ff1fb4"  # a magenta that streets, animals and fire do not have
 
 
 class Explorer(ABC):
@@ -160,10 +161,14 @@ def colour_scale(name: str, n: int = 17) -> list[list]:
 
 
 def heat_map() -> ListedColormap:
-    """Inferno without its black end, transparent at 0, so that the frame shows where there is little attention."""
-    colours = colormaps["inferno"](np.linspace(0.25, 1, 256))
-    colours[:, 3] = np.clip(np.linspace(0, 2, 256), 0, 1)
-    return ListedColormap(colours)
+    """One colour, clear at 0 and full at 1, so that the frame below keeps its own colours where there is no heat."""
+    return ListedColormap([(*to_rgb(HEAT), alpha) for alpha in np.linspace(0, 1, 256)])
+
+
+def on_white(colours: ListedColormap, opacity: float) -> ListedColormap:
+    """The colours at this opacity on white paper: for a colour bar, whose own alpha would replace theirs."""
+    rgba = colours(np.linspace(0, 1, 256))
+    return ListedColormap(1 - (1 - rgba[:, :3]) * rgba[:, 3:] * opacity)
 
 
 def heat_scale(n: int = 33) -> list[list]:
@@ -181,10 +186,18 @@ def html_line(text: str, *, size: int = 15, strong: str = "") -> str:
     return f'<div style="font-size:{size}px;line-height:1.4;padding:2px 12px">{head}{html.escape(text)}</div>'
 
 
+# of a figure with frames: a point whose customdata is a frame's number leads there, as the slider does
+TO_FRAME = """const gd = document.getElementById('{plot_id}');
+gd.on('plotly_click', ({points: [{customdata: at}]}) => {
+  if (gd.layout.sliders && at !== undefined) Plotly.animate(gd, ...gd.layout.sliders[0].steps[at].args);
+});"""
+
+
 def offline_page(title: str, parts: list[go.Figure | str]) -> str:
     """One HTML document of plotly figures and HTML, plotly.js inside; its own policy keeps it from loading anything."""
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    own = {"full_html": False, "include_plotlyjs": False, "auto_play": False, "config": {"responsive": True, **CONFIG}}
+    own = {"full_html": False, "include_plotlyjs": False, "auto_play": False, "post_script": TO_FRAME}
+    own["config"] = {"responsive": True, **CONFIG}
     body = "\n".join(part if isinstance(part, str) else part.to_html(**own) for part in parts)
     look = {"family": FONT["family"], "colour": FONT["color"], "plotly": get_plotlyjs()}
     return page.format(title=html.escape(title), body=body, **look)
