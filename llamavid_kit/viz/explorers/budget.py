@@ -73,7 +73,7 @@ def _pieces(budget: Plan, gpu_gib: float) -> Iterator[tuple[str, float, pd.DataF
 
 def bars(budget: Plan, *, gpu_gib: float, title: str) -> go.Figure:
     """Two bars: the context in tokens and the GPU in GiB; a line marks the limit."""
-    fig = make_subplots(2, 1, vertical_spacing=0.38)
+    fig = make_subplots(2, 1, vertical_spacing=0.32)
     for row, (unit, limit, pieces) in enumerate(_pieces(budget, gpu_gib), 1):
         for piece in pieces.itertuples():
             style: Style = {"name": piece.label, "hovertemplate": f"{piece.label}<extra></extra>", "orientation": "h"}
@@ -82,8 +82,8 @@ def bars(budget: Plan, *, gpu_gib: float, title: str) -> go.Figure:
             fig.add_trace(go.Bar(x=[piece.amount], base=[piece.start], y=[piece.bar], **style), row=row, col=1)
         fig.add_vline(x=limit, line={"color": "#222222", "width": 3}, row=row, col=1)
         fig.update_xaxes(title=unit, rangemode="tozero", gridcolor="#dddddd", row=row, col=1)
-    upper, lower = ({"y": y, "yanchor": "top"} for y in (1.0, 0.32))
-    fig.update_layout(LAYOUT, barmode="overlay", height=400, title=title, legend=upper, legend2=lower)
+    upper, lower = ({"y": y, "yanchor": "top"} for y in (1.0, 0.36))
+    fig.update_layout(LAYOUT, barmode="overlay", height=350, title=title, legend=upper, legend2=lower)
     return fig
 
 

@@ -75,7 +75,7 @@ def rows(table: pd.DataFrame, events: Events, *, duration_s: float, title: str) 
     ends = [-0.02 * duration_s, 1.02 * duration_s]
     fig.update_xaxes(range=ends, title="seconds from the start of the clip", gridcolor="#dddddd")
     fig.update_layout(
-        LAYOUT, title=as_text(title), height=150 + 70 * len(table), margin={"l": 270, "r": 20, "t": 60, "b": 60}
+        LAYOUT, title=as_text(title), height=110 + 62 * len(table), margin={"l": 270, "r": 20, "t": 46, "b": 50}
     )
     return fig
 

@@ -33,7 +33,7 @@ FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 15, "color": "#222
 MARGIN = {"l": 70, "r": 20, "t": 50, "b": 50}
 LAYOUT = {"font": FONT, "paper_bgcolor": "white", "plot_bgcolor": "white", "margin": MARGIN}
 WIDE = {"description_width": "110px"}
-HEAT = "#ff1fb4"  # a magenta that streets, animals and fire do not have
+HEAT = "#ff1fb4"  # magenta: few things in a video have it
 
 
 class Explorer(ABC):
