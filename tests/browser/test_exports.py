@@ -43,9 +43,9 @@ def test_an_exported_page_shows_itself_offline(alone, explorer, tmp_path):
         heat = alone.locator(HEAT).first
         with changes(alone, heat, href, "the heat of another frame"):
             drag(alone, alone.locator(".slider-grip-rect"), 300)
-        line = alone.locator(".cartesianlayer .x3y3 .plot").bounding_box()
+        first = alone.locator(".scatterlayer .point").first.bounding_box()
         with changes(alone, heat, href, "the heat of the second where the timeline was clicked"):
-            alone.mouse.click(line["x"] + 5, line["y"] - 20)
+            alone.mouse.click(first["x"] + 12, first["y"] - 12)  # near the first second's point, not on it
         alone.screenshot(path=tmp_path / "dragged.png", full_page=True)
 
 
