@@ -15,7 +15,7 @@ from IPython import get_ipython
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
@@ -150,6 +150,9 @@ def bars(values: Mapping[str, float], *, x: str, title: str, log: bool = False, 
     ax.set(xlabel=x, title=title, xscale="log" if log else "linear")
     ax.invert_yaxis()
     ax.margins(x=0.18)
+    if log:  # whose own labels are formulas, which this look does not set
+        ax.xaxis.set_major_formatter("{x:,.10g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     if note.endswith("%}"):
         ax.xaxis.set_major_formatter(PercentFormatter(1))
     elif note.endswith(".0f}") and not log:

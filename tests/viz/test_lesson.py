@@ -53,13 +53,14 @@ def test_more_pieces_than_colours_are_refused():
 
 
 def test_the_axis_of_bars_counts_as_their_notes_do():
-    def ticks(note: str, *values: float) -> set[str]:
-        fig = lesson.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note)
+    def ticks(note: str, *values: float, log: bool = False) -> set[str]:
+        fig = lesson.bars(dict(zip("ab", values, strict=True)), x="x", title="t", note=note, log=log)
         fig.canvas.draw()
         return {label.get_text() for label in fig.axes[0].get_xticklabels()}
 
     assert {"0%", "20%", "100%"} <= ticks("{:.0%}", 0.25, 1)
     assert {"0", "1", "2", "3"} <= ticks("{:.0f}", 1, 3) and "0.5" in ticks("{:.1f}", 1, 3)
+    assert {"0.01", "1", "1,000"} <= ticks("{:.1f}", 0.005, 2000, log=True)  # numbers, not a formula's letters
 
 
 def test_a_tidy_page_hides_one_warning_and_no_other(monkeypatch):
