@@ -10,7 +10,7 @@ from llamavid_kit.model.original.convert import convert
 
 pytestmark = pytest.mark.slow
 
-CASE = ROOT / "tests" / "assets" / "case01"
+CASE = ROOT / "llamavid_kit" / "assets" / "case01"
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,19 @@
 """The front doors agree: pyproject is the one source of dependencies, and what CI ran lies within its ranges."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
+DISTRIBUTIONS = packages_distributions()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -61,3 +66,25 @@ def test_every_public_name_is_there():
         assert getattr(llamavid_kit, name) is not None, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = llamavid_kit.nothing
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+COME_ALONG = {"ipython"}  # with ipykernel
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_needs_one_pip_install(path):
+    """It imports what comes with the wheel, and reaches for no file of the checkout."""
+    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["notebooks"]]
+    installs = {Requirement(need).name.lower() for need in needed} | COME_ALONG
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    for name in names - {*own} - sys.stdlib_module_names:
+        assert {dist.lower() for dist in DISTRIBUTIONS[name]} & installs, f"{name} is not installed with the kit"
+    assert not re.search(r"__file__\)\.parents|\.\./|[\"']tests", code), "a file of the checkout"

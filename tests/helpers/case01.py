@@ -8,7 +8,7 @@ import torch
 
 from llamavid_kit.model.original.tensors import original_tensors
 
-CASE = Path(__file__).parents[1] / "assets" / "case01"
+CASE = Path(__file__).parents[2] / "llamavid_kit" / "assets" / "case01"
 INDEX = "pytorch_model.bin.index.json"
 
 

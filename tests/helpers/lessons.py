@@ -5,6 +5,10 @@ The rule that tells three kinds apart: a notebook whose `parameters` cell sets M
 parameters answers the lessons' exercises (`test_exercises.py`).
 """
 
+import shutil
+import tempfile
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -30,9 +34,25 @@ REPORTS = [name for name in BOOKS if parameters(name).startswith("RUN")]
 SOLUTIONS = [name for name in BOOKS if not parameters(name)]
 
 
+@cache
+def installed() -> tempfile.TemporaryDirectory:
+    """The kit as a wheel installs it: what pyproject packs, and nothing else of the checkout."""
+    folder = tempfile.TemporaryDirectory()
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for package in wheel["packages"]:
+        shutil.copytree(ROOT / package, Path(folder.name) / package)
+    for source, place in wheel["force-include"].items():
+        shutil.copy2(ROOT / source, Path(folder.name) / place)
+    return folder
+
+
 def execute(name: str, folder: Path, monkeypatch, **settings):
-    """The notebook after a run in `folder`, `settings` in the place of its parameters. One thread for each kernel."""
+    """The notebook after a run in `folder` with the `installed` kit, `settings` in the place of its parameters.
+
+    One thread for each kernel.
+    """
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", installed().name)
     papermill.execute_notebook(
         str(ROOT / "notebooks" / f"{name}.ipynb"),
         str(folder / "done.ipynb"),

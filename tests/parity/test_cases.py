@@ -20,7 +20,7 @@ from llamavid_kit.model.context_attention import VisualTokens, content_tokens
 from llamavid_kit.model.original.open import from_original
 from llamavid_kit.model.text_decoder import tokenize_questions
 
-SHIPPED = Path(__file__).parents[1] / "assets" / "case01"
+SHIPPED = Path(__file__).parents[2] / "llamavid_kit" / "assets" / "case01"
 REFERENCE = outside_folder("LLAMAVID_REFERENCE")
 WITHOUT_STAGES = ("case10_grad",)  # training: test_stages.py
 CASES = sorted(f.name for f in REFERENCE.glob("case*") if f.name not in WITHOUT_STAGES) if REFERENCE else ["cases"]

@@ -65,7 +65,7 @@ from llamavid_kit.training.finetune import LoraSettings, TrainSettings, finetune
 
 matplotlib.use("agg")
 SECONDS, BYTES = 30, 8 * 2**30
-CASE = Path(__file__).parents[1] / "assets" / "case01"
+CASE = Path(__file__).parents[2] / "llamavid_kit" / "assets" / "case01"
 ODDITIES = (
     "", " ", "NaN", "-1", "1e999", "999999999999999999999999", "0", "null", "true", "[]", "{}", "\u0000", "\ufeff",
     "\u202e", "é", "🦁", '"', "'", ",", "\n", "\r", "\t", "\\", "<image>", "</s>", "<script>", "../../x", "/etc/passwd",
