@@ -3,7 +3,8 @@
 Each page runs in an empty folder of its own, with nothing but the installed kit: its blocks in order, bash line by
 line, a python block as one script, a `csv NAME` block as a file. The text block after a command is what it prints, "…"
 for anything. A block marked `fails` is refused with that text; one marked `GPU` or `interactive` is checked by `--help`
-alone, what stands behind `accelerate launch` like any other; `make` lines are run by CI itself.
+alone, what stands behind `accelerate launch` like any other; `make` lines are run by CI itself, and `pip install` of
+the kit by its `make wheel`.
 """
 
 import ast
@@ -17,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +34,7 @@ TEACHING = ROOT / "notebooks" / "TEACHING.md"
 PAGES = {path.stem: path for path in (ROOT / "README.md", TEACHING, *sorted(GUIDES.glob("*.md")))}
 LONGEST_README = 130
 NOT_RUN = {"GPU", "interactive"}
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 DRAWS = "python -m data_prep toy"
 
 
@@ -171,6 +174,9 @@ def test_marked_commands_know_their_options(page, tmp_path):
             load_config_from_file(str(tmp_path / "machine.yaml"))  # raises ValueError for a key that it does not know
         for words in map(shlex.split, block.lines if block.language == "bash" else ()):
             if words[0] == "make":
+                continue
+            if words[0] == "pip":
+                assert set(re.findall(r"\[(\w+)\]", words[-1])) <= EXTRAS.keys(), words
                 continue
             if words[:2] == ["accelerate", "launch"]:
                 launched = launch_command_parser().parse_args(words[2:])
