@@ -74,11 +74,13 @@ COME_ALONG = {"ipython"}  # with ipykernel
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_needs_one_pip_install(path):
-    """It imports what comes with the wheel, and reaches for no file of the checkout."""
+    """It imports what comes with the wheel, reaches for no file of the checkout, and names its kernel."""
     needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["notebooks"]]
     installs = {Requirement(need).name.lower() for need in needed} | COME_ALONG
     own = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+    book = nbformat.read(path, as_version=4)
+    assert book.metadata.kernelspec.name == "python3"
+    code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
     names = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
