@@ -29,7 +29,8 @@ wheel: .venv/installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv build/env
 	build/env/bin/pip install --quiet --no-compile -c constraints.txt dist/*.whl
-	cd build && env/bin/python -P -m llamavid_kit demo --quick --animals --out demo
+	cd build && env/bin/python -P -m data_prep toy --out street --train-per-class 1 --test-per-class 1
+	cd build && env/bin/python -P -m llamavid_kit ask street/Videos/Arson/Arson002_x264.mp4 "What happens in the video?"
 
 lab: .venv/installed
 	$(BIN)/jupyter lab notebooks
