@@ -61,7 +61,8 @@ def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
     until(page, lambda: line.get_attribute("d") != was, "the line on the timeline moves")
 
     with changes(page, heat, lambda x: x.evaluate("e => e.style.opacity || e.getAttribute('opacity')"), "the opacity"):
-        drag_slider(page, "Opacity", 30)
+        drag_slider(page, "Opacity", -30)
+    drag_slider(page, "Opacity", 60)  # to the full, where the rest is seen best
     with changes(page, heat, href, "one query's heat"):
         page.get_by_label("Query").select_option("query 1")
 

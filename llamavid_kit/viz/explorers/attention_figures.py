@@ -179,7 +179,7 @@ def strip(state: State) -> go.Figure:
     fig.update_xaxes(range=ends, zeroline=False)  # a line at zero would cut the first thumbnail
     fig.update_xaxes(showgrid=False, row=1, col=1)
     fig.update_xaxes(title=SECONDS, tickfont=SMALL, row=4, col=1)
-    fig.update_layout(LAYOUT, height=232, margin={"l": 120, "r": 20, "t": 4, "b": 40}, showlegend=False, **ANYWHERE)
+    fig.update_layout(LAYOUT, height=224, margin={"l": 120, "r": 20, "t": 4, "b": 40}, showlegend=False, **ANYWHERE)
     return fig
 
 
