@@ -21,7 +21,7 @@ COMMANDS = {  # name → its file in `commands`, and what it does
     "forensics": ("forensics", "which frames a closed model looked at, read from its answers to made-up clips"),
     "cache": ("cache", "how much room the frame tokens of runs take, and less of it"),
     "frames": ("frames", "write the frames that rates pick, once, as files for tools outside"),
-    "finetune": ("finetune", "LoRA, or one of the paper's stages, on instruction pairs at one fps"),
+    "finetune": ("finetune", "fixed-token LoRA, or a published stage, on instruction pairs at one fps"),
     "ablate": ("ablate", "zero-shot and fine-tuned arms at several fps, on the same clips"),
     "evaluate": ("evaluate", "answer and score a benchmark, beside what was published"),
     "judge": ("evaluate", "judge the replies of a finished open ablation by others too: agreement, arm by arm"),

@@ -1,4 +1,4 @@
-"""`finetune`: LoRA, or one of the published stages, on the train split of a file of pairs."""
+"""`finetune`: fixed-token LoRA, or one of the published stages, on the train split of a file of pairs."""
 
 import argparse
 from dataclasses import replace
@@ -13,7 +13,7 @@ def finetune_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, default=1.0)
     parser.add_argument("--model", default="tiny", help=MODEL_HELP)
     parser.add_argument("--quantise", choices=PACKED, help=f"without --stage: {QUANTISE_HELP}; as QLoRA trains")
-    parser.add_argument("--stage", help="align, instruct, long_video, freeze_all (the study's) … (default: LoRA alone)")
+    parser.add_argument("--stage", help="align, instruct, long_video, freeze_all … (default: fixed-token LoRA)")
     parser.add_argument("--epochs", type=float, help="default: 6, or the stage's")
     parser.add_argument("--learning-rate", type=float, help="default: 0.002, or the stage's")
     parser.add_argument("--lora-rank", type=int, help="without --stage (default: 16)")
@@ -33,8 +33,8 @@ def finetune(args: argparse.Namespace) -> None:
     from llamavid_kit.training.stages import TrainSettings, stage_named
 
     if args.stage:
-        refuse(args, ("lora_rank",), f"for LoRA alone, and --stage {args.stage} brings its own settings")
-        refuse(args, ("quantise",), f"for LoRA alone, and --stage {args.stage} saves whole weights")
+        refuse(args, ("lora_rank",), f"for fixed-token LoRA, and --stage {args.stage} brings its own settings")
+        refuse(args, ("quantise",), f"for fixed-token LoRA, and --stage {args.stage} saves whole weights")
     model = load_to_train(args.model, quantise=args.quantise)
     pairs = [pair for pair in read_jsonl(args.pairs) if pair.split == "train"]
     options = present(args, "learning_rate", "epochs", "seed")

@@ -1,7 +1,8 @@
-"""LoRA on instruction pairs, the study's setting, from cached frame tokens; and a model with its adapter.
+"""Fixed-token LoRA on instruction pairs, in the study's setting; and a model with its adapter.
 
-Tower, text decoder and context attention stay frozen, so the frame tokens of a question never change and no vision runs
-after the first pass. The published stages are `stage.train_stage`'s.
+Tower, text decoder and context attention stay frozen, so the frame tokens of a question never change and no vision
+runs after the first pass. The published stages are `stage.train_stage`'s; one of them, `moving_token_lora`, is the
+original's LoRA, which changes the frame tokens.
 """
 
 import hashlib
@@ -44,7 +45,7 @@ def finetune(
     settings: TrainSettings | None = None,
     lora: LoraSettings | None = None,
 ) -> Path:
-    """LoRA on the language model, and the content projector, from cached frame tokens → the adapter's folder.
+    """Fixed-token LoRA: adapters and the content projector learn from cached frame tokens → the adapter's folder.
 
     Args:
         pairs: instruction pairs of the training split, in the order of `tokens`.

@@ -1,8 +1,8 @@
 """The paper's training stages on instruction pairs: a stage's name in, the trained model's folder out.
 
 Applies a stage of `stages` to a model and feeds it clips: as frames through the frozen tower where the stage trains
-what makes frame tokens, else as cached frame tokens. The loop that resumes is `loop.fit`; LoRA on an arm of an ablation
-is `finetune.finetune`.
+what makes frame tokens, else as cached frame tokens. The loop that resumes is `loop.fit`; the fixed-token LoRA of an
+ablation's arm is `finetune.finetune`.
 """
 
 import hashlib

@@ -88,7 +88,7 @@ def test_finetune(tmp_path, capsys):
     pairs.write_text(json.dumps({"id": "a", "video": "a.mp4", "question": "Q?", "answer": "A", "split": "train"}))
     argv = ["finetune", "--pairs", str(pairs), "--root", str(tmp_path), "--out", str(tmp_path / "out")]
     assert main([*argv, "--stage", "align", "--lora-rank", "16"]) == 2
-    assert "error: --lora-rank: for LoRA alone, and --stage align" in capsys.readouterr().err
+    assert "error: --lora-rank: for fixed-token LoRA, and --stage align" in capsys.readouterr().err
 
 
 def test_a_key_without_an_endpoint():

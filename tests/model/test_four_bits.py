@@ -257,4 +257,4 @@ def test_the_option_reaches_the_model(command, tmp_path, monkeypatch, capsys):
 def test_a_stage_takes_no_packed_model(tmp_path, capsys):
     argv = ["finetune", "--pairs", "p", "--root", "r", "--out", "o", "--stage", "align", "--quantise", "4bit"]
     assert main(argv) == 2
-    assert "error: --quantise: for LoRA alone, and --stage align saves whole weights" in capsys.readouterr().err
+    assert "error: --quantise: for fixed-token LoRA, and --stage align saves whole weights" in capsys.readouterr().err

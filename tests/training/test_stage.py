@@ -55,7 +55,7 @@ def test_done_already(tokenizers, own_model, pairs, clips, tmp_path, monkeypatch
         train_stage(own_model, pairs[:-1], **where)
 
 
-@pytest.mark.parametrize("name", ["align", "freeze_all", "lora"])
+@pytest.mark.parametrize("name", ["align", "freeze_all", "moving_token_lora"])
 def test_interrupted_and_started_again(tokenizers, pairs, clips, tmp_path, monkeypatch, name):
     """Killed after step 2: the same weights, bit for bit, as an undisturbed run."""
     where = {"stage": name, "root": clips, "fps": 2, "settings": SETTINGS}
@@ -139,7 +139,7 @@ def test_films_are_refused_where_they_would_be_seen_without_subtitles(own_model,
         finetune(own_model, film_pairs, tokens, out=tmp_path / "lora")
 
 
-@pytest.mark.parametrize("name", ["freeze_all", "instruct", "lora"])
+@pytest.mark.parametrize("name", ["freeze_all", "instruct", "moving_token_lora"])
 def test_a_bfloat16_model(own_model, pairs, clips, tmp_path, name):
     """Steps too small for its own precision add up, and it keeps its precision on disk."""
     with pytest.raises(ValueError, match="float16 model cannot be trained .* dtype=torch.bfloat16"):

@@ -25,7 +25,7 @@ EXPECTED = {  # by hand, without the feature projector that this model lacks
     "long_video": {"content_projector", "language_model"},
     "freeze_all": {"content_projector", "language_model"},
     "freeze_content": PROJECTORS | {"language_model"},
-    "lora": PROJECTORS | TEXT_DECODER | {"content_projector"},
+    "moving_token_lora": PROJECTORS | TEXT_DECODER | {"content_projector"},
 }
 
 
@@ -65,8 +65,8 @@ def test_adapters_train_only_in_a_stage_with_lora(own_model):
     add_lora(own_model, lora_config(LoraSettings(r=2, alpha=4)))
     adapters = {n for n, _ in own_model.named_parameters() if ".lora_" in n}
     assert len(adapters) == 2 * 7 * 2 and all(part_of(n) == "language_model" for n in adapters)
-    assert adapters <= set(set_trainable(own_model, STAGES["lora"]))
-    assert not any(part_of(n) == "language_model" for n in set(set_trainable(own_model, STAGES["lora"])) - adapters)
+    moving = set(set_trainable(own_model, STAGES["moving_token_lora"]))
+    assert adapters <= moving and not any(part_of(n) == "language_model" for n in moving - adapters)
     trained = set_trainable(own_model, STAGES["freeze_all"])
     assert not adapters & set(trained) and any("base_layer" in n for n in trained)
 
@@ -79,7 +79,7 @@ def test_adapters_train_only_in_a_stage_with_lora(own_model):
         ({"bert_type": "qformer_pretrain", "tune_mm_mlp_adapter": "False", "lora_enable": "False"}, "instruct"),
         ({"bert_type": "qformer_pretrain_freeze_all"}, "freeze_all"),
         ({"bert_type": "qformer_pretrain_freeze", "freeze_mm_mlp_adapter": "True"}, "freeze_content"),
-        ({"bert_type": "qformer_pretrain", "lora_enable": "True"}, "lora"),
+        ({"bert_type": "qformer_pretrain", "lora_enable": "True"}, "moving_token_lora"),
     ],
 )
 def test_option_strings(options, name):
@@ -119,5 +119,5 @@ def test_settings_are_the_published(real):
         assert set(STAGES[name].trains) == set(
             trained_by({"bert_type": theirs["bert_type"], "tune_mm_mlp_adapter": str(name == "align")})
         )
-    lora = STAGES["lora"].lora
+    lora = STAGES["moving_token_lora"].lora
     assert {"r": lora.r, "alpha": lora.alpha, "dropout": lora.dropout} == common["lora"]
