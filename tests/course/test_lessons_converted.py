@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lessons import LESSONS, ROOT, execute
+from lessons import LESSONS, ROOT, execute, parameters
 
 from llamavid_kit.model.original.convert import convert
 
@@ -24,5 +24,6 @@ def converted(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_runs_with_a_converted_checkpoint(name, tmp_path, monkeypatch, converted):
-    """Only the parameters cell changes: no size of the tiny model is written down anywhere."""
-    execute(name, tmp_path, monkeypatch, MODEL=str(converted))
+    """Only the parameters cell changes: no size of the tiny model is written down anywhere. The quick way, if any."""
+    quick = {"QUICK": True} if "QUICK" in parameters(name) else {}
+    execute(name, tmp_path, monkeypatch, MODEL=str(converted), **quick)
