@@ -153,7 +153,8 @@ def open_and_run(page, address: str, name: str, *, patience_s: float = 300) -> N
         """() => {
         const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
         const done = cells.every(c => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
-        return done || document.querySelector('.jp-OutputArea-output[data-mime-type*="stderr"]');
+        const complaints = [...document.querySelectorAll('.jp-OutputArea-output[data-mime-type*="stderr"]')];
+        return done || complaints.some(o => /Traceback|Error/.test(o.textContent));  // not a progress bar
     }""",
         polling=500,
         timeout=1000 * patience_s,
