@@ -29,7 +29,7 @@ RUNS = {  # the case's run → our stage
     "finetune_freeze_all": "freeze_all",
     "finetune_qformer_pretrain": "instruct",
     "finetune_freeze_mm_mlp_adapter": "freeze_content",
-    "lora": "lora",
+    "lora": "moving_token_lora",
 }
 ATOL = 5e-5
 NORM_RTOL = 5e-5
