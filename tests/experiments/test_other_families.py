@@ -52,7 +52,7 @@ def test_both_take_arms(folder):
     assert (folder / "run" / "report.html").is_file()
     table = arm_table(Run(folder / "run"), "likelihood", every=True).set_index("arm")
     shown = ["frames given, arrived", "different times told a clip"]
-    rows = [["2.0, 2.0", "0.0"], ["9.0, 9.0", "0.0"], ["2.0, 2.0", "1.0"], ["9.0, 10.0", "5.0"]]
+    rows = [["2.0, 2.0", "0.0"], ["2.0, 2.0", "1.0"], ["9.0, 9.0", "0.0"], ["9.0, 10.0", "5.0"]]  # by rate, then model
     assert table[shown].to_numpy().tolist() == rows
     assert table["pixels of a frame"].iloc[0] == "112x112"
     page = (folder / "run" / "report.html").read_text()
