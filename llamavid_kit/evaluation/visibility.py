@@ -177,8 +177,8 @@ def share_shown(times_s: Sequence[float] | np.ndarray, *, event_s: float, second
         raise ValueError(
             f"event_s={event_s:g} in a clip of {seconds:g} s: expected more than 0, and less than the clip"
         )
-    last = np.sort(np.asarray(times_s, float)).clip(0, room)  # a frame shows what began up to event_s before it
-    first = (np.sort(np.asarray(times_s, float)) - event_s).clip(0, room)
+    times = np.sort(np.asarray(times_s, float))  # a frame shows what began at most event_s before it
+    first, last = (times - event_s).clip(0, room), times.clip(0, room)
     shown = last - np.maximum(first, np.concatenate([[0.0], last[:-1]]))  # what the frame before it does not show
     return float(shown.clip(0).sum() / room)
 
