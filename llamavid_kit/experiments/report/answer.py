@@ -86,7 +86,7 @@ def result_lines(run: Run) -> list[str]:
             lines.append(f"{row.arm + ', ' + way:44s} {share}")
     main = main_pair(run, run.answering[0])
     compared = () if main is None else {main["family"], "model", *run.varied}
-    for family in (family for family in run.families if family in compared):
+    for family in [family for family in run.families if family in compared]:
         for row in tables.paired(run, family).itertuples():
             lines.append(f"{row.a} → {row.b}: only first {row.only_a}, only second {row.only_b}, p {p_text(row.p)}")
     lines += [f"note: {caution}" for caution in cautions(run)]
