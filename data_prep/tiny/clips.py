@@ -27,20 +27,22 @@ TOWER_SEEDS, STILL_SEEDS, TRAIN_SEEDS, CORPUS_SEEDS, CHECK_SEEDS = (k * 10_000_0
 STILL = 0  # as a rate: one frame
 FPS_MIX, FPS_WEIGHTS = (1, 2, 3, 6), (0.3, 0.25, 0.2, 0.25)
 QUESTIONS_A_CLIP = 4
-EVENT_QUESTIONS = ("event_happens", "event_closed", "event_yes_no", "caption", *ABOUT_ACTION)
+EVENT_QUESTIONS = ("event_happens", "event_closed", "event_new_word", "event_yes_no", "caption", *ABOUT_ACTION)
 CAPTIONS = ("caption", "wild_caption")
 NEEDS_TIME = ("event_when", "moves", "car_moves")  # no single frame tells
 SOUGHT = {  # what is learned late is asked about more often
     **dict.fromkeys(NEEDS_TIME, 20.0),  # clips alone ask these
+    "car_and_animal": 5.0,  # two things at once, as what moves
     **dict.fromkeys(("hat_colour", "wild_first", "wild_last", "wild_doing", "wild_sentences"), 5.0),
     **dict.fromkeys(
-        ("bag_colour", "door_colour", "left_shirt", "right_shirt", "people", "weather", "there_is", "wild_there"), 3.0
+        ("bag_colour", "door_colour", "left_shirt", "right_shirt", "weather", "there_is", "wild_there"), 3.0
     ),
+    "people": 8.0,
     **dict.fromkeys(("event_yes_no", "wild_is"), 3.0),
     "event_happens": 9.0,
 }
 ABOUT = {  # kind of question → the thing that has to be in view for it
-    **dict.fromkeys(("car_colour", "closed_car_colour"), "car"),
+    **dict.fromkeys(("car_colour", "closed_car_colour", "car_and_animal"), "car"),
     **dict.fromkeys(("parked_colour", "closed_parked_colour"), "parked_car"),
     **dict.fromkeys(("hat_colour", "hat_shirt", "closed_hat_shirt"), "hat"),
     **dict.fromkeys(("bag_colour", "bag_shirt", "closed_bag_shirt"), "bag"),

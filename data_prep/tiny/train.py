@@ -214,6 +214,7 @@ def draw_losses(out: Path) -> None:
     fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
     training_curves({"facts and density": tower}, title="The tower reads facts", ax=left)
     left.set(ylabel="sum of losses", ylim=(1, None), yscale="log")
+    left.yaxis.set_major_formatter("{x:g}")  # else it writes markup
     names = (
         "language alone, every word",
         "looking: one of the answers",

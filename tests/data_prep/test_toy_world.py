@@ -19,6 +19,7 @@ from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.street.layout import TEST_LIST, TRAIN_LIST, SetConfig, entries, truth
 from data_prep.toy_world.street.questions import questions, scene_answers
 from data_prep.toy_world.street.render import render_set
+from data_prep.toy_world.street.wording import EVENT_LABELS, NO_EVENT
 from data_prep.toy_world.timing import DURATIONS, FPS
 from data_prep.ucf_crime.lists import read_test_list, read_train_list
 from llamavid_kit.data.pairs import read_choices
@@ -79,6 +80,22 @@ def test_boxes_lie_where_the_figures_are():
         paint = np.array(plan.scene.cast["parked_car"].style["paint"])
         near = np.abs(plan.draw(plan.start).astype(int) - paint).max(axis=2) < 40
         assert near[y0:y1, x0:x1].mean() > 0.2
+
+
+def test_everybody_can_be_counted():
+    """In some frame of a quiet clip, nobody who walks by is hidden by those who meet."""
+    for seed in range(40):
+        plan = plan_clip(seed, None)
+        passers = [name for name in plan.scene.cast if name.startswith("passer")]
+        for name in passers:
+            covered = []
+            for j in range(0, plan.n_frames, 12):
+                boxes = plan.boxes(j)
+                if name in boxes:
+                    x0, _, x1, _ = boxes[name]
+                    before = [boxes[other] for other in ("hat", "bag", "guard") if other in boxes]
+                    covered.append(max(min(x1, right) - max(x0, left) for left, _, right, _ in before) / (x1 - x0))
+            assert covered and min(covered) < 0.5, (seed, name)
 
 
 def test_the_kind_touches_nothing_but_the_event():
@@ -154,12 +171,33 @@ def test_questions_are_true_and_give_nothing_away():
                     assert read_choices(question) or listed in question
                 if name == "closed_car_colour":
                     assert answer.lower() == facts["car"]
+                if name == "car_and_animal":
+                    assert answer == f"the {facts['car']} car and the {facts['animal']}"
                 if name == "event_when":
                     assert answer.endswith("first half") == (plan.end <= 120)
             names = {name for name, *_ in about_clip}
             speaks = any(name.startswith("event_") or name == "caption" for name in names)
             assert speaks == (kind not in UNSEEN_KINDS)
     assert len(kinds_of_question) >= 25
+
+
+def test_a_new_word_is_true_only_where_no_known_name_is():
+    """Else a question would have two right answers; and it is asked often enough to be learned."""
+    counts = {"event_closed": 0, "event_new_word": 0}
+    for seed in range(60):
+        for k, kind in enumerate((None, *SEEN_KINDS)):
+            plan = plan_clip(seed, kind)
+            for name, _, answer, choices in questions(plan, np.random.default_rng([seed, k])):
+                if name in counts:
+                    counts[name] += 1
+                    known = {label.lower() for label in (NO_EVENT if kind is None else EVENT_LABELS[kind])}
+                    named = [choice for choice in choices if choice.lower() in known]
+                    if name == "event_new_word":
+                        assert not named and answer in choices
+                        assert all(re.fullmatch("([bdfgklmnprstvz][aeiou])+", word.lower()) for word in answer.split())
+                    else:
+                        assert named in ([], [answer])
+    assert 0.1 < counts["event_new_word"] / sum(counts.values()) < 0.2
 
 
 def test_only_allowed_events_have_words():

@@ -109,13 +109,13 @@ def _pane(brush, x0, y0, x1, y1, glass, trim):
 
 
 def _door(brush, scene, trim):
-    x, base = scene.house["door"], scene.house["base"]
+    x, top, base = scene.house["door"], scene.house["door_top"], scene.house["base"]
     paint = tone(COLOURS[scene.props["door"]], scene.light, "scenery")
-    brush.rect(x - 2, 76, x + 28, base, trim)
-    brush.rect(x, 78, x + 26, base, mix(paint, (0, 0, 0), 0.12))
-    brush.rect(x + 4, 83, x + 22, 98, mix(paint, (0, 0, 0), 0.3))
-    brush.rect(x + 4, 103, x + 22, 119, mix(paint, (0, 0, 0), 0.3))
-    brush.disc(x + 23, 101, 1.4, (222, 196, 110))
+    brush.rect(x - 2, top - 2, x + 28, base, trim)
+    brush.rect(x, top, x + 26, base, mix(paint, (0, 0, 0), 0.12))
+    brush.rect(x + 4, top + 5, x + 22, top + 29, mix(paint, (0, 0, 0), 0.3))
+    brush.rect(x + 4, top + 35, x + 22, base - 5, mix(paint, (0, 0, 0), 0.3))
+    brush.disc(x + 23, 94, 1.4, (222, 196, 110))
 
 
 def _tree(brush, scene, rng):

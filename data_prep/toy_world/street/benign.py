@@ -208,14 +208,15 @@ def car_lights(stage: Stage, cue: Cue):
 
 
 def door_opens(stage: Stage, cue: Cue):
-    x, swing = stage.scene.house["door"], 5 + 2 * math.sin(3 * cue.t + cue.roll[0] * 6)
+    x, top, base = (stage.scene.house[name] for name in ("door", "door_top", "base"))
+    swing = 5 + 2 * math.sin(3 * cue.t + cue.roll[0] * 6)
 
     def paint(brush):
-        brush.rect(x, 78, x + 26, 124, (255, 232, 150))
-        brush.poly([(x, 124), (x + 26, 124), (x + 36, 134), (x - 8, 134)], (255, 240, 180, 120))
-        brush.poly([(x, 78), (x - swing * 2, 82), (x - swing * 2, 130), (x, 124)], (92, 66, 46))
+        brush.rect(x, top, x + 26, base, (255, 232, 150))
+        brush.poly([(x, base), (x + 26, base), (x + 36, base + 10), (x - 8, base + 10)], (255, 240, 180, 120))
+        brush.poly([(x, top), (x - swing * 2, top + 4), (x - swing * 2, base + 6), (x, base)], (92, 66, 46))
 
-    stage.effects.append(Effect("door", 118, (x - swing * 2, 78, x + 26, 130), paint))
+    stage.effects.append(Effect("door", 118, (x - swing * 2, top, x + 26, base + 6), paint))
 
 
 def balloon(stage: Stage, cue: Cue):

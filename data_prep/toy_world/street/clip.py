@@ -89,7 +89,7 @@ class ClipPlan(Plan):
         where it is to be seen."""
         house, hat = self.scene.house, self.stage(i).actors["hat"].hat
         x, top, base = house["door"], house["top"], house["base"]
-        boxes = {"house": (house["left"], top, house["right"], base), "door": (x, 78, x + 26, base)}
+        boxes = {"house": (house["left"], top, house["right"], base), "door": (x, house["door_top"], x + 26, base)}
         return self._in_view(boxes | ({"worn_hat": hat} if hat else {}))
 
     def heads(self, i: int) -> dict[str, Box]:
@@ -106,12 +106,13 @@ class ClipPlan(Plan):
     def _weather(self, brush: Brush, i: int) -> None:
         if self.scene.weather not in ("rain", "snow"):
             return
-        drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (45, 2)).tolist())
-        fall = i * (9.0 if self.scene.weather == "rain" else 1.6)
+        n, speed = (120, 9.0) if self.scene.weather == "rain" else (45, 1.6)
+        drops = self._once("drops", lambda: stream(self.seed, CAMERA + 100).uniform(0, SIZE + 20, (n, 2)).tolist())
+        fall = i * speed
         for k, (x, y) in enumerate(drops):
             py = (y + fall * (0.8 + 0.4 * (k % 5) / 5)) % (SIZE + 20) - 10
             if self.scene.weather == "rain":
-                brush.line([(x, py), (x - 1.5, py + 8)], (196, 206, 222), 0.5)
+                brush.line([(x, py), (x - 2.5, py + 12)], (206, 216, 232), 0.9)
             else:
                 brush.disc((x + 3 * math.sin(0.05 * i + k)) % SIZE, py, 1.2, (248, 250, 252))
 

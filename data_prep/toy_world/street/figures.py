@@ -68,8 +68,10 @@ class Actor:
             return None
         r, parts = HEAD * self.size, joints(self.x, self.y, self.size, self.facing, self.pose)
         brim, crown = _hat(parts["head"][0], parts["trunk"][1], r)
-        xs, ys = zip(*brim, *crown, strict=True)
-        return min(xs) - r * 0.2, min(ys) - r * 0.7, max(xs) + r * 0.2, max(ys) + r * 0.2
+        spots = [(x, y, r * half) for line, half in ((brim, 0.25), (crown, 0.85)) for x, y in line]
+        left, top = min(x - half for x, _, half in spots), min(y - half for _, y, half in spots)
+        right, base = max(x + half for x, _, half in spots), max(y + half for _, y, half in spots)
+        return left, top, right, base
 
 
 def paint_person(brush: Brush, actor: Actor):
@@ -118,8 +120,8 @@ def _head(brush, actor, centre, shoulder):
         brush.oval(x + f * r * 0.45, y - r * 0.1, r * 0.5, r * 0.22, (238, 228, 214))
     elif s.get("hat"):
         brim, crown = _hat(centre, shoulder, r)
-        brush.limb(brim, s["hat"], r * 0.4)
-        brush.limb(crown, s["hat"], r * 1.4)
+        brush.limb(brim, s["hat"], r * 0.5)
+        brush.limb(crown, s["hat"], r * 1.7)
     elif s.get("vest"):
         ax, ay = x + lx * r * 0.6, y + ly * r * 0.6
         brush.oval(ax, ay, r * 1.05, r * 0.6, s["shirt"])
@@ -131,8 +133,8 @@ def _hat(centre, shoulder, r) -> tuple[list[tuple[float, float]], list[tuple[flo
     (x, y), (sx, sy) = centre, shoulder
     lx, ly = (x - sx) / (1.27 * r), (y - sy) / (1.27 * r)
     ax, ay = x + lx * r * 0.55, y + ly * r * 0.55
-    brim = [(ax + ly * r * 1.5, ay - lx * r * 1.5), (ax - ly * r * 1.5, ay + lx * r * 1.5)]
-    return brim, [(ax, ay), (ax + lx * r * 0.6, ay + ly * r * 0.6)]
+    brim = [(ax + ly * r * 1.9, ay - lx * r * 1.9), (ax - ly * r * 1.9, ay + lx * r * 1.9)]
+    return brim, [(ax, ay), (ax + lx * r * 1.3, ay + ly * r * 1.3)]
 
 
 def _bag(brush, x, y, colour, h, strap=None):

@@ -19,6 +19,7 @@ from data_prep.toy_world.street.wording import ACTION_WORDS, ASK, EVENT_WORDS, N
 Facts = dict[str, Any]
 ALLOWED = (*SEEN_KINDS, *BENIGN_KINDS)
 ACTIONS = {"walk": "walks", "sit": "sits", "lie": "lies on the ground"}
+NEW_WORDS = 0.3  # of multiple choice about events: one of the choices has a name that nobody knows
 
 
 def questions(plan: ClipPlan, rng: np.random.Generator, *, allowed: Collection[str] = ALLOWED) -> list[Question]:
@@ -67,6 +68,7 @@ def scene_answers(facts: Facts) -> dict[str, str]:
         "animal": f"a {facts['animal']}",
         "animal_colour": facts["animal_colour"],
         "animal_action": ACTION_WORDS[facts["animal_action"]],
+        "car_and_animal": f"the {facts['car']} car and the {facts['animal']}",
         "moves": _listed(moving),
         "car_moves": "yes" if facts["car_moves"] else "no",
     }
@@ -166,8 +168,22 @@ def _closed_event(plan: ClipPlan, facts: Facts, rng: np.random.Generator, allowe
         labels = [_label(event_sentence(kind, facts, rng)) for kind in some]
     else:
         labels = [phrase(wording.NO_EVENT if kind is None else wording.EVENT_LABELS[kind], rng) for kind in some]
+    sort, strange = "event_closed", rng.random() < NEW_WORDS
+    if strange and rng.random() < 0.5:
+        sort, labels[0] = "event_new_word", new_word(rng)
+    elif strange:
+        labels[1] = new_word(rng)
     choices = tuple(labels[i] for i in rng.permutation(len(labels)))
-    return Question("event_closed", closed_question(phrase(wording.EVENT_TASKS, rng), choices, rng), labels[0], choices)
+    return Question(sort, closed_question(phrase(wording.EVENT_TASKS, rng), choices, rng), labels[0], choices)
+
+
+def new_word(rng: np.random.Generator) -> str:
+    """One or two words that nobody knows. Such a choice is true where no known one is: so the model learns to leave out
+    what it does not see, and to answer in words that it never met."""
+    syllables = ["".join(rng.choice(list(letters)) for letters in ("bdfgklmnprstvz", "aeiou")) for _ in range(5)]
+    first = int(rng.integers(2, 4))
+    words = (syllables[:first], syllables[first : rng.integers(2, 6)])
+    return " ".join("".join(word).capitalize() for word in words if word)
 
 
 def _label(answer: str) -> str:

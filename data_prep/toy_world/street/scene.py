@@ -18,6 +18,9 @@ from data_prep.toy_world.street.figures import Actor
 from data_prep.toy_world.street.poses import stand, walk
 from data_prep.toy_world.timing import CAST, FPS, LAYOUT, MOTION, event_frames, stream
 
+MEET = (-15, 15, 47)  # pixels from where the two meet to the person with the hat, the one with the bag, the guard
+PASS, CLEAR = range(24, 193, 24), 26  # where others walk, beside those who meet: at least this far, three can
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -112,8 +115,9 @@ def make_scene(seed: int, event_s: tuple[float, ...], n_frames: int) -> tuple[Sc
     house = {
         "left": left,
         "right": left + rng.uniform(128, 142),
-        "top": rng.uniform(16, 34),
+        "top": rng.uniform(12, 22),
         "base": 124.0,
+        "door_top": 58.0,
         "upper": int(rng.integers(3, 5)),
         "door_first": bool(rng.random() < 0.5),
     }
@@ -157,7 +161,7 @@ def _cast(seed, light, start_s, end_s, seconds):
     }
     cast = _who_meet(rng, move, light, side, centre, shirts, start_s, end_s)
     cast["animal"] = _animal(move, centre - side * 40, light, species, coat, action, seconds)
-    cast |= _passers(rng, move, light, n_behind, seconds)
+    cast |= _passers(rng, move, light, n_behind, [centre + side * offset for offset in MEET], seconds)
     cast.update(_cars(move, light, colour(car), colour(parked), drives, start_s, end_s))
     traits = {
         "hat_shirt": str(shirt_a),
@@ -180,9 +184,9 @@ def _who_meet(rng, move, light, side, centre, shirts, start_s, end_s) -> dict[st
     """The person with the hat, the one with the bag, and the guard, who comes by."""
     uniform = {"shirt": tone(UNIFORM, light), "trousers": tone((44, 50, 70), light), "vest": True}
     people = {
-        "hat": ({**_person(rng, light), **shirts["hat"]}, -15, move.uniform(16, 44)),
-        "bag": ({**_person(rng, light), **shirts["bag"]}, 15, move.uniform(6, 34)),
-        "guard": ({**_person(rng, light), **uniform}, 47, move.uniform(4, 26)),
+        "hat": ({**_person(rng, light), **shirts["hat"]}, MEET[0], move.uniform(16, 44)),
+        "bag": ({**_person(rng, light), **shirts["bag"]}, MEET[1], move.uniform(6, 34)),
+        "guard": ({**_person(rng, light), **uniform}, MEET[2], move.uniform(4, 26)),
     }
     cast = {}
     for name, (style, offset, way) in people.items():
@@ -192,11 +196,13 @@ def _who_meet(rng, move, light, side, centre, shirts, start_s, end_s) -> dict[st
     return cast
 
 
-def _passers(rng, move, light, n, seconds) -> dict[str, Figure]:
+def _passers(rng, move, light, n, meet, seconds) -> dict[str, Figure]:
+    """Others behind them, beside rather than behind those who `meet`: who is hidden all the time cannot be counted."""
     cast = {}
-    for k, x in enumerate(move.permutation([32.0, 84.0, 140.0, 190.0])[:n]):
+    places = sorted(move.permutation(PASS), key=lambda x: min(abs(x - other) for other in meet) < CLEAR)
+    for k, x in enumerate(places[:n]):
         style = {**_person(rng, light), "shirt": tone(COATS[rng.integers(len(COATS))], light)}
-        track, y, height = _pacing(move, x, 16, seconds), move.uniform(129, 134), move.uniform(42, 46)
+        track, y, height = _pacing(move, float(x), 12, seconds), move.uniform(129, 134), move.uniform(42, 46)
         cast[f"passer_{k + 1}"] = Figure("person", track, y, height, style, 1, move.uniform(0, 6.28))
     return cast
 

@@ -133,6 +133,11 @@ ASK = {
     "animal": ("Which animal is there?", "What animal do you see?", "Is the animal a dog or a cat?"),
     "animal_colour": ("What colour is the {animal}?", "Which colour is the {animal}?"),
     "animal_action": ("What is the {animal} doing?", "What does the {animal} do?"),
+    "car_and_animal": (
+        "Name the rear car and the animal.",
+        "Which car is behind, and which animal is there?",
+        "Which rear car and which animal are there?",
+    ),
     "moves": ("What moves besides the people?", "Apart from the people, what moves in the video?"),
     "car_moves": ("Does a car move?", "Is one of the cars moving?", "Does any car drive in the video?"),
     "there_is": ("Is there a {thing}?", "Can you see a {thing}?", "Does the video show a {thing}?"),
