@@ -32,6 +32,24 @@ def _count(*shape: int) -> Tensor:
     return torch.arange(float(math.prod(shape))).reshape(shape)
 
 
+# 00: how many of a rate's frames show an event
+def _frames(start_s: float, end_s: float, fps: float, duration_s: float) -> int:
+    last = math.ceil(min(end_s, duration_s) * fps)  # the first frame after the event
+    return max(0, last - math.ceil(max(start_s, 0) * fps))
+
+
+def _frames_on_average(start_s: float, end_s: float, fps: float, duration_s: float) -> int:
+    return int((end_s - start_s) * fps)
+
+
+def _frames_to_the_end(start_s: float, end_s: float, fps: float, duration_s: float) -> int:
+    return max(0, math.floor(min(end_s, duration_s) * fps) - math.ceil(start_s * fps) + 1)
+
+
+def _frames_after_the_clip(start_s: float, end_s: float, fps: float, duration_s: float) -> int:
+    return _frames(start_s, end_s, fps, math.inf)
+
+
 # 01: patches (T, N, c * side * side), row by row → frames (T, c, h, w)
 def _glue(patches: Tensor, side: int, across: int) -> Tensor:
     size = (patches.shape[1] // across * side, across * side)
@@ -63,6 +81,24 @@ def _weights_cut_after(scores: Tensor, mask: Tensor) -> Tensor:
 
 def _weights_of_zeroed_scores(scores: Tensor, mask: Tensor) -> Tensor:
     return (scores * _may_be_seen(scores, mask)).softmax(-1)
+
+
+# 03: scores (T, M, N), patches (T, N, C) → (T, C)
+def _context(scores: Tensor, patches: Tensor) -> Tensor:
+    kept = scores.exp()
+    return torch.einsum("tmn,tnc->tc", kept / kept.sum(-1, keepdim=True), patches) / scores.shape[1]
+
+
+def _context_over_queries(scores: Tensor, patches: Tensor) -> Tensor:
+    return (scores.softmax(1) @ patches).mean(1)
+
+
+def _context_of_the_mean_score(scores: Tensor, patches: Tensor) -> Tensor:
+    return (scores.mean(1, keepdim=True).softmax(-1) @ patches)[:, 0]
+
+
+def _context_summed(scores: Tensor, patches: Tensor) -> Tensor:
+    return _context(scores, patches) * scores.shape[1]
 
 
 # 04: ids with any number of slots, a row of vectors for each slot → (L', D)
@@ -99,6 +135,26 @@ def _first(is_far: Callable[[Tensor, float], bool]) -> Callable:
     return lambda ours, stored, tolerance: next(
         (name for name in ours if is_far(ours[name] - stored[name], tolerance)), None
     )
+
+
+# 06: a map (rows, columns), a box of patches → the share inside over the share of the area
+def _over_area(weights: Tensor, box: tuple[int, int, int, int]) -> float:
+    x0, y0, x1, y1 = box
+    inside = sum(float(weights[y, x]) for y in range(y0, y1) for x in range(x0, x1))
+    return inside * weights.numel() / (float(weights.sum()) * (x1 - x0) * (y1 - y0))
+
+
+def _over_area_turned(weights: Tensor, box: tuple[int, int, int, int]) -> float:
+    return _over_area(weights.T, box)
+
+
+def _share_inside(weights: Tensor, box: tuple[int, int, int, int]) -> float:
+    x0, y0, x1, y1 = box
+    return float(weights[y0:y1, x0:x1].sum() / weights.sum())
+
+
+def _over_area_unscaled(weights: Tensor, box: tuple[int, int, int, int]) -> float:
+    return _over_area(weights, box) * float(weights.sum())
 
 
 # 07: pairs → as many of each answer, by repeating clips
@@ -213,6 +269,21 @@ def _pixels_enlarged(durations_s: Sequence[int], rates, budget: int, width: int,
 
 
 EXERCISES = {
+    "frames_of_event": Exercise(
+        _frames,
+        inputs=[
+            (2.25, 2.75, 1, 8),
+            (1.0, 2.0, 2, 8),
+            (0, 0.5, 6, 8),
+            (7.5, 9.4, 4, 8),
+            (2.25, 4.25, 0.5, 8),
+        ],
+        slips={
+            "Does it matter where the event lies?": _frames_on_average,
+            "Is the event still on show at its end?": _frames_to_the_end,
+            "Are there frames after the clip's end?": _frames_after_the_clip,
+        },
+    ),
     "glue": Exercise(
         _glue,
         inputs=[(_count(1, 4, 4), 2, 2), (_count(1, 6, 4), 2, 3), (_count(2, 6, 27), 3, 2)],
@@ -230,6 +301,18 @@ EXERCISES = {
         slips={
             "Does each row still sum to 1?": _weights_cut_after,
             "Is a score of 0 no weight? The softmax gives it exp(0).": _weights_of_zeroed_scores,
+        },
+    ),
+    "context_token": Exercise(
+        _context,
+        inputs=[
+            (_count(1, 2, 3).sin(), _count(1, 3, 2)),
+            (3 * _count(2, 3, 4).cos(), _count(2, 4, 5).sin()),
+        ],
+        slips={
+            "Does each query spread one hundred percent over the patches?": _context_over_queries,
+            "Is the mean taken before the softmax, or after it?": _context_of_the_mean_score,
+            "Is it the sum of the queries' tokens, or their mean?": _context_summed,
         },
     ),
     "splice_all": Exercise(
@@ -259,6 +342,19 @@ EXERCISES = {
             ),
             "Can a number be too small as well?": _first(lambda apart, most: bool(apart.max() > most)),
             "Is one wrong number among many seen?": _first(lambda apart, most: bool(apart.abs().mean() > most)),
+        },
+    ),
+    "over_area": Exercise(
+        _over_area,
+        inputs=[
+            (torch.tensor([[0.1, 0.2], [0.3, 0.4]]), (1, 0, 2, 1)),
+            (1 + _count(3, 4), (1, 0, 3, 2)),
+            (torch.ones(4, 4), (0, 1, 3, 4)),
+        ],
+        slips={
+            "Does x count rows, or columns?": _over_area_turned,
+            "What share would an even map put there?": _share_inside,
+            "Do the weights sum to 1?": _over_area_unscaled,
         },
     ),
     "balance": Exercise(
