@@ -279,8 +279,9 @@ def test_pointing_tells_looking_from_not_looking(capsys):
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
     by_thing = {row[0].strip(): [float(x) for x in re.findall(r"[\d.]+", " ".join(row[1:]))] for row in rows}
     assert {"rear car", "parked car", "bag", "event"} <= set(by_thing)
-    n, points = by_thing["parked car"][:2]
-    assert n == 2 and points == 100  # the shipped model finds parked cars
+    for thing in ("parked car", "pet", "hat", "door"):
+        n, points = by_thing[thing][:2]
+        assert n == 2 and points >= 80, thing  # the shipped model's maps lie on things
     chance, another, untrained = by_thing["parked car"][4:7]
     assert chance < 15 and another < 50 and untrained < 100
 
