@@ -281,7 +281,7 @@ def test_pointing_tells_looking_from_not_looking(capsys):
     assert {"rear car", "parked car", "bag", "event"} <= set(by_thing)
     for thing in ("parked car", "pet", "hat", "door"):
         n, points = by_thing[thing][:2]
-        assert n == 2 and points >= 80, thing  # the shipped model's maps lie on things
+        assert n == 2 and points >= 85, thing  # the shipped model's maps lie on things
     chance, another, untrained = by_thing["parked car"][4:7]
     assert chance < 15 and another < 50 and untrained < 100
 
