@@ -14,10 +14,11 @@ UPLOADS = ".modebar-btn[data-title*=hare], .modebar-btn[data-title*=loud]"  # pl
 
 
 def until(page, true, what: str):
-    """Wait until `true()` holds, at most `PATIENCE_S`; returns what it gave."""
+    """Wait until `true()` holds, at most `PATIENCE_S`; returns what it gave. A failure says what the page reads."""
     end = time.monotonic() + lab.PATIENCE_S
     while not (found := true()):
-        assert time.monotonic() < end, f"{what}: not within {lab.PATIENCE_S} s"
+        late = time.monotonic() > end
+        assert not late, f"{what}: not within {lab.PATIENCE_S} s; the page reads\n{page.inner_text('body')[-3000:]}"
         page.wait_for_timeout(100)
     return found
 
