@@ -8,6 +8,12 @@ from typing import Any
 from llamavid_kit.commands.options import MODEL_HELP, PACKED, QUANTISE_HELP
 
 LAB = Path(__file__).resolve().parents[2] / "notebooks" / "lab"
+OPENING = """# The laboratory
+
+Each experiment asks one question. What its authors expected was written down and committed before it ran; the commit
+is named. At its end stands what was found, flattering or not, and of every prediction whether it *held* (all of the
+number's 95% interval, in brackets, lies where it was expected), did *not hold* (none of it does), or is *undecided*.
+"""
 
 
 def experiments_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +38,7 @@ def experiments(args: argparse.Namespace) -> None:
     known = [path.stem for path in paths]
     if unknown := [name for name in args.names if not any(stem.startswith(name) for stem in known)]:
         raise ValueError(f"{unknown}: expected the beginning of one of {', '.join(known)}")
-    cells = []
+    cells = [nbformat.v4.new_markdown_cell(OPENING)]
     for path in paths:
         if args.names and not path.stem.startswith(tuple(args.names)):
             continue
