@@ -56,15 +56,19 @@ def test_notebook_06_in_jupyterlab(page, run_whole, tmp_path):
     line = strip.locator(".shapelayer path")
     was = line.get_attribute("d")
     with changes(page, heat, href, "the heat"), changes(page, frame, href, "the frame under it"):
-        at = drag_slider(page, "Frame", 70)
+        at = drag_slider(page, "Frame", 400)  # after the event, where the queries disagree
     until(page, lambda: f"frame {int(at) + 1} of" in heading.text_content(), "the heading names the slider's frame")
     until(page, lambda: line.get_attribute("d") != was, "the line on the timeline moves")
 
-    with changes(page, heat, lambda x: x.evaluate("e => e.style.opacity || e.getAttribute('opacity')"), "the opacity"):
+    def opacity(image) -> str:
+        return image.evaluate("e => e.style.opacity || e.getAttribute('opacity')")
+
+    with changes(page, heat, opacity, "the opacity"):
         drag_slider(page, "Opacity", -30)
-    drag_slider(page, "Opacity", 60)  # to the full, where the rest is seen best
+    drag_slider(page, "Opacity", 200)  # to the full, where the rest is seen best
+    until(page, lambda: opacity(heat) == "1", "the full opacity")
     with changes(page, heat, href, "one query's heat"):
-        page.get_by_label("Query").select_option("query 1")
+        page.get_by_label("Query").select_option("query 2")
 
     first, second = "How many people are there?", "Is it night?"
     with changes(page, heat, href, "the heat of another question"):
