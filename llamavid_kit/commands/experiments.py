@@ -1,7 +1,7 @@
 """`experiments`: the laboratory's notebooks run one after the other, and one page of what they found."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,10 @@ def experiments(args: argparse.Namespace) -> None:
     from llamavid_kit.experiments.report.page import execute, page
     from llamavid_kit.files import write_whole
 
+    paths = chosen(args.names)
     out = args.out.with_name(args.out.name + "-quick") if args.quick else args.out
-    paths = sorted(LAB.glob("[0-9]*.ipynb"))
-    if not paths:
-        raise FileNotFoundError(f"{LAB} holds no experiment: they come with the source, not with an installed package")
-    known = [path.stem for path in paths]
-    if unknown := [name for name in args.names if not any(stem.startswith(name) for stem in known)]:
-        raise ValueError(f"{unknown}: expected the beginning of one of {', '.join(known)}")
     cells = [nbformat.v4.new_markdown_cell(OPENING)]
     for path in paths:
-        if args.names and not path.stem.startswith(tuple(args.names)):
-            continue
         folder = (out / path.stem).resolve()
         given = {"MODEL": args.model, "QUANTISE": args.quantise, "OUT": str(folder), "QUICK": args.quick}
         given["FOLDER"] = str(LAB)
@@ -55,6 +48,20 @@ def experiments(args: argparse.Namespace) -> None:
     report = out / "report.html"
     write_whole(report, page(nbformat.v4.new_notebook(cells=cells), title="The laboratory"))
     print(f"report: {report}")
+
+
+def chosen(names: Sequence[str]) -> list[Path]:
+    """Notebooks in the order of their numbers: those that begin so, a number being whole; without names, all.
+
+    Raises FileNotFoundError where there are none, ValueError for a name that begins none.
+    """
+    paths = sorted(LAB.glob("[0-9]*.ipynb"), key=lambda path: int(path.stem.split("_")[0]))
+    if not paths:
+        raise FileNotFoundError(f"{LAB} holds no experiment: they come with the source, not with an installed package")
+    beginnings = {name: f"{name}_" if name.isdigit() else name for name in names}
+    if unknown := [name for name, begins in beginnings.items() if not any(p.stem.startswith(begins) for p in paths)]:
+        raise ValueError(f"{unknown}: expected the beginning of one of {', '.join(path.stem for path in paths)}")
+    return [path for path in paths if not names or path.stem.startswith(tuple(beginnings.values()))]
 
 
 def _is_progress(output: Mapping[str, Any]) -> bool:

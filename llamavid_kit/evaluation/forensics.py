@@ -15,9 +15,10 @@ from itertools import product
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from llamavid_kit.evaluation.stimuli import FPS, KINDS, Stimulus, draw
+from llamavid_kit.evaluation.stimuli import FPS, Stimulus, draw
 
 LAPSES = np.array([0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0])  # shares of answers at random, each as likely
+ASKED = ("lights", "how often", "how long", "first", "which way")  # kinds of a set: which mistake tells which frames
 DESIGN_LAPSE = 0.15  # that a set of clips is chosen for
 CLIP_S = (4.0, 8.0, 12.0)  # lengths of the clips of a set
 RATES = (0.5, 1, 2, 3, 4, 6, 8)
@@ -91,8 +92,7 @@ def clip_set(n: int = 200, *, seed: int = 0, among: int | None = None) -> list[S
     time that of its kind after which the fewest pairs of samplers are still alike (by the sum of Bhattacharyya
     coefficients, which bounds how often the wrong one is taken)."""
     rng, among = np.random.default_rng([seed, 20]), among or 5 * n
-    kinds = list(KINDS)
-    drawn = [draw(kinds[i % len(kinds)], rng, CLIP_S[i // len(kinds) % len(CLIP_S)]) for i in range(among)]
+    drawn = [draw(ASKED[i % len(ASKED)], rng, CLIP_S[i // len(ASKED) % len(CLIP_S)]) for i in range(among)]
     roots = [np.sqrt((1 - DESIGN_LAPSE) * table + DESIGN_LAPSE / table.shape[1]) for table in expected(drawn)]
     alike = np.ones((len(SAMPLERS), len(SAMPLERS)))
 
@@ -100,9 +100,9 @@ def clip_set(n: int = 200, *, seed: int = 0, among: int | None = None) -> list[S
         return float(alike.sum() - (alike @ roots[k] * roots[k]).sum())
 
     chosen: list[int] = []
-    bounds = [[(-np.inf, k) for k in range(i, among, len(kinds))] for i in range(len(kinds))]
+    bounds = [[(-np.inf, k) for k in range(i, among, len(ASKED))] for i in range(len(ASKED))]
     for i in range(min(n, among)):
-        of_kind, best = bounds[i % len(kinds)], -1
+        of_kind, best = bounds[i % len(ASKED)], -1
         while of_kind[0][1] != best:  # a gain only falls: what it was bounds what it is
             best = of_kind[0][1]
             heapq.heapreplace(of_kind, (-gain(best), best))

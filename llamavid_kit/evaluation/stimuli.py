@@ -1,4 +1,4 @@
-"""Clips whose answer is known for every choice of frames: a lamp that flashes, two lamps, a wheel that turns.
+"""Clips whose answer is known for every choice of frames: a lamp that flashes, two lamps, a wheel, dots that change.
 
 Each stimulus says what an observer with perfect eyes answers who sees nothing but the frames at some times. With enough
 frames that is the truth. With too few it is a mistake that can be foretold: the wheel turns backwards, flashes are
@@ -6,8 +6,9 @@ missed or run together. `forensics` reads from such mistakes which frames a mode
 draws the clips.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ class Stimulus:
 
     kind: what is asked, a key of KINDS.
     seconds: how long the clip is.
-    red, blue: when these lamps are on, [start, end) in seconds; a single lamp is red.
+    red, blue: when these lamps are on, [start, end) in seconds; a single lamp is red. Of dots, when those on the left,
+        and those on the right, stand in their other places.
     turns_per_s, angle: of the wheel, turns clockwise a second, and where it starts, in turns.
     """
 
@@ -57,6 +59,32 @@ class Stimulus:
         who makes no mistakes; several where the frames do not tell."""
         times_s = np.asarray(times_s, float)
         return KINDS[self.kind].answer(self, times_s) if len(times_s) else undecided(len(self.choices))
+
+    def dense(self, times_s: np.ndarray) -> bool:
+        """Whether frames at these times (T,), in order, are so many that none of their answers can be wrong.
+
+        Each flash, each pause between two, and each state of dots has a frame; one shows only the first of two lamps;
+        the wheel turns less than half a turn from one to the next; and the share of the time is further from
+        MORE_THAN than the share of two frames. For clips as `draw` makes them.
+        """
+        times_s = np.asarray(times_s, float)
+
+        def all_shown(ends: Sequence[float]) -> bool:
+            return all(np.any((start <= times_s) & (times_s < end)) for start, end in pairwise(ends))
+
+        ends = [end for flash in self.red + self.blue for end in flash]
+        if self.kind == "which way":
+            return bool(np.all(np.abs(self.turns_per_s) * np.diff(times_s) < 0.5 - HALF_TURN)) and len(times_s) > 1
+        if self.kind == "first":
+            first, second = sorted((self.red[0], self.blue[0]))
+            return all_shown((first[0], min(first[1], second[0])))
+        if self.kind == "how long":
+            share = sum(end - start for start, end in self.red) / self.seconds
+            return abs(share - MORE_THAN) * len(times_s) > 2
+        if self.kind == "twinkle":
+            changes = sorted({*ends} - {0.0, self.seconds})
+            return all_shown([0.0, *changes, self.seconds])
+        return all_shown(ends)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -124,6 +152,12 @@ def _which_way(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
     return undecided(2) if np.abs(way) < 1e-9 else sure(0 if way > 0 else 1, 2)
 
 
+def _twinkle(stimulus: Stimulus, times_s: np.ndarray) -> np.ndarray:
+    """On the side where not all frames are alike."""
+    left, right = (len({*lit(on, times_s).tolist()}) > 1 for on in (stimulus.red, stimulus.blue))
+    return undecided(2) if left == right else sure(0 if left else 1, 2)
+
+
 @dataclass(frozen=True)
 class Kind:
     question: str
@@ -138,12 +172,13 @@ KINDS = {
     "how long": Kind("Is the lamp on for more than a third of the time?", YES_NO, _how_long),
     "first": Kind("Which of the two lamps lights up first?", ("red", "blue"), _first),
     "which way": Kind("Does the wheel turn clockwise?", YES_NO, _which_way),
+    "twinkle": Kind("On which side do the dots twinkle?", ("left", "right"), _twinkle),
 }
 
 
 def draw(kind: str, rng: np.random.Generator, seconds: float) -> Stimulus:
     """A stimulus of this kind, at random: flashes of a thirtieth of a second to a third of the clip, wheels of up to
-    ten turns a second."""
+    ten turns a second, dots that change every thirtieth of a second to every half of the clip."""
 
     def flash(longest_s: float) -> Interval:
         length = round(float(np.exp(rng.uniform(np.log(1 / FPS), np.log(longest_s)))) * FPS)
@@ -174,4 +209,13 @@ def draw(kind: str, rng: np.random.Generator, seconds: float) -> Stimulus:
     if kind == "which way":
         speed = float(np.exp(rng.uniform(np.log(0.1), np.log(10)))) * (1 if rng.random() < 0.5 else -1)
         return Stimulus(kind, seconds, turns_per_s=round(speed, 3), angle=round(float(rng.random()), 3))
+    if kind == "twinkle":
+        apart = round(float(np.exp(rng.uniform(0, np.log(seconds * FPS / 2)))))
+        ons = range(-int(rng.integers(2 * apart)), round(seconds * FPS), 2 * apart)
+        flashes = tuple(
+            (max(0, start) / FPS, min((start + apart) / FPS, seconds)) for start in ons if start + apart > 0
+        )
+        still: tuple[Interval, ...] = ((0.0, seconds),) if rng.random() < 0.5 else ()
+        sides = (flashes, still) if rng.random() < 0.5 else (still, flashes)
+        return Stimulus(kind, seconds, *sides)
     raise ValueError(f"kind={kind!r}: expected one of {', '.join(KINDS)}")

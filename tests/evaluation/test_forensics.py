@@ -14,7 +14,7 @@ import data_prep.toy_world.stimuli
 from data_prep.toy_world.brush import SIZE
 from data_prep.toy_world.stimuli import frames
 from llamavid_kit import __main__ as cli
-from llamavid_kit.evaluation.forensics import SAMPLERS, Foretold, Sampler, black_box, clip_set
+from llamavid_kit.evaluation.forensics import ASKED, SAMPLERS, Foretold, Sampler, black_box, clip_set
 from llamavid_kit.evaluation.stimuli import FPS, KINDS, MOST_FLASHES, Stimulus, draw
 
 
@@ -39,6 +39,11 @@ def looked_at(stimulus: Stimulus, pictures: list[np.ndarray]) -> str | None:
         turned = sum(math.remainder(b - a, math.tau) for a, b in pairwise(angles))
         return None if abs(turned) < 0.06 else "yes" if turned > 0 else "no"
     middle = SIZE // 2
+    if stimulus.kind == "twinkle":
+        left, right = (
+            {half.tobytes() for half in halves} for halves in zip(*(np.split(p, 2, 1) for p in pictures), strict=True)
+        )
+        return None if (len(left) > 1) == (len(right) > 1) else "left" if len(left) > 1 else "right"
     if stimulus.kind == "first":
         for picture in pictures:
             on = [max(picture[middle, SIZE * k // 3]) > 200 for k in (1, 2)]
@@ -73,6 +78,32 @@ def test_the_answer_foretold_is_what_the_pixels_show(kind):
                 assert chances[said] == 1, (stimulus, sampler)
                 answers[said] += 1
     assert len(answers) >= 2 and answers.total() >= 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dense_frames_never_mislead_and_sparse_ones_do(kind):
+    """Dense is said of the clip, not of the answer: wherever it is said, the answer is the truth."""
+    rng, counts = np.random.default_rng(5), Counter()
+    for _ in range(300):
+        stimulus = draw(kind, rng, 4.0)
+        times = Sampler(fps=float(rng.choice((1, 2, 3, 4, 6, 8, 15))), middle=bool(rng.integers(2))).times_s(4.0)
+        likely = stimulus.seen(times)[stimulus.choices.index(stimulus.answer)]
+        counts[stimulus.dense(times), float(likely)] += 1
+    assert not [likely for dense, likely in counts if dense and likely < 1]
+    assert counts[True, 1.0] > 20 and sum(n for (dense, likely), n in counts.items() if likely < 1) > 5
+
+
+def test_a_single_frame_of_dots_tells_nothing():
+    """All four pictures are as likely whichever side twinkles; a frame at every second change shows a still wall."""
+    sides = Counter()
+    for k in range(400):
+        stimulus = draw("twinkle", np.random.default_rng(k), 4.0)
+        sides[stimulus.answer, next(frames(stimulus)).tobytes()] += 1
+        assert stimulus.seen(np.array([1.0])).tolist() == [0.5, 0.5]
+    assert len(sides) == 8 and min(sides.values()) > 30
+    still = Stimulus("twinkle", 4.0, red=((0.5, 1.0), (1.5, 2.0), (2.5, 3.0), (3.5, 4.0)))
+    assert still.answer == "left" and still.seen(np.arange(4.0)).tolist() == [0.5, 0.5]
+    assert not still.dense(np.arange(4.0)) and still.dense(np.arange(0, 4, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +179,7 @@ def test_answers_that_do_not_fit_are_refused(foretold):
 def test_a_set_repeats_itself_and_comes_back_from_its_file(clips):
     assert clip_set(10, among=20) == clip_set(10, among=20) != clip_set(10, seed=1, among=20)
     assert [Stimulus.of(c.as_dict()) for c in clips] == clips
-    assert Counter(c.kind for c in clips) == dict.fromkeys(KINDS, 20)
+    assert Counter(c.kind for c in clips) == dict.fromkeys(ASKED, 20)
     assert all(b <= c.seconds for c in clips for _, b in (*c.red, *c.blue))
     assert max(int(c.answer) for c in clips if c.kind == "how often") == MOST_FLASHES
     for bad in ({}, {"kind": "x", "seconds": 4, "turns_per_s": 0, "angle": 0}, {"kind": "lights", "red": [[1]]}):

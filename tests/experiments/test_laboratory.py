@@ -9,7 +9,7 @@ import pytest
 
 from llamavid_kit.__main__ import main
 from llamavid_kit.commands.demo import ANIMALS, CRIMES
-from llamavid_kit.commands.experiments import LAB
+from llamavid_kit.commands.experiments import LAB, chosen
 from llamavid_kit.data.pairs import InstructionPair, multiple_choice_question
 from llamavid_kit.evaluation.resampling import Estimate
 from llamavid_kit.evaluation.statistics import compare_scores
@@ -165,6 +165,15 @@ def test_every_experiment_is_declared_and_short():
         assert len(lines) < 175, len(lines)
     worlds = [world for path in NOTEBOOKS for world in Declaration.read(path.with_suffix(".toml")).worlds]
     assert len({*worlds}) == len(worlds), "two experiments share a world"
+
+
+def test_experiments_are_chosen_by_number_or_by_name():
+    assert [path.stem.split("_")[0] for path in chosen([])] == [str(k + 1) for k in range(len(NOTEBOOKS))]
+    assert [path.stem for path in chosen(["10", "1"])] == ["1_the_law", "10_mistakes_foretold"]
+    assert [path.stem for path in chosen(["9_an"])] == ["9_an_honest_witness"]
+    for names in (["0"], ["1", "the_law"], ["1_the_law_"]):
+        with pytest.raises(ValueError, match="expected the beginning of one of 1_the_law, 2_"):
+            chosen(names)
 
 
 @pytest.mark.slow
