@@ -20,7 +20,8 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 from transformers.utils import logging
 
-from llamavid_kit.viz.look import OTHERS, house_figure, picture_axes
+from llamavid_kit.model.llama_vid import LlamaVid
+from llamavid_kit.viz.look import GREY, OTHERS, house_figure, picture_axes
 
 TAPE_WIDTH = 40  # tokens in one row of a tape
 KINDS = {  # of tokens, each with the one colour that it has in every notebook
@@ -219,4 +220,47 @@ def tape(kinds: Sequence[str], *, title: str) -> Figure:
     ax.set_yticklabels([str(row * TAPE_WIDTH) for row in range(down)])
     patches = [Patch(color=KINDS[name], label=f"{name}: {list(kinds).count(name)}") for name in names]
     fig.legend(handles=patches, ncols=len(names), loc="outside lower center", frameon=False)
+    return fig
+
+
+@house_figure
+def architecture(model: LlamaVid, *, here: Collection[str] = ()) -> Figure:
+    """The way from frames and question to the reply: a box for each part of `model`, by its name in the code, with the
+    shape of what leaves it. here: the parts that a lesson is about, in colour."""
+    config, up, middle, down = model.config, 2.0, 1.0, 0.0
+    width, llm_width = config.vision_config.hidden_size, config.text_config.hidden_size
+    content = f"{config.n_content()} × {llm_width}" if config.n_content() > 1 else f"{llm_width}"
+    queries = f"{config.n_query} queries × {config.qformer_config.hidden_size}"
+    parts = {
+        "vision_tower": (1.9, down, f"T × {config.grid**2} patches × {width}"),
+        "text_decoder": (4.2, up, f"T × {queries}"),
+        "context_attention": (6.6, middle, f"context tokens, T × {llm_width}"),
+        "content_projector": (6.6, down, f"content tokens, T × {content}"),
+        "language_model": (9.4, middle, "reply"),
+    }
+    ways = {  # from: to
+        "T frames": ["vision_tower"],
+        "question": ["text_decoder"],
+        "the question again": ["language_model"],
+        "vision_tower": ["text_decoder", "context_attention", "content_projector"],
+        "text_decoder": ["context_attention"],
+        "context_attention": ["language_model"],
+        "content_projector": ["language_model"],
+    }
+    at = {"T frames": (0.0, down), "question": (0.0, up), "the question again": (9.4, up)}
+    fig, ax = plt.subplots(figsize=(11, 3.6))
+    ax.set(xlim=(-0.7, 10.5), ylim=(-0.4, 2.4))
+    ax.axis("off")
+    boxes = {}
+    for name in (*at, *parts):
+        x, y, leaves = parts.get(name, (*at.get(name, ()), ""))
+        colour = KINDS["context token"] if name in here else "#EAF1F6" if name in parts else "white"
+        style = {"boxstyle": "round,pad=0.5", "fc": colour, "ec": GREY if name in parts else "white"}
+        words = f"{name}\n{leaves}" if hasattr(model, name) else name
+        boxes[name] = ax.text(x, y, words, ha="center", va="center", fontsize=12, bbox=style)
+    for start, ends in ways.items():
+        for end in ends:
+            arrow = {"arrowstyle": "-|>", "color": GREY, "lw": 1.6, "mutation_scale": 16}
+            arrow |= {"patchA": boxes[start].get_bbox_patch(), "patchB": boxes[end].get_bbox_patch()}
+            ax.annotate("", boxes[end].get_position(), boxes[start].get_position(), arrowprops=arrow)
     return fig

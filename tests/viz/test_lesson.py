@@ -2,18 +2,20 @@
 
 import base64
 import io
+import re
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.colors import to_hex
 from PIL import Image
 
 from llamavid_kit.viz import lesson
-from llamavid_kit.viz.lesson import KINDS, maps, stacked, tidy_page
+from llamavid_kit.viz.lesson import KINDS, architecture, maps, stacked, tidy_page
 
 ROWS = {"test": {"kept": 3, "missing": 1}, "train": {"missing": 2, "broken": 0, "kept": 4}}
 
@@ -114,3 +116,29 @@ def test_pictures_are_jpegs_of_the_dpi_and_quality_asked_for(kept_picture):
     assert small.format == large.format == "JPEG"
     assert large.width == pytest.approx(2 * small.width, rel=0.05)
     assert small.quantization[0][0] > large.quantization[0][0]  # coarser steps
+
+
+@pytest.mark.parametrize("content", ["mean", "grid:2"])
+def test_the_architecture_has_the_model_s_names_and_the_shapes_that_leave_its_parts(model, content, monkeypatch):
+    monkeypatch.setattr(model.config, "content", content)
+    size, left, hooks = model.config.image_size, {}, []
+    for name in ("vision_tower", "text_decoder", "content_projector"):
+        part = getattr(model, name)
+        hooks.append(part.register_forward_hook(lambda _, __, out, name=name: left.update({name: out})))
+    with torch.no_grad():
+        tokens = model.frame_tokens(model.encode_frames(torch.zeros(5, 3, size, size)), "What is it?")
+        rows = model.project(tokens)
+    for hook in hooks:
+        hook.remove()
+    shown = architecture(model, here=["text_decoder"])
+    boxes = [text for text in shown.axes[0].texts if "\n" in text.get_text()]
+    texts = dict(box.get_text().split("\n") for box in boxes)
+    assert all(hasattr(model, name) for name in texts) and len(texts) == 5
+    numbers = {name: [int(n) for n in re.findall(r"\d+", words)] for name, words in texts.items()}
+    patches, queries = left["vision_tower"].last_hidden_state, left["text_decoder"]
+    assert numbers["vision_tower"] == [patches.shape[1] - 1, patches.shape[2]]
+    assert numbers["text_decoder"] == list(queries.shape[1:])
+    assert numbers["context_attention"] == [rows.shape[1]]
+    assert numbers["content_projector"] == [n for n in left["content_projector"].shape[1:] if n > 1]
+    colours = {name: to_hex(box.get_bbox_patch().get_facecolor()) for name, box in zip(texts, boxes, strict=True)}
+    assert [name for name in texts if colours[name].upper() == KINDS["context token"]] == ["text_decoder"]
